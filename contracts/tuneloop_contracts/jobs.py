@@ -1,0 +1,107 @@
+"""Operator -> harvest and train: one JSON document in a Job's environment. Credentials come apart, by secretKeyRef."""
+
+from tuneloop_contracts.dataset import Dataset
+from tuneloop_contracts.domains import Domain
+from tuneloop_contracts.model import Wire
+
+CONFIG_ENV = "TUNELOOP_CONFIG"
+REDIS_URL_ENV = "REDIS_URL"
+PROGRESS_URL_ENV = "KUBEFLOW_TRAINER_SERVER_URL"
+"""The names that transformers' KubeflowCallback reads, so that a training image of one's own reports too."""
+PROGRESS_TOKEN_ENV = "KUBEFLOW_TRAINER_SERVER_TOKEN"  # noqa: S105 - a path, not a token
+PROGRESS_AUDIENCE = "tuneloop"
+TERMINATION_FILE = "/dev/termination-log"
+
+EXIT_DONE = 0
+EXIT_NEEDS_EDIT = 2
+"""Retrying cannot help; the Job's podFailurePolicy gives up at once."""
+EXIT_TRY_LATER = 1
+
+
+class Curation(Wire):
+    pii: str = "Redact"
+    """`Redact` or `Keep`."""
+    near_duplicates: float = 0.8
+    max_per_user: int = 50
+    require_feedback: bool = False
+
+
+class HarvestConfig(Wire):
+    """Redis to dataset."""
+
+    job: str
+    """`<namespace>/<name>` of the FineTuneJob; also where progress is reported for."""
+    job_uid: str = ""
+    target: str
+    """`<namespace>/<name>` of the InferenceTarget: the namespace of its streams."""
+    window_start: str
+    window_end: str
+    """RFC 3339, both. Fixed when the job is first seen, so that a retried pod reads the same window."""
+    domains: tuple[Domain, ...]
+    """All of the target's: a record is classified among all, then those in `selected` are kept."""
+    selected: tuple[str, ...] = ()
+    """The domains to keep, by name; empty = all."""
+    tenants: tuple[str, ...] = ()
+    min_examples_per_domain: int = 50
+    max_examples_per_domain: int = 5000
+    held_out: float = 0.1
+    min_held_out: int = 20
+    curation: Curation = Curation()
+    datasets_uri: str
+    """The dataset is written to `<datasets_uri>/<namespace>/<job name>-<first 8 of job_uid>/`."""
+    seed: int = 0
+
+
+class ServingAdapter(Wire):
+    """What serves a domain now: the gate compares the candidate with it."""
+
+    domain: str
+    revision: str
+    uri: str
+    digest: str
+
+
+class Lora(Wire):
+    rank: int = 16
+    alpha: int = 32
+    dropout: float = 0.0
+    target_modules: tuple[str, ...] = ()
+    """Empty = all linear layers."""
+
+
+class Training(Wire):
+    epochs: int = 3
+    learning_rate: float = 1e-4
+    max_sequence_length: int = 2048
+    tokens_per_step: int = 8192
+    precision: str = "Auto"
+    """Auto, Float32 or BFloat16."""
+    seed: int = 0
+
+
+class Gate(Wire):
+    mode: str = "Enforce"
+    """`Enforce` or `Report`."""
+    min_improvement: float = 0.0
+    """Nats per supervised token that a candidate must win over what serves."""
+    max_forgetting: float = 0.02
+
+
+class TrainConfig(Wire):
+    """Dataset to adapters."""
+
+    job: str
+    job_uid: str = ""
+    target: str
+    base_model: str
+    """The name; goes into the cards."""
+    base_uri: str
+    expected_base_digest: str = ""
+    """Of the running server; another base in the training pod is a BaseMismatch. Empty: unchecked."""
+    dataset: Dataset
+    adapters_uri: str
+    serving: tuple[ServingAdapter, ...] = ()
+    lora: Lora = Lora()
+    training: Training = Training()
+    gate: Gate = Gate()
+    publish: bool = True

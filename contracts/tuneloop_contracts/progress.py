@@ -1,0 +1,120 @@
+"""Harvest and train -> operator: progress while it runs, the report when it is done.
+
+Progress is the body that transformers' KubeflowCallback sends. The report comes twice: whole over HTTP, and without counts in
+the pod's termination message (at most 4 KiB), which survives an operator that was away.
+"""
+
+from enum import StrEnum
+
+from pydantic import Field
+
+from tuneloop_contracts.dataset import Dataset
+from tuneloop_contracts.model import Wire
+
+TERMINATION_LIMIT = 4096
+PROGRESS_PATH = "/v1/namespaces/{namespace}/finetunejobs/{name}/progress"
+REPORT_PATH = "/v1/namespaces/{namespace}/finetunejobs/{name}/report"
+
+
+class Metric(Wire):
+    name: str
+    value: str
+
+
+class TrainerStatus(Wire):
+    progress_percentage: int | None = None
+    estimated_remaining_seconds: int | None = None
+    last_updated_time: str
+    metrics: tuple[Metric, ...] = ()
+    """`stage` (Harvesting | Training | Evaluating | Publishing), `loss`, `tokens_per_second`, `waiting` (a Fault's reason)."""
+
+
+class ProgressBody(Wire):
+    trainer_status: TrainerStatus
+
+    def metric(self, name: str) -> str | None:
+        return next((metric.value for metric in self.trainer_status.metrics if metric.name == name), None)
+
+
+class Verdict(StrEnum):
+    PROMOTE = "Promote"
+    REJECT = "Reject"
+    INCONCLUSIVE = "Inconclusive"
+
+
+class Losses(Wire):
+    """Held-out, in nats per supervised token; strings, since status holds no floats."""
+
+    base: str
+    """Of the base model alone."""
+    serving: str | None = None
+    """Of the adapter that served when the job was made."""
+    candidate: str
+    """Of the new adapter."""
+
+
+class TrainedAdapter(Wire):
+    """A new adapter, and the verdict on it."""
+
+    domain: str
+    """The domain it was trained for."""
+    digest: str
+    """Digest over its contents."""
+    uri: str
+    """The artifact's own directory."""
+    loss: Losses
+    """Held-out losses."""
+    interval: str = ""
+    """95 % interval of candidate minus what serves, paired by example: `[-0.21, -0.07]`."""
+    verdict: Verdict
+    """Promote, Reject or Inconclusive."""
+    examples: int = 0
+    """How many examples it was trained on."""
+    reason: str = ""
+    """One sentence on the verdict, for people."""
+
+
+class FaultReason(StrEnum):
+    """Reasons that people meet in the conditions of a FineTuneJob."""
+
+    REDIS_UNREACHABLE = "RedisUnreachable"
+    REDIS_UNAUTHORIZED = "RedisUnauthorized"
+    DATA_LOST = "DataLost"
+    SEVERAL_TENANTS = "SeveralTenants"
+    UNKNOWN_DOMAIN = "UnknownDomain"
+    STORE_UNAVAILABLE = "StoreUnavailable"
+    DATASET_MISMATCH = "DatasetMismatch"
+    BASE_MODEL_NOT_FOUND = "BaseModelNotFound"
+    BASE_MISMATCH = "BaseMismatch"
+    UNSUPPORTED_MODEL = "UnsupportedModel"
+    DIVERGED = "Diverged"
+    OUT_OF_MEMORY = "OutOfMemory"
+    INVALID_CONFIG = "InvalidConfig"
+    INTERNAL = "InternalError"
+
+
+class Fault(Wire):
+    """Why a pod gave up, or what it waits for. The message holds no secret and no training text."""
+
+    reason: FaultReason
+    message: str = ""
+
+
+class Report(Wire):
+    """What a pod achieved: a dataset, adapters, or a fault."""
+
+    dataset: Dataset | None = None
+    adapters: tuple[TrainedAdapter, ...] = ()
+    seconds: dict[str, float] = Field(default_factory=dict)
+    """Wall time by stage, for people."""
+    fault: Fault | None = None
+
+    def to_termination_message(self) -> str:
+        """JSON of at most TERMINATION_LIMIT bytes: what only serves people goes first, then the funnel's detail."""
+        terse = tuple(adapter.model_copy(update={"reason": "", "interval": ""}) for adapter in self.adapters)
+        trimmed = [self, self.model_copy(update={"seconds": {}}), self.model_copy(update={"seconds": {}, "adapters": terse})]
+        if self.dataset:
+            bare = self.dataset.model_copy(update={"dropped": (), "redacted": ()})
+            trimmed.append(trimmed[-1].model_copy(update={"dataset": bare}))
+        texts = [report.model_dump_json(by_alias=True, exclude_none=True) for report in trimmed]
+        return next((text for text in texts if len(text.encode()) <= TERMINATION_LIMIT), texts[-1])

@@ -1,0 +1,119 @@
+"""What the server writes to Redis of each interaction, and the harvest reads back.
+
+Day streams, apart from the answer cache, namespaced by target; every field short and flat, since each entry repeats it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from pydantic import JsonValue
+
+SCHEMA = "1"
+DEFAULT_RETENTION = timedelta(days=35)
+"""How long a day stream is kept: the 30-day window of a job, and five days in which to run it."""
+
+
+def record_stream(target: str, shard: int, day: date) -> str:
+    """The stream of one UTC day; `target` is `<namespace>/<name>`. The braces keep a shard in one Redis Cluster slot."""
+    return f"tuneloop:{{{target}:{shard}}}:rec:{day:%Y%m%d}"
+
+
+def feedback_stream(target: str, shard: int, day: date) -> str:
+    return f"tuneloop:{{{target}:{shard}}}:fb:{day:%Y%m%d}"
+
+
+def meta_key(target: str) -> str:
+    """A hash: `shards` and `schema`, written by the server before its first record; and `n:<domain>`, records so far."""
+    return f"tuneloop:{target}:meta"
+
+
+META_PATTERN = "tuneloop:*:meta"
+"""SCAN pattern that finds every target of a Redis."""
+
+
+def target_of_meta(key: str) -> str:
+    return key.removeprefix("tuneloop:").removesuffix(":meta")
+
+
+def days_between(start: datetime, end: datetime) -> list[date]:
+    """Every UTC day that holds a moment of [start, end]."""
+    first, last = start.astimezone(UTC).date(), end.astimezone(UTC).date()
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One answered request. A cache hit carries `origin`, the interaction it repeats, instead of messages and answer."""
+
+    id: str
+    conversation: str
+    user: str
+    """A keyed hash, never the name."""
+    tenant: str
+    model: str
+    """What the client asked for."""
+    revision: str
+    """The adapter revision that answered; `base` without one."""
+    domain: str
+    tagged: bool
+    """True if the client named the domain (model name or X-Domain), false if the router chose it."""
+    source: str
+    """`gen` or `cache`."""
+    finish: str
+    milliseconds: int
+    prompt_tokens: int
+    completion_tokens: int
+    messages: tuple[dict[str, JsonValue], ...] = ()
+    answer: str = ""
+    origin: str = ""
+
+    def to_fields(self) -> dict[str, str]:
+        fields = {
+            "v": SCHEMA, "id": self.id, "conv": self.conversation, "user": self.user, "tenant": self.tenant,
+            "model": self.model, "revision": self.revision, "domain": self.domain, "tag": "1" if self.tagged else "0",
+            "src": self.source, "finish": self.finish, "ms": str(self.milliseconds),
+            "ptok": str(self.prompt_tokens), "ctok": str(self.completion_tokens),
+        }  # fmt: skip
+        if self.origin:
+            return fields | {"origin": self.origin}
+        return fields | {"msgs": json.dumps(self.messages, ensure_ascii=False, separators=(",", ":")), "ans": self.answer}
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, str]) -> "Record":
+        """Raises ValueError or KeyError for an entry that is not one of ours."""
+        messages = json.loads(fields.get("msgs", "[]"))
+        if not isinstance(messages, list) or not all(isinstance(m, dict) for m in messages):
+            raise ValueError("msgs is not a list of messages")
+        return cls(
+            id=fields["id"], conversation=fields["conv"], user=fields["user"], tenant=fields["tenant"],
+            model=fields["model"], revision=fields["revision"], domain=fields["domain"], tagged=fields.get("tag") == "1",
+            source=fields["src"], finish=fields["finish"], milliseconds=int(fields["ms"]),
+            prompt_tokens=int(fields["ptok"]), completion_tokens=int(fields["ctok"]),
+            messages=tuple(messages), answer=fields.get("ans", ""), origin=fields.get("origin", ""),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What a user said of an answer; joined to its record at harvest, the newest one wins."""
+
+    id: str
+    """The interaction's id."""
+    rating: str
+    """`up` or `down`."""
+    correction: str = ""
+    """The answer that should have been given; it is what gets trained."""
+    by: str = ""
+    """Keyed hash of the user."""
+    comment: str = ""
+    """For people; never trained on."""
+
+    def to_fields(self) -> dict[str, str]:
+        fields = {"v": SCHEMA, "id": self.id, "rating": self.rating, "correction": self.correction, "by": self.by}
+        return fields | ({"comment": self.comment} if self.comment else {})
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, str]) -> "Feedback":
+        return cls(fields["id"], fields["rating"], fields.get("correction", ""), fields.get("by", ""), fields.get("comment", ""))
