@@ -1,0 +1,14 @@
+"""The inference server: OpenAI's HTTP in front of one base model and the adapters that its target's manifest names.
+
+    __main__ app settings    start, wiring, environment
+    errors                   one tree of exceptions -> OpenAI's error body
+    routing                  model name -> revision (pure)
+    chat models feedback status    what clients and the operator ask: protocol, service, routes each
+    adapters                 from a manifest entry to weights that answer: fetch, preflight, load, probe, drain
+    manifest                 follows the adapter manifest: a ConfigMap or a file
+    engine                   the model: decoding in batches, one thread
+    cache                    finished answers of deterministic requests
+    record                   what was asked and answered, to Redis, in the background
+
+The law: routes speak HTTP and nothing else; nothing that came over HTTP changes what is served.
+"""

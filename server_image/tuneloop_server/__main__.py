@@ -1,0 +1,45 @@
+"""Settings, model, parts, ports: `python -m tuneloop_server`."""
+
+import asyncio
+import logging
+import os
+import sys
+
+from tuneloop_server.settings import BadSettings, Settings
+
+log = logging.getLogger("tuneloop_server")
+
+
+async def run(settings: Settings) -> None:
+    from tuneloop_server.engine.hf import HfEngine  # seconds of imports: faults in the settings are told before them
+    from tuneloop_server.engine.loading import load_base
+    from tuneloop_server.parts import Parts
+    from tuneloop_server.serve import serve
+
+    loaded = await asyncio.to_thread(load_base, settings.model_path)
+    log.info("base model %s: %s; %s", settings.model_name, loaded.facts.description, loaded.facts.digest)
+    parts = Parts(settings, HfEngine(loaded, settings.max_batch))
+    log.info("listening on %s: API on port %d, status on port %d", settings.host, settings.port, settings.status_port)
+    await serve(parts)
+
+
+def set_up_logging() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    theirs = logging.getLogger("uvicorn.error")
+    theirs.setLevel(logging.WARNING)
+    # we log these ourselves, without the exception's text, which may hold a prompt
+    theirs.addFilter(lambda record: not record.getMessage().startswith("Exception in ASGI application"))
+
+
+def main() -> int:
+    set_up_logging()
+    try:
+        asyncio.run(run(Settings.from_env(os.environ)))
+    except (BadSettings, FileNotFoundError) as error:
+        log.error("%s", error)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

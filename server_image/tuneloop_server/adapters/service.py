@@ -1,0 +1,176 @@
+"""Makes this pod hold what the manifest names, each adapter for itself: a bad one never stands in another's way.
+
+Loading ── loaded and probed ──► Loaded ── dropped from the manifest ──► Draining ── last request done ──► gone
+   └────── refused ──► Failed (ArtifactNotFound: tried again until it is there or dropped)
+"""
+
+import asyncio
+import itertools
+import logging
+import math
+from collections.abc import Mapping
+
+from tuneloop_contracts.manifest import AdapterManifest, ManifestAdapter
+from tuneloop_contracts.pods import AdapterReport, AdapterState, LoadFault
+from tuneloop_server.adapters.entry import Entry, Held
+from tuneloop_server.adapters.fetch import fetch, forget
+from tuneloop_server.adapters.preflight import Limits, preflight
+from tuneloop_server.adapters.refusal import Refused
+from tuneloop_server.engine.base import Engine
+from tuneloop_server.news import News
+
+log = logging.getLogger(__name__)
+
+FIRST_RETRY, LAST_RETRY_LOCAL, LAST_RETRY_REMOTE = 0.25, 1.0, 15.0
+"""Seconds between looks for an artifact that is not there; doubling. Looking at a mounted folder costs nothing."""
+
+
+class AdapterService:
+    def __init__(self, engine: Engine, max_rank: int, news: News) -> None:
+        self._engine = engine
+        self._limits = Limits(engine.facts, max_rank)
+        self._news = news
+        self._entries: list[Entry] = []
+        self._surplus: tuple[AdapterReport, ...] = ()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._numbers = itertools.count(1)
+        self._one_at_a_time = asyncio.Lock()
+        """Each load holds an adapter's weights twice for a moment."""
+
+    def apply(self, manifest: AdapterManifest) -> None:
+        """Drop what it does not name, begin what is new. Returns at once; the work is done in the background."""
+        wanted, surplus = admitted(manifest)
+        self._surplus = tuple(_too_many(adapter, manifest.max_loaded_adapters) for adapter in surplus)
+        for entry in self._entries:
+            if entry.adapter not in wanted:
+                self._drop(entry)
+        for adapter in wanted:
+            self._want(adapter)
+        self._news.tell()
+
+    def loaded(self) -> Mapping[str, ManifestAdapter]:
+        """What answers now, by revision."""
+        return {entry.adapter.name: entry.adapter for entry in self._entries if entry.state is AdapterState.LOADED}
+
+    def hold(self, revision: str) -> Held:
+        """Of a loaded revision. Raises KeyError."""
+        for entry in self._entries:
+            if entry.adapter.name == revision and entry.state is AdapterState.LOADED:
+                return Held(entry)
+        raise KeyError(revision)
+
+    @property
+    def settled(self) -> bool:
+        """Nothing is Loading: each entry answers, or has failed and said why."""
+        return all(entry.state is not AdapterState.LOADING for entry in self._entries)
+
+    def report(self) -> tuple[AdapterReport, ...]:
+        return (*(entry.report() for entry in self._entries), *self._surplus)
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _want(self, adapter: ManifestAdapter) -> None:
+        known = next((entry for entry in self._entries if entry.adapter == adapter and not entry.leaving), None)
+        if known is None:
+            entry = Entry(adapter, f"{adapter.name}-{next(self._numbers)}")
+            self._entries.append(entry)
+            task = asyncio.create_task(self._live(entry))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        elif known.dropped.is_set():
+            known.dropped.clear()
+            if known.state is AdapterState.DRAINING:
+                known.state = AdapterState.LOADED
+
+    def _drop(self, entry: Entry) -> None:
+        entry.dropped.set()
+        if entry.state is AdapterState.LOADED:
+            entry.state = AdapterState.DRAINING
+
+    async def _live(self, entry: Entry) -> None:
+        """From its first appearance to its end."""
+        await self._bring_up(entry)
+        while not entry.leaving:
+            await entry.dropped.wait()
+            await entry.unused.wait()
+            entry.leaving = entry.dropped.is_set()  # it may have been taken back meanwhile
+        if entry.delta is not None:
+            await self._engine.unload(entry.handle)
+        self._entries.remove(entry)
+        if not any(other.adapter.digest == entry.adapter.digest for other in self._entries):
+            await asyncio.to_thread(forget, entry.adapter.digest)
+        log.info("adapter %s is gone", entry.adapter.name)
+        self._news.tell()
+
+    async def _bring_up(self, entry: Entry) -> None:
+        """Until it is loaded, refused for good, or no longer wanted."""
+        remote = not entry.adapter.uri.startswith(("pvc:", "file:"))
+        delay = FIRST_RETRY
+        while not await self._try(entry) and not await _waited(entry.dropped, delay):
+            delay = min(2 * delay, LAST_RETRY_REMOTE if remote else LAST_RETRY_LOCAL)
+
+    async def _try(self, entry: Entry) -> bool:
+        """One attempt; False when another may go better."""
+        try:
+            delta = await self._load(entry)
+        except Refused as refused:
+            self._fail(entry, refused.fault, str(refused))
+            return refused.final
+        except Exception as error:
+            self._fail(entry, LoadFault.LOAD_FAILED, f"the engine could not take it: {type(error).__name__}")
+            return True
+        entry.delta, entry.fault, entry.message = delta, None, ""
+        entry.state = AdapterState.DRAINING if entry.dropped.is_set() else AdapterState.LOADED
+        log.info("adapter %s is loaded; it moves the probe's logits by %.3f", entry.adapter.name, delta)
+        self._news.tell()
+        return True
+
+    async def _load(self, entry: Entry) -> float:
+        adapter = entry.adapter
+        folder = await asyncio.to_thread(fetch, adapter.uri, adapter.digest, self._limits.max_bytes)
+        async with self._one_at_a_time:
+            weights = await asyncio.to_thread(preflight, folder, adapter.digest, self._limits)
+            delta = await self._engine.load(entry.handle, weights)
+            if refusal := judge(delta):
+                await self._engine.unload(entry.handle)
+                raise refusal
+        return delta
+
+    def _fail(self, entry: Entry, fault: LoadFault, message: str) -> None:
+        if entry.fault is not fault:
+            log.warning("adapter %s: %s: %s", entry.adapter.name, fault, message)
+        changed = (entry.state, entry.fault, entry.message) != (AdapterState.FAILED, fault, message)
+        entry.state, entry.fault, entry.message = AdapterState.FAILED, fault, message
+        if changed:
+            self._news.tell()
+
+
+def admitted(manifest: AdapterManifest) -> tuple[tuple[ManifestAdapter, ...], tuple[ManifestAdapter, ...]]:
+    """(to load, too many): what routes name comes first, so that a long history never pushes out what serves. Pure."""
+    routed = {route.to for routes in manifest.routes.values() for route in routes}
+    ordered = sorted(dict.fromkeys(manifest.adapters), key=lambda adapter: adapter.name not in routed)
+    return tuple(ordered[: manifest.max_loaded_adapters]), tuple(ordered[manifest.max_loaded_adapters :])
+
+
+def judge(delta: float) -> Refused | None:
+    """Of the probe: an adapter that changes nothing was not really loaded, and one that breaks the numbers must not answer. Pure."""
+    if not math.isfinite(delta):
+        return Refused(LoadFault.CORRUPT_WEIGHTS, "the model's output overflows with it")
+    return None if delta > 0 else Refused(LoadFault.NO_EFFECT, "the model's output is the base's, to the bit")
+
+
+def _too_many(adapter: ManifestAdapter, most: int) -> AdapterReport:
+    message = f"the manifest names more adapters than this target's maxLoadedAdapters ({most})"
+    return AdapterReport(name=adapter.name, digest=adapter.digest, state=AdapterState.FAILED, reason=LoadFault.LOAD_FAILED, message=message)
+
+
+async def _waited(event: asyncio.Event, seconds: float) -> bool:
+    """True as soon as the event is set, False after that time."""
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True

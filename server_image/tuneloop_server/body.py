@@ -1,0 +1,39 @@
+"""Reads a request's body, with a limit, into one of our values."""
+
+import json
+from typing import TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+
+from tuneloop_server.errors import BadRequest, TooLarge, from_validation
+
+LIMIT = 2**20
+"""Bytes: far more than any context we serve can read."""
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+async def read_body(request: Request, kind: type[Body]) -> Body:
+    """Raises TooLarge or BadRequest."""
+    raw = bytearray()
+    if int(request.headers.get("content-length") or 0) > LIMIT:
+        raise _too_large()
+    async for part in request.stream():
+        raw += part
+        if len(raw) > LIMIT:
+            raise _too_large()
+    try:
+        value = json.loads(bytes(raw))
+    except (ValueError, RecursionError) as error:
+        raise BadRequest("the body is not JSON") from error
+    if not isinstance(value, dict):
+        raise BadRequest("the body is not a JSON object")
+    try:
+        return kind.model_validate(value)
+    except ValidationError as error:
+        raise from_validation(error) from error
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(f"the body is larger than {LIMIT} bytes")

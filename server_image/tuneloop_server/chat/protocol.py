@@ -1,0 +1,121 @@
+"""OpenAI's chat completions on the wire: what we read of a request, and the bodies we answer with. Pure.
+
+Fields that we do not know are ignored, as OpenAI's servers do. What would change the answer in a way that we cannot give is
+refused: tools, several choices, formats other than text, content other than text.
+"""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from tuneloop_server.engine.base import Message, Sampling
+
+_ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+_REFUSED = {
+    "tools": "tools are not supported",
+    "functions": "functions are not supported",
+    "logprobs": "logprobs are not supported",
+    "audio": "audio is not supported",
+}
+
+
+class ChatMessage(BaseModel):
+    role: str
+    content: str
+
+    @field_validator("role")
+    @classmethod
+    def known_role(cls, role: str) -> str:
+        if role not in _ROLES:
+            raise ValueError(f"role must be one of {', '.join(_ROLES)}")
+        return _ROLES[role]
+
+    @field_validator("content", mode="before")
+    @classmethod
+    def text_only(cls, content: object) -> object:
+        """A string, or a list of text parts."""
+        if not isinstance(content, list):
+            return content
+        if not all(isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str) for part in content):
+            raise ValueError("only content of type text is supported")
+        return "".join(part["text"] for part in content)
+
+
+class StreamOptions(BaseModel):
+    include_usage: bool = False
+
+
+class ChatRequest(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    model: Annotated[str, Field(min_length=1)]
+    messages: Annotated[list[ChatMessage], Field(min_length=1)]
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    """Default 1, as OpenAI's. 0 decodes greedily."""
+    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    stop: Annotated[list[Annotated[str, Field(min_length=1, max_length=500)]], Field(max_length=4)] = Field(default_factory=list)
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    n: int | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    user: Annotated[str, Field(max_length=512)] | None = None
+    metadata: dict[str, Any] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def refuse_what_we_cannot_do(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for name, why in _REFUSED.items():
+            if value.get(name):
+                raise ValueError(why)
+        if value.get("response_format") not in (None, {"type": "text"}):
+            raise ValueError("response_format other than text is not supported")
+        return value
+
+    @field_validator("n")
+    @classmethod
+    def one_choice(cls, n: int | None) -> int | None:
+        if n not in (None, 1):
+            raise ValueError("only n=1 is supported")
+        return n
+
+    @field_validator("stop", mode="before")
+    @classmethod
+    def as_list(cls, stop: object) -> object:
+        return [] if stop is None else [stop] if isinstance(stop, str) else stop
+
+    def sampling(self, most_tokens: int) -> Sampling:
+        asked = self.max_completion_tokens or self.max_tokens or most_tokens
+        return Sampling(
+            max_tokens=min(asked, most_tokens),
+            temperature=1.0 if self.temperature is None else self.temperature,
+            top_p=1.0 if self.top_p is None else self.top_p,
+            stop=tuple(self.stop),
+            seed=self.seed,
+        )
+
+    def turns(self) -> tuple[Message, ...]:
+        return tuple(Message(message.role, message.content) for message in self.messages)
+
+    def user_texts(self) -> tuple[str, ...]:
+        return tuple(message.content for message in self.messages if message.role == "user")
+
+    @property
+    def wants_usage(self) -> bool:
+        return bool(self.stream_options and self.stream_options.include_usage)
+
+    @property
+    def conversation(self) -> str:
+        named = (self.metadata or {}).get("conversation_id")
+        return named if isinstance(named, str) else ""
+
+
+def usage(prompt_tokens: int, completion_tokens: int) -> dict[str, int]:
+    return {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens, "total_tokens": prompt_tokens + completion_tokens}
+
+
+def completion(*, id: str, created: int, model: str, text: str, finish: str, used: dict[str, int]) -> dict[str, Any]:
+    """The body of an answer in one piece."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "logprobs": None, "finish_reason": finish}
+    return {"id": id, "object": "chat.completion", "created": created, "model": model, "choices": [choice], "usage": used}

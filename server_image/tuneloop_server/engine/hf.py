@@ -1,0 +1,135 @@
+"""The embedded engine: transformers and PEFT in this process, decoding on one worker thread."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+
+import jinja2
+import safetensors.torch
+
+from tuneloop_server.engine.base import AdapterWeights, Answer, BaseFacts, Generation, Message, Piece, Pressure, Sampling
+from tuneloop_server.engine.loading import Loaded
+from tuneloop_server.engine.lora import Adapters, Probe
+from tuneloop_server.engine.row import Row
+from tuneloop_server.engine.worker import Worker
+from tuneloop_server.errors import BadRequest, PromptTooLong, TryLater
+
+QUEUE_PER_ROW = 16
+"""Requests that may wait for each row of a batch; more would time out at their clients anyway."""
+PROBE_TEXT = "Explain in one sentence what a contract is and how to return a broken order for a refund."
+RETRY_AFTER = 2
+
+
+class HfEngine:
+    """An Engine (see base)."""
+
+    def __init__(self, loaded: Loaded, max_batch: int) -> None:
+        self._tokenizer = loaded.tokenizer
+        self._vocabulary = loaded.vocabulary
+        self._facts = loaded.facts
+        self._adapters = Adapters(loaded.model)
+        self._probe = Probe(loaded.model, self._encode(PROBE_TEXT))
+        self._worker = Worker(loaded.model, self._adapters, max_batch)
+        self._max_waiting = QUEUE_PER_ROW * max_batch
+        self._rows: set[Row] = set()
+        self._reader = ThreadPoolExecutor(1, "tokenizer")
+        """A long prompt takes half a second to split; a tokenizer serves one thread at a time; and nothing else may fill this pool."""
+        self._worker.start()
+
+    @property
+    def facts(self) -> BaseFacts:
+        return self._facts
+
+    async def generate(self, request: Generation) -> Answer:
+        if self.pressure().waiting >= self._max_waiting:
+            raise TryLater("too many requests are waiting; try again in a moment", retry_after=RETRY_AFTER)
+        prompt = await asyncio.get_running_loop().run_in_executor(self._reader, self._prompt, request.messages)
+        room = self._facts.context - len(prompt)
+        if room < 1:
+            raise PromptTooLong(
+                f"the prompt has {len(prompt)} tokens; with an answer, this model reads at most {self._facts.context}", param="messages"
+            )
+        answer = HfAnswer(len(prompt), self._rows)
+        row = Row(prompt, _within(request, room), request.adapter, self._vocabulary, answer.emit)
+        answer.start(row)
+        self._worker.submit(row)
+        return answer
+
+    async def load(self, handle: str, adapter: AdapterWeights) -> float:
+        tensors = await asyncio.to_thread(safetensors.torch.load, adapter.weights)
+
+        def add_and_probe() -> float:
+            self._adapters.add(handle, adapter.config, tensors)
+            self._adapters.use(handle)
+            return self._probe.max_delta()
+
+        return await asyncio.wrap_future(self._worker.call(add_and_probe))
+
+    async def unload(self, handle: str) -> None:
+        await asyncio.wrap_future(self._worker.call(lambda: self._adapters.remove(handle)))
+
+    def pressure(self) -> Pressure:
+        running = sum(row.started for row in self._rows)
+        return Pressure(running, len(self._rows) - running)
+
+    def close(self) -> None:
+        self._worker.close()
+        self._reader.shutdown()
+
+    def _prompt(self, messages: tuple[Message, ...]) -> list[int]:
+        turns = [{"role": message.role, "content": message.content} for message in messages]
+        try:
+            text = self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+        except jinja2.TemplateError as error:
+            raise BadRequest(f"the model's chat template refuses these messages: {error}", param="messages") from error
+        return self._encode(text)
+
+    def _encode(self, text: str) -> list[int]:
+        return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+class HfAnswer:
+    """The event loop's end of a Row."""
+
+    def __init__(self, prompt_tokens: int, rows: set[Row]) -> None:
+        self._prompt_tokens = prompt_tokens
+        self._rows = rows
+        self._loop = asyncio.get_running_loop()
+        self._arrived: asyncio.Queue[Piece | Exception] = asyncio.Queue()
+        self._row: Row | None = None
+
+    @property
+    def prompt_tokens(self) -> int:
+        return self._prompt_tokens
+
+    def start(self, row: Row) -> None:
+        self._row = row
+        self._rows.add(row)
+
+    def emit(self, piece: Piece | Exception) -> None:
+        """On the worker's thread."""
+        with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            self._loop.call_soon_threadsafe(self._arrived.put_nowait, piece)
+
+    async def pieces(self) -> AsyncIterator[Piece]:
+        try:
+            while True:
+                piece = await self._arrived.get()
+                if isinstance(piece, Exception):
+                    raise piece
+                yield piece
+                if piece.finish:
+                    return
+        finally:
+            self.cancel()
+
+    def cancel(self) -> None:
+        if self._row:
+            self._row.cancelled = True
+            self._rows.discard(self._row)
+
+
+def _within(request: Generation, room: int) -> Sampling:
+    return replace(request.sampling, max_tokens=min(request.sampling.max_tokens, room))

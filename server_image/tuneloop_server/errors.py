@@ -1,0 +1,109 @@
+"""Every error a client can meet, and OpenAI's body for it.
+
+ApiError
+├── BadRequest           400  edit the request
+│   └── PromptTooLong    400  context_length_exceeded
+├── Unauthorized         401  send a valid key
+├── NotFound             404  ask for something that exists
+├── TooLarge             413  send less
+├── TryLater             429  the queue is full
+├── Failed               500  the engine broke on this request
+└── Unavailable          503  this pod is going away, or a part that the request needs is
+"""
+
+import logging
+import traceback
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+
+log = logging.getLogger(__name__)
+
+MESSAGE_LIMIT = 500
+
+
+class ApiError(Exception):
+    """An answer other than 200. The message goes to the client: no secret, no path of this machine."""
+
+    status = 500
+    type = "server_error"
+    code: str | None = None
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+        self.code = code or self.code
+        self.retry_after = retry_after
+
+    def body(self) -> dict[str, object]:
+        return {"error": {"message": str(self)[:MESSAGE_LIMIT], "type": self.type, "param": self.param, "code": self.code}}
+
+    def response(self) -> JSONResponse:
+        headers = {"Retry-After": str(self.retry_after)} if self.retry_after else None
+        return JSONResponse(self.body(), self.status, headers)
+
+
+class BadRequest(ApiError):
+    status, type = 400, "invalid_request_error"
+
+
+class PromptTooLong(BadRequest):
+    code = "context_length_exceeded"
+
+
+class Unauthorized(ApiError):
+    status, type, code = 401, "invalid_request_error", "invalid_api_key"
+
+
+class NotFound(ApiError):
+    status, type = 404, "invalid_request_error"
+
+
+class TooLarge(ApiError):
+    status, type, code = 413, "invalid_request_error", "request_too_large"
+
+
+class TryLater(ApiError):
+    status, type, code = 429, "rate_limit_error", "queue_full"
+
+
+class Failed(ApiError):
+    status, type, code = 500, "server_error", "generation_failed"
+
+
+class Unavailable(ApiError):
+    status, type, code = 503, "server_error", "unavailable"
+
+
+def from_validation(fault: ValidationError) -> BadRequest:
+    """The first fault, named by its path. The offending value is left out: it may be somebody's prompt."""
+    first = fault.errors(include_input=False, include_url=False)[0]
+    path = ".".join(str(part) for part in first["loc"])
+    message = first["msg"].removeprefix("Value error, ")
+    return BadRequest(f"{path}: {message}" if path else message, param=path or None)
+
+
+def install(app: FastAPI) -> None:
+    """The one place where exceptions become answers."""
+
+    @app.exception_handler(ApiError)
+    async def ours(_: Request, error: ApiError) -> JSONResponse:
+        return error.response()
+
+    @app.exception_handler(HTTPException)
+    async def of_the_framework(_: Request, error: HTTPException) -> JSONResponse:
+        answer = (NotFound if error.status_code == 404 else BadRequest)(error.detail)
+        return JSONResponse(answer.body(), error.status_code, error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def of_a_query(_: Request, error: RequestValidationError) -> JSONResponse:
+        return BadRequest("; ".join(f"{fault['loc'][-1]}: {fault['msg']}" for fault in error.errors())).response()
+
+    @app.exception_handler(Exception)
+    async def unknown(_: Request, error: Exception) -> JSONResponse:
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        log.error("unexpected %s\n%s", type(error).__name__, frames)  # without its text, which may hold a prompt
+        return Failed("internal error", code="internal_error").response()

@@ -1,0 +1,72 @@
+"""Counts the requests that run, and refuses new ones while the pod goes away. Pure ASGI, so that streams pass untouched."""
+
+import asyncio
+import logging
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tuneloop_server.errors import Unavailable
+
+log = logging.getLogger(__name__)
+
+GUARDED = "/v1/"
+"""Probes and metrics are answered to the last."""
+
+
+class Lifecycle:
+    def __init__(self) -> None:
+        self.draining = False
+        self._running = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def drained(self, seconds: float) -> bool:
+        """Refuse new requests from now on; True when the last running one is done, False when that took too long."""
+        self.draining = True
+        try:
+            await asyncio.wait_for(self._idle.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    def enter(self) -> None:
+        self._running += 1
+        self._idle.clear()
+
+    def leave(self) -> None:
+        self._running -= 1
+        if not self._running:
+            self._idle.set()
+
+
+class Guard:
+    """The middleware."""
+
+    def __init__(self, app: ASGIApp, lifecycle: Lifecycle) -> None:
+        self._app = app
+        self._lifecycle = lifecycle
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(GUARDED):
+            return await self._app(scope, receive, send)
+        if self._lifecycle.draining:
+            refused = Unavailable("this server is shutting down; try again, another one will answer", retry_after=1)
+            return await refused.response()(scope, receive, send)
+        self._lifecycle.enter()
+        try:
+            await self._app(scope, receive, _Noted(scope, send))
+        finally:
+            self._lifecycle.leave()
+
+
+class _Noted:
+    """One line in the log for each answer, as it begins; the chat service has one of its own for each that ends."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self._scope = scope
+        self._send = send
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            log.info("%s %s %d", self._scope["method"], self._scope["path"][:80], message["status"])
+        await self._send(message)

@@ -1,0 +1,68 @@
+"""A connection to a Redis that may be away: known to be so, it costs a request nothing."""
+
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+FIRST_PAUSE, LAST_PAUSE = 0.5, 5.0
+"""Seconds without a try after a failure; doubling."""
+
+
+class Away(Exception):
+    """Try later; `unauthorized` says that the password must be mended first."""
+
+    def __init__(self, *, unauthorized: bool = False) -> None:
+        super().__init__("Redis is away")
+        self.unauthorized = unauthorized
+
+
+class Link:
+    """A circuit breaker around one client: after a failure it answers Away at once, and lets one try through when the pause is over."""
+
+    def __init__(self, url: str, *, name: str, timeout: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._client: Redis = Redis.from_url(
+            url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0), decode_responses=True
+        )  # no retries: the client's own default of ten would hold a request for seconds
+        self._name = name
+        self._clock = clock
+        self._closed_until = 0.0
+        self._pause = FIRST_PAUSE
+        self.up: bool | None = None
+        """None before the first try."""
+
+    async def run(self, work: Callable[[Redis], Awaitable[T]]) -> T:
+        """Raises Away."""
+        if self._clock() < self._closed_until:
+            raise Away
+        try:
+            result = await work(self._client)
+        except (RedisError, OSError, TimeoutError) as error:
+            self._failed(error)
+            raise Away(unauthorized=isinstance(error, AuthenticationError | NoPermissionError)) from error
+        self._came_back()
+        return result
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    def _failed(self, error: Exception) -> None:
+        self._closed_until = self._clock() + self._pause
+        self._pause = min(2 * self._pause, LAST_PAUSE)
+        if self.up is not False:
+            log.warning("Redis of the %s is away: %s", self._name, type(error).__name__)  # its text may hold the URL
+        self.up = False
+
+    def _came_back(self) -> None:
+        if self.up is False:
+            log.info("Redis of the %s is back", self._name)
+        self.up, self._pause, self._closed_until = True, FIRST_PAUSE, 0.0

@@ -1,0 +1,1 @@
+"""Follows the adapter manifest of the target."""

@@ -1,0 +1,46 @@
+"""What Prometheus scrapes. Labels hold names of models and outcomes: never a prompt, a tenant or a user."""
+
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from tuneloop_server.engine.base import Pressure
+
+_LATENCY = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80)
+"""Seconds: a cache hit takes milliseconds, a long answer on a CPU a minute."""
+
+
+class Metrics:
+    """Own registry: several servers may live in one process, as in tests. vLLM's names where vLLM has one."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = self._counter("tuneloop_requests_total", "Chat requests by revision and outcome", "adapter", "outcome")
+        self.seconds = Histogram(
+            "tuneloop_request_seconds", "From request to the end of its answer", ["cache"], buckets=_LATENCY, registry=self.registry
+        )
+        self.first_token = Histogram(
+            "vllm:time_to_first_token_seconds", "From request to the first piece", buckets=_LATENCY, registry=self.registry
+        )
+        self.cache = self._counter("tuneloop_cache_total", "Lookups by result: hit-exact, miss, bypass", "result")
+        self.cache_errors = self._counter("tuneloop_cache_errors_total", "Times the cache was passed by because Redis was away")
+        self.fallbacks = self._counter("tuneloop_fallbacks_total", "Requests whose revision was not loaded here", "wanted")
+        self.written = self._counter("tuneloop_records_written_total", "Entries of the record that Redis took")
+        self.dropped = self._counter("tuneloop_records_dropped_total", "Entries of the record that were given up")
+        self.prompt_tokens = self._counter("vllm:prompt_tokens_total", "Tokens of prompts read")
+        self.generation_tokens = self._counter("vllm:generation_tokens_total", "Tokens generated")
+        self.redis_up = Gauge("tuneloop_redis_up", "1 if the last try succeeded", ["role"], registry=self.registry)
+        self.adapters = Gauge("tuneloop_adapters", "Entries of the manifest by state", ["state"], registry=self.registry)
+        self._running = Gauge("vllm:num_requests_running", "Rows being decoded", registry=self.registry)
+        self._waiting = Gauge("vllm:num_requests_waiting", "Rows waiting for a place", registry=self.registry)
+
+    def follow(self, pressure: Callable[[], Pressure]) -> None:
+        """Read at each scrape."""
+        self._running.set_function(lambda: pressure().running)
+        self._waiting.set_function(lambda: pressure().waiting)
+
+    def text(self) -> bytes:
+        return generate_latest(self.registry)
+
+    def _counter(self, name: str, what: str, *labels: str) -> Counter:
+        return Counter(name, what, labels, registry=self.registry)

@@ -1,0 +1,24 @@
+"""Tells those who wait that this pod's report has changed."""
+
+import asyncio
+
+
+class News:
+    def __init__(self) -> None:
+        self.revision = 1
+        self._next = asyncio.Event()
+
+    def tell(self) -> None:
+        self.revision += 1
+        self._next.set()
+        self._next = asyncio.Event()
+
+    async def newer_than(self, seen: int, seconds: float) -> None:
+        """Returns when the revision is not `seen`, or after that time. A pod that restarted counts from the start again, so
+        any other number is news."""
+        try:
+            async with asyncio.timeout(seconds):
+                while self.revision == seen:
+                    await self._next.wait()
+        except TimeoutError:
+            return

@@ -1,0 +1,121 @@
+"""The parts of one server, put together, and the background tasks that keep them going."""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+
+from tuneloop_contracts.pods import AdapterState
+from tuneloop_server.adapters.service import AdapterService
+from tuneloop_server.cache.service import BUDGET, AnswerCache
+from tuneloop_server.chat.service import ChatService
+from tuneloop_server.engine.base import Engine
+from tuneloop_server.feedback.service import FeedbackService
+from tuneloop_server.lifecycle import Lifecycle
+from tuneloop_server.link import Link
+from tuneloop_server.manifest.current import Current
+from tuneloop_server.manifest.follow import follow
+from tuneloop_server.metrics import Metrics
+from tuneloop_server.news import News
+from tuneloop_server.record import recorder as recording
+from tuneloop_server.record.health import RecordHealth
+from tuneloop_server.record.marks import Marks
+from tuneloop_server.record.recorder import Recorder
+from tuneloop_server.routing import World
+from tuneloop_server.settings import Settings
+from tuneloop_server.status.service import StatusService
+from tuneloop_server.tenants import Tenants
+
+log = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 3.0
+"""For the record, at the end."""
+
+
+class Parts:
+    """Made inside a running event loop. Raises BadSettings for an API_KEYS_FILE that cannot be used."""
+
+    def __init__(self, settings: Settings, engine: Engine) -> None:
+        self.settings = settings
+        self.engine = engine
+        self.tenants = Tenants.from_file(settings.api_keys_file)
+        self.lifecycle = Lifecycle()
+        self.metrics = Metrics()
+        news = News()
+        self.adapters = AdapterService(engine, settings.max_lora_rank, news)
+        self.current = Current(self.adapters.apply)
+        self._marks = Marks(lambda: self.current.manifest.salt)
+        self._connect()
+        self.health = RecordHealth(self._record_link, settings.target, news.tell)
+        self.chat = ChatService(
+            engine, self.adapters, self.world, self._marks, self.metrics, self._cache, self.recorder, settings.max_new_tokens
+        )
+        self.feedback = FeedbackService(self._marks, self.recorder)
+        self.status = StatusService(self.adapters, self.current, self.health, news, lambda: (settings.model_name, engine.facts.digest))
+        self._observe()
+
+    def world(self) -> World:
+        return World(self.settings.model_name, self.current.manifest, self.adapters.loaded())
+
+    @asynccontextmanager
+    async def running(self, env: Mapping[str, str] = os.environ) -> AsyncIterator[None]:
+        """Follow the manifest and write the record for as long as this lasts; then write what is left of it."""
+        followed = follow(self.settings.target, self.settings.manifest_file, env, self.current.take)
+        tasks: list[asyncio.Task[None]] = [asyncio.create_task(followed, name="manifest")]
+        if self.recorder:
+            tasks.append(asyncio.create_task(self.recorder.run(), name="record"))
+            tasks.append(asyncio.create_task(self.health.run(), name="record health"))
+        for task in tasks:
+            task.add_done_callback(_must_not_end)
+        try:
+            yield
+        finally:
+            await self._stop(tasks)
+
+    async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self.recorder:
+            await self.recorder.flush(FLUSH_SECONDS)
+        await self.adapters.close()
+        for link in (self._cache_link, self._record_link):
+            if link:
+                with suppress(OSError):
+                    await link.close()
+
+    def _connect(self) -> None:
+        """Two connections even to one Redis: the record's slow batches must not eat the cache's small budget."""
+        settings, metrics = self.settings, self.metrics
+        caching = settings.redis_url and settings.cache_ttl
+        self._cache_link = Link(settings.redis_url, name="cache", timeout=BUDGET) if caching else None
+        self._cache = AnswerCache(self._cache_link, settings.cache_ttl, metrics.cache_errors.inc) if self._cache_link else None
+        self._record_link = Link(settings.record_url, name="record", timeout=recording.TIMEOUT) if settings.record_url else None
+        self.recorder = (
+            Recorder(self._record_link, settings.target, settings.record_retention, metrics.written.inc, metrics.dropped.inc)
+            if self._record_link
+            else None
+        )
+
+    def _observe(self) -> None:
+        """Gauges that are read at each scrape."""
+        self.metrics.follow(self.engine.pressure)
+        for role, link in (("cache", self._cache_link), ("record", self._record_link)):
+            if link:
+                self.metrics.redis_up.labels(role).set_function(partial(_up, link))
+        for state in AdapterState:
+            self.metrics.adapters.labels(state).set_function(partial(self._count, state))
+
+    def _count(self, state: AdapterState) -> float:
+        return float(sum(report.state is state for report in self.adapters.report()))
+
+
+def _up(link: Link) -> float:
+    return float(bool(link.up))
+
+
+def _must_not_end(task: "asyncio.Task[None]") -> None:
+    if not task.cancelled() and (error := task.exception()):
+        log.critical("the %s task ended: %s", task.get_name(), type(error).__name__)

@@ -1,0 +1,89 @@
+"""Is the record's Redis fit to keep training data? Looked at now and then, and reported to the operator."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from tuneloop_contracts.pods import RecordedReport, RedisState
+from tuneloop_contracts.record import meta_key
+from tuneloop_server.link import Away, Link
+from tuneloop_server.record.recorder import COUNT_PREFIX
+
+log = logging.getLogger(__name__)
+
+PERIOD = 5.0
+"""Seconds between two looks."""
+
+
+MEANING = {
+    RedisState.OK: "ready to record",
+    RedisState.OFF: "none; nothing is recorded",
+    RedisState.UNREACHABLE: "out of reach; the record waits in memory, and what does not fit is dropped",
+    RedisState.UNAUTHORIZED: "refuses our password; mend the Secret",
+    RedisState.UNSAFE_EVICTION: "its maxmemory-policy may delete training data; use noeviction, or a Redis apart for the record",
+}
+
+
+class RecordHealth:
+    def __init__(self, link: Link | None, target: str, on_change: Callable[[], None]) -> None:
+        self._link = link
+        self._target = target
+        self._on_change = on_change
+        self.state = RedisState.OFF if link is None else RedisState.UNREACHABLE
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(PERIOD)
+
+    async def look(self) -> None:
+        before, self.state = self.state, await self._judge()
+        if self.state is not before:
+            log.log(logging.INFO if self.state is RedisState.OK else logging.WARNING, "the record's Redis: %s", MEANING[self.state])
+            self._on_change()
+
+    async def recorded(self) -> RecordedReport:
+        """Examples so far by domain; empty while Redis is away."""
+
+        async def meta(redis: Redis) -> Any:
+            return await redis.hgetall(meta_key(self._target))
+
+        try:
+            fields = await self._link.run(meta) if self._link else {}
+        except Away:
+            fields = {}
+        recorded = {name.removeprefix(COUNT_PREFIX): int(value) for name, value in fields.items() if name.startswith(COUNT_PREFIX)}
+        return RecordedReport(recorded=recorded, redis=self.state)
+
+    async def _judge(self) -> RedisState:
+        if self._link is None:
+            return RedisState.OFF
+        try:
+            memory = await self._link.run(_memory_settings)
+        except Away as away:
+            if away.unauthorized:
+                return RedisState.UNAUTHORIZED
+            # behind an open circuit: what the last real try said still holds
+            return self.state if self.state is RedisState.UNAUTHORIZED else RedisState.UNREACHABLE
+        return RedisState.UNSAFE_EVICTION if may_evict_records(memory) else RedisState.OK
+
+
+def may_evict_records(settings: Mapping[str, str]) -> bool:
+    """With a memory limit, every policy but noeviction may delete a day stream: those have an expiry too, so `volatile-*` takes them
+    as well. Where the settings may not be read (managed services), nothing is known and nothing is said. Pure."""
+    limited = settings.get("maxmemory", "0") != "0"
+    return limited and settings.get("maxmemory-policy", "noeviction") != "noeviction"
+
+
+async def _memory_settings(redis: Redis) -> Mapping[str, str]:
+    await redis.ping()
+    try:
+        settings: Any = await redis.config_get("maxmemory*")
+    except ResponseError:
+        return {}
+    return dict(settings)

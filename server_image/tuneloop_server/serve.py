@@ -1,0 +1,67 @@
+"""Both ports in one process, and an end in good order."""
+
+import asyncio
+import logging
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from tuneloop_server.app import create_app, create_status_app
+from tuneloop_server.parts import Parts
+
+log = logging.getLogger(__name__)
+
+KEEP_ALIVE_SECONDS = 75
+"""Longer than the 60 s after which load balancers drop an idle connection: who closes first must not be us, or a request that is just
+being sent on it is lost."""
+
+
+class Server(uvicorn.Server):
+    """Leaves the signals to us: two servers share them."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(parts: Parts) -> None:
+    """Until SIGTERM or SIGINT; then: not ready, new requests refused, running ones finished, the record written."""
+    settings = parts.settings
+    api, status = create_app(parts), create_status_app(parts)
+    servers = [_server(api, settings.host, settings.port), _server(status, settings.host, settings.status_port)]
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with parts.running():
+        running = [asyncio.create_task(server.serve()) for server in servers]
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait([*running, stopping], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        await _drain(parts)
+        for server in servers:
+            server.should_exit = True
+        await asyncio.gather(*running)
+    parts.engine.close()
+
+
+async def _drain(parts: Parts) -> None:
+    log.info("draining: new requests are refused, running ones have %d s", parts.settings.drain_seconds)
+    done = await parts.lifecycle.drained(parts.settings.drain_seconds)
+    log.info("drained" if done else "time is up: requests still run and are broken off")
+
+
+def _server(app: FastAPI, host: str, port: int) -> Server:
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=1,
+    )
+    return Server(config)

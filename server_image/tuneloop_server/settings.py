@@ -1,0 +1,136 @@
+"""The server's settings, read once from the environment."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from tuneloop_contracts.names import AUTO
+from tuneloop_contracts.pods import STATUS_PORT
+from tuneloop_contracts.record import DEFAULT_RETENTION
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_TARGET = re.compile(r"^[a-z0-9][-a-z0-9.]*/[a-z0-9][-a-z0-9.]*$")
+
+
+class BadSettings(ValueError):
+    """The environment must be edited; every fault is named at once, without the values of URLs, which may hold a password."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    model_path: Path
+    """MODEL_PATH: folder of the base model, as safetensors."""
+    model_name: str
+    """MODEL_NAME: what clients ask for to get the base. Default: the folder's name, in lower case."""
+    target: str = "default/tuneloop"
+    """TUNELOOP_TARGET: `<namespace>/<name>` of the InferenceTarget; names the ConfigMap to watch and the streams to write."""
+    redis_url: str = ""
+    """REDIS_URL: the answer cache, and the record unless it has one of its own. Empty: neither."""
+    record_redis_url: str = ""
+    """RECORD_REDIS_URL: a Redis apart for the record, where the cache's may evict."""
+    cache_ttl: int = 86400
+    """CACHE_TTL: seconds an answer is kept; 0 = no cache."""
+    record_retention: timedelta = DEFAULT_RETENTION
+    """RECORD_RETENTION: how long a day of the record is kept."""
+    api_keys_file: Path | None = None
+    """API_KEYS_FILE: a JSON object {key: tenant}, read at start. None: everybody is tenant `default`."""
+    manifest_file: Path | None = None
+    """MANIFEST_FILE: the adapter manifest as a file, where the ConfigMap may not be watched or there is no cluster."""
+    max_lora_rank: int = 64
+    """MAX_LORA_RANK: adapters of a higher rank are refused."""
+    max_batch: int = 8
+    """MAX_BATCH: rows of one adapter that are decoded together."""
+    max_new_tokens: int = 512
+    """MAX_NEW_TOKENS: cap and default of a request's max_tokens."""
+    host: str = "0.0.0.0"  # noqa: S104 - a pod's own network
+    """HOST: address to listen on."""
+    port: int = 8000
+    """PORT: the OpenAI API, /healthz, /readyz and /metrics."""
+    status_port: int = STATUS_PORT
+    """STATUS_PORT: what the operator reads."""
+    drain_seconds: int = 25
+    """DRAIN_SECONDS: how long running answers may take after SIGTERM; below the pod's terminationGracePeriodSeconds (30)."""
+
+    @property
+    def record_url(self) -> str:
+        return self.record_redis_url or self.redis_url
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str]) -> "Settings":
+        """Raises BadSettings."""
+        read = _Reader(env)
+        path = read.path("MODEL_PATH")
+        defaults = cls(Path(), "")
+        settings = cls(
+            model_path=path or Path(),
+            model_name=env.get("MODEL_NAME") or (path.name.lower() if path else ""),
+            target=read.matching("TUNELOOP_TARGET", _TARGET, defaults.target),
+            redis_url=read.redis("REDIS_URL"),
+            record_redis_url=read.redis("RECORD_REDIS_URL"),
+            cache_ttl=read.number("CACHE_TTL", defaults.cache_ttl, least=0),
+            record_retention=read.duration("RECORD_RETENTION", defaults.record_retention),
+            api_keys_file=read.path("API_KEYS_FILE"),
+            manifest_file=read.path("MANIFEST_FILE"),
+            max_lora_rank=read.number("MAX_LORA_RANK", defaults.max_lora_rank, least=1),
+            max_batch=read.number("MAX_BATCH", defaults.max_batch, least=1),
+            max_new_tokens=read.number("MAX_NEW_TOKENS", defaults.max_new_tokens, least=1),
+            host=env.get("HOST", defaults.host),
+            port=read.number("PORT", defaults.port, least=0),
+            status_port=read.number("STATUS_PORT", defaults.status_port, least=0),
+            drain_seconds=read.number("DRAIN_SECONDS", defaults.drain_seconds, least=0),
+        )
+        if path is None:
+            read.faults.append("MODEL_PATH is missing: the folder of the base model")
+        if settings.model_name == AUTO or (settings.model_name and "/" in settings.model_name):
+            read.faults.append(f"MODEL_NAME must not be `{AUTO}` and must not hold a slash")
+        if read.faults:
+            raise BadSettings("; ".join(read.faults))
+        return settings
+
+
+class _Reader:
+    """Reads one variable at a time and collects the faults."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self.env = env
+        self.faults: list[str] = []
+
+    def number(self, name: str, default: int, *, least: int) -> int:
+        text = self.env.get(name) or str(default)
+        if not text.isdigit() or int(text) < least:
+            self.faults.append(f"{name} must be a whole number of at least {least}")
+            return default
+        return int(text)
+
+    def path(self, name: str) -> Path | None:
+        return Path(self.env[name]) if self.env.get(name) else None
+
+    def redis(self, name: str) -> str:
+        url = self.env.get(name, "")
+        if url and not url.startswith(("redis://", "rediss://", "unix://")):
+            self.faults.append(f"{name} must start with redis://, rediss:// or unix://")
+        return url
+
+    def matching(self, name: str, pattern: re.Pattern[str], default: str) -> str:
+        text = self.env.get(name) or default
+        if not pattern.match(text):
+            self.faults.append(f"{name} must look like `{default}`")
+        return text
+
+    def duration(self, name: str, default: timedelta) -> timedelta:
+        text = self.env.get(name)
+        try:
+            return parse_duration(text) if text else default
+        except ValueError as fault:
+            self.faults.append(f"{name}: {fault}")
+            return default
+
+
+def parse_duration(text: str) -> timedelta:
+    """Go's form with days added, as in `35d` or `1h30m`. Raises ValueError."""
+    parts = re.findall(r"(\d+)(ms|[smhd])", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError("must be a duration such as 35d, 12h or 1h30m")
+    return timedelta(seconds=sum(int(number) * _UNITS[unit] for number, unit in parts))

@@ -1,0 +1,1 @@
+"""What the operator and the kubelet ask; read-only."""

@@ -1,0 +1,59 @@
+"""What this pod says of itself."""
+
+import re
+from collections.abc import Callable
+
+from tuneloop_contracts.pods import PodReport, RecordedReport
+from tuneloop_server.adapters.service import AdapterService
+from tuneloop_server.errors import BadRequest
+from tuneloop_server.manifest.current import Current
+from tuneloop_server.news import News
+from tuneloop_server.record.health import RecordHealth
+
+LONGEST_WAIT = 30.0
+"""Seconds of a long poll; proxies cut longer ones."""
+_WAIT = re.compile(r"^(\d{1,4})s?$")
+
+
+class StatusService:
+    def __init__(
+        self, adapters: AdapterService, current: Current, health: RecordHealth, news: News, base: Callable[[], tuple[str, str]]
+    ) -> None:
+        self._adapters = adapters
+        self._current = current
+        self._health = health
+        self._news = news
+        self._base = base
+        self._was_ready = False
+
+    @property
+    def ready(self) -> bool:
+        """The base is loaded, it is known what to serve, and each entry answers or has failed for a reason that is told.
+        Once ready it stays so: a later load must not take a pod out of service."""
+        self._was_ready = self._was_ready or (self._current.known and self._adapters.settled)
+        return self._was_ready
+
+    async def adapters(self, seen: int | None, wait: float) -> PodReport:
+        """At once, or when there is something other than `seen`, or after `wait` seconds."""
+        if seen is not None:
+            await self._news.newer_than(seen, wait)
+        name, digest = self._base()
+        return PodReport(
+            resource_version=self._current.resource_version,
+            revision=self._news.revision,
+            base_model=name,
+            base_digest=digest,
+            adapters=self._adapters.report(),
+            redis=self._health.state,
+        )
+
+    async def recorded(self) -> RecordedReport:
+        return await self._health.recorded()
+
+
+def parse_wait(text: str) -> float:
+    """`10s` -> 10.0, at most LONGEST_WAIT. Raises BadRequest."""
+    match = _WAIT.match(text)
+    if not match:
+        raise BadRequest("wait must be seconds, as in 10s", param="wait")
+    return min(float(match[1]), LONGEST_WAIT)

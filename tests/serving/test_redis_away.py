@@ -1,0 +1,227 @@
+"""A Redis that is away, refuses us, or would eat what we record: requests never notice, the operator does."""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import redis as sync_redis
+
+from redisserver import RedisServer, free_port
+from tuneloop_contracts.pods import RedisState
+from tuneloop_contracts.record import Feedback, Record, meta_key
+from tuneloop_server.cache.service import AnswerCache, Stored
+from tuneloop_server.link import LAST_PAUSE, Away, Link
+from tuneloop_server.record import recorder as recording
+from tuneloop_server.record.health import RecordHealth, may_evict_records
+from tuneloop_server.record.recorder import Recorder
+
+TARGET = "chat/chat-llm"
+DEADLINE = 20.0
+
+
+class Tally:
+    def __init__(self) -> None:
+        self.count = 0
+
+    def add(self, number: int = 1) -> None:
+        self.count += number
+
+
+def a_record(number: int) -> Record:
+    return Record(
+        id=f"int-{number}", conversation="c", user="", tenant="default", model="support", revision="base", domain="support", tagged=True,
+        source="gen", finish="stop", milliseconds=1, prompt_tokens=1, completion_tokens=1, messages=({"role": "user", "content": "x"},),
+    )  # fmt: skip
+
+
+@asynccontextmanager
+async def link_to(url: str, clock: Callable[[], float] = time.monotonic) -> AsyncIterator[Link]:
+    link = Link(url, name="test", timeout=1.0, clock=clock)
+    yield link
+    await link.close()
+
+
+@asynccontextmanager
+async def recording_to(url: str) -> AsyncIterator[tuple[Recorder, Tally, Tally]]:
+    written, dropped = Tally(), Tally()
+    async with link_to(url) as link:
+        recorder = Recorder(link, TARGET, timedelta(days=35), written.add, dropped.add)
+        task = asyncio.create_task(recorder.run())
+        yield recorder, written, dropped
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def until(reached: Callable[[], bool]) -> None:
+    async with asyncio.timeout(DEADLINE):
+        while not reached():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_a_dead_redis_is_asked_once_and_then_left_alone() -> None:
+    now = 0.0
+    asked = 0
+
+    async def ask(client: Any) -> None:
+        nonlocal asked
+        asked += 1
+        await client.ping()
+
+    async with link_to(f"redis://127.0.0.1:{free_port()}", clock=lambda: now) as link:
+        for _ in range(50):
+            with pytest.raises(Away):
+                await link.run(ask)
+        assert asked == 1
+        now += LAST_PAUSE
+        with pytest.raises(Away):
+            await link.run(ask)
+        assert (asked, link.up) == (2, False)
+
+
+async def test_the_cache_misses_counts_and_comes_back() -> None:
+    server = RedisServer().start()
+    now = 0.0
+    errors = Tally()
+    answer = Stored("hello", "stop", 1, 1, "int-1", time.time())
+    try:
+        async with link_to(server.url, clock=lambda: now) as link:
+            cache = AnswerCache(link, 60, errors.add)
+            await cache.put("key", answer)
+            hit = await cache.find("key")
+            assert hit
+            assert hit.answer == answer
+            server.stop()
+            assert await cache.find("key") is None
+            await cache.put("key", answer)
+            assert errors.count == 2
+            server.start()
+            now += LAST_PAUSE
+            assert await cache.find("key") is None
+            assert (errors.count, link.up) == (2, True)
+    finally:
+        server.stop()
+
+
+async def test_an_entry_that_is_not_ours_is_a_miss(redis_url: str) -> None:
+    with sync_redis.Redis.from_url(redis_url) as client:
+        for key, value in {"a": "not json", "b": "{}", "c": "[1]", "d": json.dumps({"text": "x", "new": 1})}.items():
+            client.set(key, value)
+    errors = Tally()
+    async with link_to(redis_url) as link:
+        cache = AnswerCache(link, 60, errors.add)
+        assert [await cache.find(key) for key in "abcd"] == [None] * 4
+    assert errors.count == 4
+
+
+async def test_a_redis_of_the_wrong_type_or_full_is_away_not_an_error(redis_url: str) -> None:
+    with sync_redis.Redis.from_url(redis_url) as client:
+        client.lpush("key", "x")
+    async with link_to(redis_url) as link:
+        assert await AnswerCache(link, 60, Tally().add).find("key") is None
+
+
+async def test_the_record_waits_for_redis_and_loses_nothing() -> None:
+    server = RedisServer()
+    try:
+        async with recording_to(server.url) as (recorder, written, dropped):
+            assert all(recorder.put(a_record(number)) for number in range(250))
+            assert recorder.put(Feedback("int-1", "up"))
+            server.start()
+            await until(lambda: written.count == 251)
+        with sync_redis.Redis.from_url(server.url, decode_responses=True) as client:
+            (stream,) = client.scan_iter("*:rec:*")
+            ids = [fields["id"] for _, fields in client.xrange(stream)]  # type: ignore[union-attr]
+            assert ids == [f"int-{number}" for number in range(250)]
+            assert client.hget(meta_key(TARGET), "n:support") == "250"
+        assert dropped.count == 0
+    finally:
+        server.stop()
+
+
+async def test_a_full_queue_drops_and_counts_and_never_blocks() -> None:
+    async with recording_to(f"redis://127.0.0.1:{free_port()}") as (recorder, written, dropped):
+        kept = [recorder.put(a_record(number)) for number in range(recording.QUEUE + 10)]
+        assert (kept.count(False), dropped.count, written.count) == (10, 10, 0)
+
+
+async def test_what_is_queued_at_the_end_is_written(redis_url: str) -> None:
+    written, dropped = Tally(), Tally()
+    async with link_to(redis_url) as link:
+        recorder = Recorder(link, TARGET, timedelta(days=35), written.add, dropped.add)
+        recorder.put(a_record(1))
+        await recorder.flush(5)
+    assert (written.count, dropped.count) == (1, 0)
+
+
+async def test_what_cannot_be_written_at_the_end_is_counted() -> None:
+    written, dropped = Tally(), Tally()
+    async with link_to(f"redis://127.0.0.1:{free_port()}") as link:
+        recorder = Recorder(link, TARGET, timedelta(days=35), written.add, dropped.add)
+        recorder.put(a_record(1))
+        await recorder.flush(0.1)
+    assert (written.count, dropped.count) == (0, 1)
+
+
+async def test_a_flushed_redis_is_whole_again_with_the_next_record(redis_url: str) -> None:
+    async with recording_to(redis_url) as (recorder, written, _):
+        recorder.put(a_record(1))
+        await until(lambda: written.count == 1)
+        with sync_redis.Redis.from_url(redis_url, decode_responses=True) as client:
+            client.flushall()
+            recorder.put(a_record(2))
+            await until(lambda: written.count == 2)
+            assert client.hgetall(meta_key(TARGET)) == {"shards": "1", "schema": "1", "n:support": "1"}
+
+
+async def look(url: str, **settings: str) -> RedisState:
+    if settings:
+        with sync_redis.Redis.from_url(url) as client:
+            for name, value in settings.items():
+                client.config_set(name.replace("_", "-"), value)
+    async with link_to(url) as link:
+        changes = Tally()
+        health = RecordHealth(link, TARGET, changes.add)
+        await health.look()
+        assert changes.count == (health.state is not RedisState.UNREACHABLE), "the operator hears of a change, and only of that"
+        return health.state
+
+
+async def test_what_the_operator_hears_of_redis(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    server = RedisServer(password="sesame")
+    try:
+        server.start()
+        wrong = server.url.replace("sesame", "hunter2")
+        none = server.url.replace(":sesame@", "")
+        assert await look(server.url) is RedisState.OK
+        assert await look(wrong) is RedisState.UNAUTHORIZED
+        assert await look(none) is RedisState.UNAUTHORIZED
+        assert await look(server.url, maxmemory="100mb", maxmemory_policy="allkeys-lru") is RedisState.UNSAFE_EVICTION
+        assert await look(server.url, maxmemory_policy="noeviction") is RedisState.OK
+        server.stop()
+        assert await look(server.url) is RedisState.UNREACHABLE
+    finally:
+        server.stop()
+    assert "hunter2" not in caplog.text
+    assert "sesame" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "want"),
+    [
+        ({"maxmemory": "0", "maxmemory-policy": "allkeys-lru"}, False),
+        ({"maxmemory": "1000000", "maxmemory-policy": "allkeys-lru"}, True),
+        ({"maxmemory": "1000000", "maxmemory-policy": "volatile-ttl"}, True),
+        ({"maxmemory": "1000000", "maxmemory-policy": "noeviction"}, False),
+        ({}, False),
+    ],
+)
+def test_which_policy_may_evict_records(settings: dict[str, str], want: bool) -> None:
+    assert may_evict_records(settings) is want

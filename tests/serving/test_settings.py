@@ -1,0 +1,43 @@
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from tuneloop_server.settings import BadSettings, Settings, parse_duration
+
+LEAST = {"MODEL_PATH": "/models/SmolLM2"}
+
+
+def test_one_variable_is_enough() -> None:
+    settings = Settings.from_env(LEAST)
+    assert settings == Settings(Path("/models/SmolLM2"), "smollm2")
+    assert (settings.cache_ttl, settings.record_retention, settings.max_batch, settings.port) == (86400, timedelta(days=35), 8, 8000)
+
+
+def test_the_record_has_the_caches_redis_unless_it_has_its_own() -> None:
+    shared = LEAST | {"REDIS_URL": "redis://cache"}
+    assert Settings.from_env(shared).record_url == "redis://cache"
+    assert Settings.from_env(shared | {"RECORD_REDIS_URL": "redis://record"}).record_url == "redis://record"
+
+
+def test_every_fault_is_named_at_once_and_no_url_is_quoted() -> None:
+    with pytest.raises(BadSettings) as refused:
+        Settings.from_env(
+            {"CACHE_TTL": "soon", "MAX_BATCH": "0", "REDIS_URL": "http://:secret@x", "RECORD_RETENTION": "35", "TUNELOOP_TARGET": "x"}
+        )
+    for name in ("MODEL_PATH", "CACHE_TTL", "MAX_BATCH", "REDIS_URL", "RECORD_RETENTION", "TUNELOOP_TARGET"):
+        assert name in str(refused.value)
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "want"), [("35d", timedelta(days=35)), ("1h30m", timedelta(minutes=90)), ("250ms", timedelta(milliseconds=250))]
+)
+def test_durations(text: str, want: timedelta) -> None:
+    assert parse_duration(text) == want
+
+
+@pytest.mark.parametrize("text", ["", "35", "d", "1.5h", "-1d", "1d "])
+def test_bad_durations(text: str) -> None:
+    with pytest.raises(ValueError, match="duration"):
+        parse_duration(text)
