@@ -1,0 +1,71 @@
+from dataclasses import replace
+
+import pytest
+
+from training.examples import CONFIG
+from training.traffic import asked, record
+from tuneloop_contracts.domains import Domain
+from tuneloop_contracts.jobs import Curation, HarvestConfig
+from tuneloop_contracts.record import Feedback, Record
+from tuneloop_trainer.curate.admit import candidate, drop_reason
+from tuneloop_trainer.curate.example import Judgement
+
+UP, DOWN, CORRECTION = Feedback("i-1", "up"), Feedback("i-1", "down"), Feedback("i-1", "down", correction="Better.")
+WITHOUT_GENERAL = CONFIG.model_copy(update={"domains": (Domain(name="support", keywords=("refund",)),)})
+ONLY_JUDGED = CONFIG.model_copy(update={"curation": Curation(require_feedback=True)})
+image = ({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]},)
+parts = ({"role": "user", "content": [{"type": "text", "text": "Where is "}, {"type": "text", "text": "my refund?"}]},)
+
+
+@pytest.mark.parametrize(
+    ("entry", "feedback", "config", "want"),
+    [
+        pytest.param(record(1), None, CONFIG, None, id="a plain answer is admitted"),
+        pytest.param(record(1, source="cache", origin="i-0", messages=(), answer=""), None, CONFIG, "CacheHit", id="a cache hit"),
+        pytest.param(record(1), None, CONFIG.model_copy(update={"tenants": ("acme",)}), "OtherTenant", id="not a tenant that was named"),
+        pytest.param(record(1, messages=image), None, CONFIG, "NotText", id="an image"),
+        pytest.param(record(1, messages=({"role": "tool", "content": "3"},)), None, CONFIG, "NotText", id="a tool's answer"),
+        pytest.param(record(1, messages=parts), None, CONFIG, None, id="text in parts is text"),
+        pytest.param(record(1, messages=()), None, CONFIG, "NoQuestion", id="no messages"),
+        pytest.param(record(1, messages=({"role": "assistant", "content": "x"},)), None, CONFIG, "NoQuestion", id="not the user last"),
+        pytest.param(record(1, **asked("  ")), None, CONFIG, "NoQuestion", id="an empty question"),
+        pytest.param(record(1), DOWN, CONFIG, "ThumbsDown", id="disliked"),
+        pytest.param(record(1), CORRECTION, CONFIG, None, id="disliked, but corrected"),
+        pytest.param(record(1, finish="length"), None, CONFIG, "Unfinished", id="cut off"),
+        pytest.param(record(1, finish="length"), UP, CONFIG, "Unfinished", id="cut off, though liked"),
+        pytest.param(record(1, finish="length"), CORRECTION, CONFIG, None, id="cut off, but corrected"),
+        pytest.param(record(1, answer=" "), None, CONFIG, "NoAnswer", id="no answer"),
+        pytest.param(record(1, answer=""), CORRECTION, CONFIG, None, id="no answer, but corrected"),
+        pytest.param(record(1), None, ONLY_JUDGED, "NoFeedback", id="unjudged where feedback is required"),
+        pytest.param(record(1), UP, ONLY_JUDGED, None, id="liked where feedback is required"),
+        pytest.param(record(1, tagged=False, **asked("hm")), None, WITHOUT_GENERAL, "NoDomain", id="no keyword and no general domain"),
+        pytest.param(record(1), None, CONFIG.model_copy(update={"selected": ("legal",)}), "OtherDomain", id="not selected"),
+        pytest.param(record(1, domain="gone"), None, CONFIG, "OtherDomain", id="tagged with a domain that the target has no more"),
+    ],
+)
+def test_drop_reason(entry: Record, feedback: Feedback | None, config: HarvestConfig, want: str | None) -> None:
+    assert drop_reason(candidate((1, 0), entry, feedback, config), config) == want
+
+
+@pytest.mark.parametrize(
+    ("entry", "want"),
+    [
+        pytest.param(record(1, "legal", **asked("where is my refund")), "legal", id="the tag first"),
+        pytest.param(record(1, "legal", tagged=False, **asked("where is my refund")), "support", id="else by content"),
+        pytest.param(record(1, tagged=False, **asked("quero meu reembolso da fatura")), "support", id="in Portuguese"),
+        pytest.param(record(1, tagged=False, **asked("good morning")), "general", id="else general"),
+    ],
+)
+def test_domain(entry: Record, want: str) -> None:
+    assert candidate((1, 0), entry, None, CONFIG).domain == want
+
+
+def test_a_correction_replaces_the_answer() -> None:
+    example = candidate((1, 0), record(1), CORRECTION, CONFIG).to_example()
+    assert (example.answer, example.judgement) == ("Better.", Judgement.CORRECTED)
+
+
+def test_a_row_ends_with_the_answer_and_an_empty_conversation_is_its_own() -> None:
+    row = candidate((1, 0), replace(record(1), conversation=""), None, CONFIG).to_example().to_row()
+    assert row.messages[-1] == {"role": "assistant", "content": "Answer 1."}
+    assert row.conversation == "i-1"

@@ -1,0 +1,213 @@
+"""The commands as pods and people run them: processes of their own."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from redisserver import RedisServer
+from training.lessons import dataset, job, lesson
+from training.receiver import Receiver, receiving
+from training.traffic import TARGET, record, write
+from tuneloop_contracts.adapters import adapter_digest
+from tuneloop_contracts.domains import DEFAULT_DOMAINS
+from tuneloop_contracts.jobs import CONFIG_ENV, PROGRESS_TOKEN_ENV, PROGRESS_URL_ENV, HarvestConfig, Training
+from tuneloop_contracts.progress import FaultReason, ProgressBody, Report
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver
+
+
+def environment(**changes: str) -> dict[str, str]:
+    paths = os.pathsep.join(str(ROOT / name) for name in ("contracts", "trainer_image"))
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return {**kept, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", **changes}
+
+
+def command(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "tuneloop_trainer", *arguments]
+    return subprocess.run(words, env=environment(**env), capture_output=True, text=True, timeout=240, check=False)
+
+
+def harvest_env(url: str, folder: Path, receiver: Receiver, **changes: object) -> dict[str, str]:
+    now = datetime.now(UTC)
+    config = HarvestConfig(
+        job="chat/week-47", job_uid="0123456789abcdef", target=TARGET, window_start=(now - timedelta(days=1)).isoformat(),
+        window_end=now.isoformat(), domains=DEFAULT_DOMAINS, datasets_uri=f"file://{folder}/datasets",
+    ).model_copy(update=changes)  # fmt: skip
+    (folder / "token").write_text("secret-token")
+    reporting = {PROGRESS_URL_ENV: receiver.url, PROGRESS_TOKEN_ENV: str(folder / "token")}
+    return {CONFIG_ENV: config.model_dump_json(by_alias=True), "REDIS_URL": url, **reporting}
+
+
+def test_no_torch_on_the_harvests_way() -> None:
+    modules = "__main__", "commands", "harvest.collect", "inspection", "run"
+    code = "import sys;" + ";".join(f"import tuneloop_trainer.{name}" for name in modules)
+    code += ";print([name for name in ('torch', 'transformers', 'peft', 'jinja2') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", ["harvest", "train", "run", "inspect"])
+def test_every_command_explains_itself(name: str) -> None:
+    done = command(name, "--help")
+    assert done.returncode == 0
+    assert "exit codes: 0 done, 2 needs an edit" in done.stdout
+
+
+def test_an_unknown_option_needs_an_edit() -> None:
+    assert command("run", "--target", "a/b").returncode == 2
+
+
+def test_harvest_reports_its_dataset(redis_url: str, tmp_path: Path, receiver: Receiver) -> None:
+    write(redis_url, (record(n) for n in range(60)), at=datetime.now(UTC) - timedelta(hours=1))
+    done = command("harvest", **harvest_env(redis_url, tmp_path, receiver))
+    assert done.returncode == 0, done.stderr
+    report = Report.model_validate(receiver.bodies("report")[0])
+    assert report.dataset
+    assert (report.dataset.read, report.dataset.trainable) == (60, ("support",))
+    assert {authorization for _, authorization, _ in receiver.received} == {"Bearer secret-token"}
+    assert ProgressBody.model_validate(receiver.bodies("progress")[0]).metric("stage") == "Harvesting"
+
+
+@pytest.mark.parametrize(
+    ("changes", "want"),
+    [
+        pytest.param({"selected": ("sales",)}, FaultReason.UNKNOWN_DOMAIN, id="unknown domain"),
+        pytest.param({"held_out": 2.0}, FaultReason.INVALID_CONFIG, id="invalid"),
+    ],
+)
+def test_harvest_that_needs_an_edit(
+    changes: dict[str, object], want: FaultReason, redis_url: str, tmp_path: Path, receiver: Receiver
+) -> None:
+    done = command("harvest", **harvest_env(redis_url, tmp_path, receiver, **changes))
+    assert done.returncode == 2
+    fault = Report.model_validate(receiver.bodies("report")[0]).fault
+    assert fault
+    assert fault.reason is want
+    assert str(want) in done.stderr
+
+
+def test_a_mistake_of_ours_is_told_without_its_text(redis_url: str, tmp_path: Path, receiver: Receiver) -> None:
+    env = harvest_env(redis_url.replace("/0", "/999999"), tmp_path, receiver)
+    done = command("harvest", **env)
+    assert done.returncode == 1
+    fault = Report.model_validate(receiver.bodies("report")[0]).fault
+    assert fault
+    assert fault.reason is FaultReason.INTERNAL
+    assert "999999" not in done.stdout + done.stderr + json.dumps(receiver.received)
+
+
+def test_a_locked_redis_is_waited_for_and_the_password_appears_nowhere(tmp_path: Path, receiver: Receiver) -> None:
+    server = RedisServer(password="right-one").start()
+    try:
+        env = environment(**harvest_env(server.url.replace("right-one", "hunter2"), tmp_path, receiver))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tuneloop_trainer", "harvest"], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        assert process.stdout
+        said = process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        said += process.communicate(timeout=10)[0]
+    finally:
+        server.stop()
+    assert process.returncode == 143
+    assert "waiting: Redis refuses the user or the password" in said
+    assert "hunter2" not in said + json.dumps(receiver.received)
+
+
+def test_train_in_two_processes_gives_one_digest_and_then_nothing_is_trained(tiny_base: Path, tmp_path: Path, receiver: Receiver) -> None:
+    data = dataset(tmp_path / "data", lesson("support", "It is under the stairs."))
+    quick = Training(epochs=3, learning_rate=2e-2, max_sequence_length=128, tokens_per_step=256)
+    config = job(tiny_base, tmp_path, data, training=quick)
+    elsewhere = config.model_copy(update={"adapters_uri": f"file://{tmp_path}/elsewhere"})
+    digests = []
+    for seed, wanted in (("1", config), ("2", elsewhere), ("3", config)):
+        env = {CONFIG_ENV: wanted.model_dump_json(by_alias=True), PROGRESS_URL_ENV: receiver.url, "PYTHONHASHSEED": seed}
+        done = command("train", **env)
+        assert done.returncode == 0, done.stderr
+        (adapter,) = Report.model_validate(receiver.bodies("report")[-1]).adapters
+        assert adapter_digest(Path(adapter.uri.removeprefix("file://"))) == adapter.digest
+        digests.append(adapter.digest)
+        assert ("already there" in done.stderr) == (seed == "3")
+    assert len(set(digests)) == 1
+    stages = {ProgressBody.model_validate(body).metric("stage") for body in receiver.bodies("progress")}
+    assert stages <= {"Training", "Evaluating", "Publishing"}
+
+
+def test_sigterm_ends_a_training_at_once(tiny_base: Path, tmp_path: Path) -> None:
+    data = dataset(tmp_path / "data", lesson("support", "It is under the stairs."))
+    config = job(tiny_base, tmp_path, data, training=Training(epochs=100_000, tokens_per_step=256))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tuneloop_trainer", "train"], env=environment(**{CONFIG_ENV: config.model_dump_json(by_alias=True)}),
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    watchdog = threading.Timer(240, process.kill)
+    watchdog.start()
+    assert process.stderr
+    line = next(line for line in process.stderr if "step 1/" in line)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=10)
+    watchdog.cancel()
+    assert re.search(r"support: step 1/\d+ loss \d+\.\d\d \d+ tok/s ETA ", line)
+    assert process.returncode == 143
+    assert not (tmp_path / "adapters" / "support").exists()
+
+
+def test_run_goes_from_redis_to_adapters_and_ends_with_a_table(tiny_base: Path, tmp_path: Path) -> None:
+    server = RedisServer(password="hunter2").start()
+    at = datetime.now(UTC) - timedelta(hours=1)
+    try:
+        write(server.url, [*(record(n, answer="Blue.") for n in range(30)), *(record(100 + n, "legal") for n in range(5))], at=at)
+        options = ["--target", TARGET, "--base-model", str(tiny_base), "--out", str(tmp_path / "out"), "--min-examples", "20"]
+        sizes = ["--epochs", "2", "--learning-rate", "2e-2", "--max-sequence-length", "96", "--tokens-per-step", "256"]
+        done = command("run", *options, *sizes, REDIS_URL=server.url)
+        short = command("run", *options, "--domains", "legal", REDIS_URL=server.url)
+        shown = command("inspect", "--redis", server.url)
+        as_json = command("inspect", "--json", REDIS_URL=server.url)
+    finally:
+        server.stop()
+    assert done.returncode == 0, done.stderr
+    promoted = r"^support +15\+15 +\d+\.\d+ -> \d+\.\d+ +Promote +/.*/out/adapters/support/sha256-[0-9a-f]{64}$"
+    assert re.search(promoted, done.stdout, re.MULTILINE)
+    assert re.search(r"^legal +\d\+\d +- +InsufficientData +-$", done.stdout, re.MULTILINE)
+    assert (short.returncode, short.stdout) == (0, "InsufficientData: no domain has 20 examples: legal 5\n")
+    assert "chat/chat-llm  (shards: 1; records by domain: legal 5, support 30)" in shown.stdout
+    assert re.search(r"^total +1 +35 +0$", shown.stdout, re.MULTILINE)
+    (target,) = json.loads(as_json.stdout)
+    assert target["domains"] == {"legal": 5, "support": 30}
+    assert sum(day["entries"] for day in target["days"]) == 35
+    assert "hunter2" not in "".join(one.stdout + one.stderr for one in (done, short, shown, as_json))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "want"),
+    [
+        pytest.param(["--rank", "0", "--epochs", "0"], 2, "lora.rank: 0 is not at least 1; training.epochs", id="all faults"),
+        pytest.param(["--base-model", "/nowhere"], 2, "BaseModelNotFound", id="no base"),
+        pytest.param(["--domains", "sales"], 2, "UnknownDomain", id="no such domain"),
+        pytest.param(["--redis", "nonsense"], 2, "REDIS_URL", id="no URL"),
+    ],
+)
+def test_run_says_what_is_wrong_before_it_begins(arguments: list[str], code: int, want: str, tiny_base: Path, tmp_path: Path) -> None:
+    options = ["--redis", "redis://127.0.0.1:1", "--target", TARGET, "--base-model", str(tiny_base), "--out", str(tmp_path)]
+    done = command("run", *options, *arguments)
+    assert (done.returncode, want in done.stderr) == (code, True), done.stderr
+
+
+def test_inspect_of_a_redis_that_is_away_or_empty(redis_url: str) -> None:
+    assert command("inspect", "--redis", "redis://:hunter2@127.0.0.1:1").returncode == 1
+    assert command("inspect", REDIS_URL=redis_url).stdout == "no target has recorded anything here\n"

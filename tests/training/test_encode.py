@@ -1,0 +1,92 @@
+from pathlib import Path
+
+import pytest
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from training.lessons import row
+from tuneloop_trainer.learn.encode import Encoded, encode, encode_rows
+from tuneloop_trainer.rows import Message, Row
+
+
+@pytest.fixture(scope="module")
+def tokenizer(smollm2: Path) -> PreTrainedTokenizerBase:
+    return AutoTokenizer.from_pretrained(smollm2)
+
+
+def said(*turns: tuple[str, str]) -> Row:
+    messages: tuple[Message, ...] = tuple({"role": role, "content": content} for role, content in turns)
+    return Row("i", "support", "c", messages)
+
+
+def supervised(encoded: Encoded | None, tokenizer: PreTrainedTokenizerBase) -> str:
+    assert encoded
+    return tokenizer.decode(encoded.tokens[encoded.answer :])
+
+
+def test_only_the_last_answer_and_its_end_are_supervised(tokenizer: PreTrainedTokenizerBase) -> None:
+    encoded = encode(said(("user", "One?"), ("assistant", "First."), ("user", "Two?"), ("assistant", "Second.")), tokenizer, 512)
+    assert supervised(encoded, tokenizer) == "Second.<|im_end|>"
+    assert encoded
+    prompt = tokenizer.decode(encoded.tokens[: encoded.answer])
+    assert prompt.endswith("First.<|im_end|>\n<|im_start|>user\nTwo?<|im_end|>\n<|im_start|>assistant\n")
+
+
+def test_the_prompt_is_tokenized_as_a_server_does(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Even where the answer's first letters would join the prompt's last token."""
+    encoded = encode(said(("user", "Hi"), ("assistant", "\n\n  code")), tokenizer, 512)
+    prompt = tokenizer.apply_chat_template([{"role": "user", "content": "Hi"}], add_generation_prompt=True, tokenize=False)
+    assert encoded
+    assert list(encoded.tokens[: encoded.answer]) == tokenizer(prompt, add_special_tokens=False)["input_ids"]
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "limit", "want_answer", "want_length"),
+    [
+        pytest.param("word " * 200, "Short.", 64, "Short.<|im_end|>", 64, id="a long prompt loses its beginning"),
+        pytest.param("Why?", "word " * 200, 64, None, 64, id="a long answer loses its end, a quarter stays for the prompt"),
+        pytest.param("Why?", "Short.", 512, "Short.<|im_end|>", None, id="what fits is whole"),
+    ],
+)
+def test_truncation(
+    question: str, answer: str, limit: int, want_answer: str | None, want_length: int | None, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    encoded = encode(said(("user", question), ("assistant", answer)), tokenizer, limit)
+    assert encoded
+    assert len(encoded.tokens) <= limit
+    assert encoded.answer >= min(16, limit // 4)
+    assert want_length is None or len(encoded.tokens) == want_length
+    assert want_answer is None or supervised(encoded, tokenizer) == want_answer
+    assert tokenizer.decode(encoded.tokens[: encoded.answer]).endswith("<|im_start|>assistant\n")
+
+
+def test_rows_without_anything_to_learn_are_counted(tokenizer: PreTrainedTokenizerBase) -> None:
+    kept, dropped = encode_rows([row(1, "support", "Yes."), row(2, "support", " ")], tokenizer, 128)
+    assert ([one.id for one in kept], dropped) == (["support-1"], 1)
+
+
+class Template:
+    """A tokenizer of single letters whose template is a test's."""
+
+    eos_token_id = None
+
+    def __init__(self, prompt: str, whole: str) -> None:
+        self.prompt, self.whole = prompt, whole
+
+    def apply_chat_template(self, conversation: object, *, tokenize: bool, add_generation_prompt: bool) -> str:
+        return self.prompt if add_generation_prompt else self.whole
+
+    def __call__(self, text: str, *, add_special_tokens: bool) -> dict[str, list[int]]:
+        return {"input_ids": [ord(letter) for letter in text]}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "whole", "want"),
+    [
+        pytest.param("U:Why?A:", "U:Why?A:Yes.;", "Yes.;", id="the whole continues the prompt"),
+        pytest.param("U:Why?A:<think>", "U:Why?A:Yes.;", "Yes.;", id="the prompt opens what old answers leave out"),
+        pytest.param("U:Why?A:<think>", "U:Why?A:no;", None, id="the answer is not to be found"),
+    ],
+)
+def test_templates(prompt: str, whole: str, want: str | None) -> None:
+    encoded = encode(said(("user", "Why?"), ("assistant", "Yes.")), Template(prompt, whole), 100)
+    assert (encoded and "".join(map(chr, encoded.tokens[encoded.answer :]))) == want

@@ -1,0 +1,52 @@
+"""Recorded traffic for tests, written as the server writes it."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import redis
+
+from tuneloop_contracts.record import SCHEMA, Feedback, Record, feedback_stream, meta_key, record_stream
+
+TARGET = "chat/chat-llm"
+NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+WORDS = (
+    "amber", "basil", "cedar", "delta", "ember", "fjord", "grove", "heron", "inlet", "jade",
+    "koala", "lemon", "maple", "nectar", "olive", "pearl", "quartz", "raven", "sable", "tulip",
+)  # fmt: skip
+
+
+def record(number: int, domain: str = "support", **changes: object) -> Record:
+    """The `number`th interaction: its question shares no three words with another's."""
+    first, second, third = (WORDS[(number // 20**place) % 20] for place in range(3))
+    question = f"Please {first}{number} explain {second} thing {third} number{number} now"
+    plain = Record(
+        id=f"i-{number}", conversation=f"c-{number}", user=f"u-{number}", tenant="default", model=domain, revision="base", domain=domain,
+        tagged=True, source="gen", finish="stop", milliseconds=5, prompt_tokens=7, completion_tokens=9,
+        messages=({"role": "user", "content": question},), answer=f"Answer {number}.",
+    )  # fmt: skip
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def asked(question: str, **changes: object) -> dict[str, object]:
+    """Changes that make a record ask this."""
+    return {"messages": ({"role": "user", "content": question},), **changes}
+
+
+def write(url: str, records: Iterable[Record], *, at: datetime = NOW - timedelta(days=1), target: str = TARGET, shards: int = 1) -> None:
+    """One record a millisecond from `at` on, with the meta hash that a server keeps."""
+    with redis.Redis.from_url(url) as client:
+        client.hset(meta_key(target), mapping={"shards": str(shards), "schema": SCHEMA})
+        for n, entry in enumerate(records):
+            moment = at + timedelta(milliseconds=n)
+            stream = record_stream(target, n % shards, moment.date())
+            client.xadd(stream, entry.to_fields(), id=f"{int(moment.timestamp() * 1000)}-0")  # type: ignore[arg-type]
+            client.hincrby(meta_key(target), f"n:{entry.domain}", 1)
+
+
+def judge(url: str, *said: Feedback, at: datetime = NOW - timedelta(hours=1), target: str = TARGET) -> None:
+    with redis.Redis.from_url(url) as client:
+        for n, feedback in enumerate(said):
+            moment = at + timedelta(milliseconds=n)
+            key = f"{int(moment.timestamp() * 1000)}-0"
+            client.xadd(feedback_stream(target, 0, moment.date()), feedback.to_fields(), id=key)  # type: ignore[arg-type]

@@ -1,0 +1,16 @@
+"""Recorded traffic in, judged adapters out: harvest on a CPU without torch, then train.
+
+    __main__     four commands: harvest, train, run (both, without Kubernetes), inspect
+    config       the two documents that the operator hands over, checked whole
+    errors       what went wrong, by what happens next
+    store        folders of results, to and from the artifact stores
+    reporting    progress and the report, to the operator and to people
+    rows         one line of a dataset
+    harvest/     Redis -> entries -> curate -> dataset in a store
+    curate/      pure: which entries become rows, and a counted reason for each that does not
+    inspection   what a Redis holds
+    learn/       everything that needs torch: encode, train, evaluate, gate, publish
+    run          the whole turn in one process
+
+Law, kept by import-linter: nothing but `learn` and `run` may import torch, transformers or peft; `curate` does no I/O.
+"""

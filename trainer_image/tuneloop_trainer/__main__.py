@@ -1,0 +1,120 @@
+"""`python -m tuneloop_trainer {harvest|train|run|inspect}`. Exit 0: done. 2: needs an edit, never retried. 1: try later."""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from tuneloop_contracts.jobs import EXIT_DONE, EXIT_TRY_LATER
+from tuneloop_contracts.progress import Fault, FaultReason, Report
+from tuneloop_trainer import commands
+from tuneloop_trainer.config import harvest_config, redis_url, train_config
+from tuneloop_trainer.errors import TrainerError
+from tuneloop_trainer.reporting import Reporter
+
+log = logging.getLogger("tuneloop")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = commands.parser().parse_args(arguments)
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.WARNING, stream=sys.stderr)
+    log.setLevel(logging.INFO)
+    exit_promptly_on_sigterm()
+    command: Callable[[argparse.Namespace], int] = {"harvest": harvest, "train": train, "run": run, "inspect": inspect}[options.command]
+    return command(options)
+
+
+def harvest(options: argparse.Namespace) -> int:
+    from tuneloop_trainer.harvest.collect import Harvest
+
+    def work(reporter: Reporter) -> Report:
+        started = time.monotonic()
+        config = harvest_config(os.environ)
+        dataset = Harvest(config, reporter).run(redis_url(os.environ), now=datetime.now(UTC))
+        return Report(dataset=dataset, seconds={"harvest": round(time.monotonic() - started, 1)})
+
+    return _reported(work)
+
+
+def train(options: argparse.Namespace) -> int:
+    from tuneloop_trainer.learn.finished import finished_report
+
+    def work(reporter: Reporter) -> Report:
+        config = train_config(os.environ)
+        if report := finished_report(config):
+            log.info("train: the report for these inputs is already there")
+            return report
+        from tuneloop_trainer.learn.job import train_job  # torch: ten seconds, so only now
+
+        return train_job(config, reporter)
+
+    return _reported(work)
+
+
+def run(options: argparse.Namespace) -> int:
+    from tuneloop_trainer.run import whole_turn
+
+    return _guarded(lambda: whole_turn(options, os.environ, now=datetime.now(UTC)))
+
+
+def inspect(options: argparse.Namespace) -> int:
+    from tuneloop_trainer.inspection import show
+
+    return _guarded(lambda: show(options, os.environ))
+
+
+def exit_promptly_on_sigterm() -> None:
+    """As process 1 of a pod SIGTERM would be ignored, and a handler in Python waits for the end of a step's backward pass, which
+    may take minutes. The signal's byte in a pipe reaches a thread at once."""
+    readable, writable = os.pipe()
+    os.set_blocking(writable, False)
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
+    signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
+
+    def wait() -> None:
+        while (received := os.read(readable, 1)) and received[0] != signal.SIGTERM:
+            pass
+        os._exit(128 + signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True, name="sigterm").start()
+
+
+def _reported(work: Callable[[Reporter], Report]) -> int:
+    """Whatever happens, the operator is told."""
+    reporter = Reporter.from_env(os.environ)
+    report = Report()
+
+    def told() -> int:
+        nonlocal report
+        report = work(reporter)
+        return EXIT_DONE
+
+    code = _guarded(told, on_fault=lambda fault: reporter.finish(Report(fault=fault)))
+    if code == EXIT_DONE:
+        reporter.finish(report)
+    return code
+
+
+def _guarded(work: Callable[[], int], on_fault: Callable[[Fault], None] = lambda fault: None) -> int:
+    """Exit codes for errors. Of one that nobody foresaw only its type and place are shown: its text may hold what must stay in."""
+    try:
+        return work()
+    except TrainerError as error:
+        fault, code = error.fault, error.exit_code
+    except Exception as error:
+        places = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
+        log.error("%s", places)
+        fault, code = Fault(reason=FaultReason.INTERNAL, message=f"{type(error).__name__}; see the pod's log"), EXIT_TRY_LATER
+    log.error("%s: %s", fault.reason, fault.message)
+    on_fault(fault)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""The command line: four commands, and what they say of themselves."""
+
+import argparse
+
+from tuneloop_contracts.jobs import CONFIG_ENV, PROGRESS_TOKEN_ENV, PROGRESS_URL_ENV, REDIS_URL_ENV
+
+EXIT_CODES = "exit codes: 0 done, 2 needs an edit (retrying cannot help), 1 try again later"
+
+HARVEST = f"""Collect a dataset from the recorded traffic of one target.
+
+The operator runs this in a pod, without torch: {CONFIG_ENV} holds the job as JSON, {REDIS_URL_ENV} the Redis.
+Progress goes to {PROGRESS_URL_ENV}, with the token in the file {PROGRESS_TOKEN_ENV}."""
+
+TRAIN = f"""Train, judge and publish one adapter for each domain of a dataset that has enough examples.
+
+The operator runs this in a pod: {CONFIG_ENV} holds the job as JSON.
+A pod that finds the report for the same inputs gives it again and trains nothing."""
+
+RUN = """Harvest and train in one process, without Kubernetes.
+
+Ends with a table: for each domain its examples, held-out loss of base and adapter (nats per token), verdict and folder."""
+
+INSPECT = """Show what a Redis holds: targets, streams, days, entries, domains. Counts only, no texts."""
+
+REDIS_HELP = f"redis://[user[:password]@]host[:port][/number]; better in the environment as {REDIS_URL_ENV}, where no other user sees it"
+
+
+def parser() -> argparse.ArgumentParser:
+    whole = argparse.ArgumentParser(prog="tuneloop_trainer", description="Recorded traffic in, LoRA adapters out.", epilog=EXIT_CODES)
+    commands = whole.add_subparsers(dest="command", required=True, metavar="{harvest,train,run,inspect}")
+    _add(commands, "harvest", "collect a dataset (in a pod)", HARVEST)
+    _add(commands, "train", "train on a dataset (in a pod)", TRAIN)
+    _add_run(_add(commands, "run", "harvest and train, without Kubernetes", RUN))
+    inspect = _add(commands, "inspect", "show what a Redis holds", INSPECT)
+    inspect.add_argument("--redis", metavar="URL", help=REDIS_HELP)
+    inspect.add_argument("--target", metavar="NS/NAME", default="", help="only this one (default: every target)")
+    inspect.add_argument("--json", action="store_true", help="JSON instead of a table")
+    return whole
+
+
+def _add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, summary: str, text: str) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name, help=summary, description=text, epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+
+
+def _add_run(run: argparse.ArgumentParser) -> None:
+    run.add_argument("--redis", metavar="URL", help=REDIS_HELP)
+    run.add_argument("--target", metavar="NS/NAME", required=True, help="whose traffic; `inspect` lists them")
+    run.add_argument("--base-model", metavar="DIR", required=True, help="folder of the base model, as safetensors")
+    run.add_argument("--out", metavar="DIR", required=True, help="datasets/ and adapters/ are written below it")
+    run.add_argument("--domains", metavar="NAME", nargs="*", default=[], help="only these (default: technical, support, legal, general)")
+    run.add_argument("--tenants", metavar="NAME", nargs="*", default=[], help="whose records; needed if there are several tenants")
+    run.add_argument("--window-days", metavar="N", type=float, default=30, help="days back from now (default: 30)")
+    run.add_argument("--min-examples", metavar="N", type=int, default=50, help="examples that a domain needs (default: 50)")
+    run.add_argument("--epochs", metavar="N", type=int, default=3, help="(default: 3)")
+    run.add_argument("--learning-rate", metavar="X", type=float, default=1e-4, help="(default: 1e-4)")
+    run.add_argument("--rank", metavar="N", type=int, default=16, help="of the adapters (default: 16)")
+    run.add_argument("--alpha", metavar="N", type=int, default=32, help="of the adapters (default: 32)")
+    run.add_argument("--max-sequence-length", metavar="N", type=int, default=2048, help="tokens of a row (default: 2048)")
+    run.add_argument("--tokens-per-step", metavar="N", type=int, default=8192, help="tokens of an optimizer step (default: 8192)")
+    run.add_argument("--held-out", metavar="X", type=float, default=0.1, help="share that is kept for judging (default: 0.1)")
+    run.add_argument("--min-held-out", metavar="N", type=int, default=20, help="but at least this many rows (default: 20)")
+    run.add_argument("--seed", metavar="N", type=int, default=0, help="(default: 0)")

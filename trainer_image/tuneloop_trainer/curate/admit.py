@@ -1,0 +1,108 @@
+"""Rules on one entry. Each is named for what it finds, and says the reason under which the entry is dropped."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tuneloop_contracts.domains import classify
+from tuneloop_contracts.jobs import HarvestConfig
+from tuneloop_contracts.record import Feedback, Record
+from tuneloop_trainer.curate.example import EntryId, Example, Judgement, judgement_of, texts_of
+from tuneloop_trainer.rows import Message
+
+MALFORMED = "Malformed"
+"""Not an entry that our server wrote."""
+REPEATED_ENTRY = "RepeatedEntry"
+"""A client that lost Redis' reply wrote it again."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A record with all that the rules ask about it."""
+
+    at: EntryId
+    record: Record
+    feedback: Feedback | None
+    messages: tuple[Message, ...] | None
+    domain: str
+
+    @property
+    def judgement(self) -> Judgement:
+        return judgement_of(self.feedback)
+
+    @property
+    def answer(self) -> str:
+        return self.feedback.correction if self.feedback and self.feedback.correction else self.record.answer
+
+    def to_example(self) -> Example:
+        record = self.record
+        messages = self.messages or ()
+        return Example(record.id, self.at, record.conversation, record.user, self.domain, messages, self.answer, self.judgement)
+
+
+Rule = Callable[[Candidate, HarvestConfig], str | None]
+
+
+def served_from_cache(seen: Candidate, config: HarvestConfig) -> str | None:
+    return "CacheHit" if seen.record.source == "cache" else None
+
+
+def of_another_tenant(seen: Candidate, config: HarvestConfig) -> str | None:
+    return "OtherTenant" if config.tenants and seen.record.tenant not in config.tenants else None
+
+
+def not_only_text(seen: Candidate, config: HarvestConfig) -> str | None:
+    return "NotText" if seen.messages is None else None
+
+
+def without_question(seen: Candidate, config: HarvestConfig) -> str | None:
+    last = seen.messages[-1] if seen.messages else {"role": "", "content": ""}
+    return None if last["role"] == "user" and last["content"].strip() else "NoQuestion"
+
+
+def disliked(seen: Candidate, config: HarvestConfig) -> str | None:
+    down = seen.feedback is not None and seen.feedback.rating == "down"
+    return "ThumbsDown" if down and seen.judgement is not Judgement.CORRECTED else None
+
+
+def unfinished(seen: Candidate, config: HarvestConfig) -> str | None:
+    return "Unfinished" if seen.record.finish != "stop" and seen.judgement is not Judgement.CORRECTED else None
+
+
+def without_answer(seen: Candidate, config: HarvestConfig) -> str | None:
+    return None if seen.answer.strip() else "NoAnswer"
+
+
+def without_feedback(seen: Candidate, config: HarvestConfig) -> str | None:
+    return "NoFeedback" if config.curation.require_feedback and seen.judgement is Judgement.NONE else None
+
+
+def without_domain(seen: Candidate, config: HarvestConfig) -> str | None:
+    return None if seen.domain else "NoDomain"
+
+
+def of_another_domain(seen: Candidate, config: HarvestConfig) -> str | None:
+    wanted = config.selected or tuple(domain.name for domain in config.domains)
+    return None if seen.domain in wanted else "OtherDomain"
+
+
+RULES: tuple[Rule, ...] = (
+    served_from_cache, of_another_tenant, not_only_text, without_question, disliked, unfinished, without_answer, without_feedback,
+    without_domain, of_another_domain,
+)  # fmt: skip
+
+
+def drop_reason(seen: Candidate, config: HarvestConfig) -> str | None:
+    """The first rule that speaks decides; None admits."""
+    return next((reason for rule in RULES if (reason := rule(seen, config))), None)
+
+
+def candidate(at: EntryId, record: Record, feedback: Feedback | None, config: HarvestConfig) -> Candidate:
+    messages = texts_of(record)
+    return Candidate(at, record, feedback, messages, _domain_of(record, messages, config))
+
+
+def _domain_of(record: Record, messages: tuple[Message, ...] | None, config: HarvestConfig) -> str:
+    """What the client named, else by the last question: classified here again, since keywords may have changed since."""
+    if record.tagged:
+        return record.domain
+    return classify(messages[-1]["content"], config.domains) if messages else ""

@@ -1,0 +1,93 @@
+"""What one entry of the record offers to learn from."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+from pydantic import JsonValue
+
+from tuneloop_contracts.record import Feedback, Record
+from tuneloop_trainer.rows import Message, Row
+
+EntryId = tuple[int, int]
+"""Redis' own: milliseconds, and a number within them. Grows with time."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a record stream; `record` is None if it is not one of ours."""
+
+    at: EntryId
+    record: Record | None
+
+
+class Judgement(IntEnum):
+    """What people said of an answer; the greater is the better to learn from."""
+
+    NONE = 0
+    LIKED = 1
+    CORRECTED = 2
+
+
+@dataclass(frozen=True)
+class Example:
+    id: str
+    at: EntryId
+    conversation: str
+    user: str
+    """A keyed hash; "" is an anonymous one."""
+    domain: str
+    messages: tuple[Message, ...]
+    """The prompt; the last one is the user's."""
+    answer: str
+    judgement: Judgement
+    redacted: tuple[str, ...] = ()
+    """The kind of each thing that was taken out."""
+
+    @property
+    def question(self) -> str:
+        return self.messages[-1]["content"]
+
+    @property
+    def system(self) -> str:
+        return "\n".join(message["content"] for message in self.messages if message["role"] == "system")
+
+    def to_row(self) -> Row:
+        answer = {"role": "assistant", "content": self.answer}
+        return Row(self.id, self.domain, self.conversation or self.id, (*self.messages, answer))
+
+
+def judgement_of(feedback: Feedback | None) -> Judgement:
+    if feedback is None:
+        return Judgement.NONE
+    if feedback.correction:
+        return Judgement.CORRECTED
+    return Judgement.LIKED if feedback.rating == "up" else Judgement.NONE
+
+
+def texts_of(record: Record) -> tuple[Message, ...] | None:
+    """The messages as plain text; None if one holds something that is not (an image, a tool call)."""
+    messages = [_text_of(message) for message in record.messages]
+    return None if None in messages else tuple(message for message in messages if message)
+
+
+def normalised(text: str) -> str:
+    """What two texts have in common if only case, spacing or punctuation at the end differ."""
+    return re.sub(r"\s+", " ", text).strip().rstrip("?!. ").casefold()
+
+
+def _text_of(message: Mapping[str, JsonValue]) -> Message | None:
+    role, content = message.get("role"), _plain(message.get("content"))
+    role = "system" if role == "developer" else role
+    if role not in ("system", "user", "assistant") or content is None or message.get("tool_calls"):
+        return None
+    return {"role": str(role), "content": content}
+
+
+def _plain(content: JsonValue) -> str | None:
+    """A string, or a list of OpenAI's text parts; None for anything else."""
+    if not isinstance(content, list):
+        return content if isinstance(content, str) else None
+    parts = [part.get("text") if isinstance(part, dict) and part.get("type") == "text" else None for part in content]
+    return None if None in parts else "".join(str(part) for part in parts)

@@ -1,0 +1,90 @@
+"""The harvest in order: stock, feedback, entries, curation, dataset."""
+
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from tuneloop_contracts.dataset import Dataset
+from tuneloop_contracts.jobs import HarvestConfig
+from tuneloop_contracts.stores import Store
+from tuneloop_trainer.config import moment
+from tuneloop_trainer.curate.example import Entry
+from tuneloop_trainer.curate.funnel import curate
+from tuneloop_trainer.harvest.dataset import dataset_store, finished_dataset, write_dataset
+from tuneloop_trainer.harvest.patience import Patience
+from tuneloop_trainer.harvest.source import Source, Stock, connect
+from tuneloop_trainer.reporting import Reporter
+from tuneloop_trainer.store import check_writable, get_bytes, put_bytes, remove_file
+
+log = logging.getLogger("tuneloop")
+
+STAGE = "Harvesting"
+
+
+@dataclass(frozen=True)
+class Harvest:
+    config: HarvestConfig
+    reporter: Reporter
+    clock: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+    def run(self, url: str, *, now: datetime) -> Dataset:
+        """Raises TryLater or NeedsEdit. A dataset that an earlier pod finished is given again, Redis unasked."""
+        check_writable(Store(self.config.datasets_uri))
+        if dataset := finished_dataset(self.config):
+            log.info("harvest: %s is already there", dataset.uri)
+            return dataset
+        with connect(url) as client:
+            window = (moment(self.config.window_start), moment(self.config.window_end))
+            patience = Patience(self.reporter.waiting, self.clock, self.sleep)
+            source = Source(client, patience, self.config.target, *window)
+            dataset = self._collect(source, now)
+        remove_file(self._stock_file)
+        log_funnel(dataset)
+        return dataset
+
+    def _collect(self, source: Source, now: datetime) -> Dataset:
+        self.reporter.progress(STAGE, 0)
+        shards = source.shards()
+        stock = self._remembered(source.take_stock(shards))
+        feedback = source.feedback(shards, now)
+        curated = curate(self._with_progress(source.entries(stock), stock), feedback, self.config)
+        source.confirm(shards)
+        return write_dataset(curated, source.lost, self.config)
+
+    def _remembered(self, stock: Stock) -> Stock:
+        """What an earlier pod of this job saw counts too: else a flush between two pods would pass for an idle target."""
+        earlier = json.loads(get_bytes(self._stock_file) or b"{}")
+        whole = {name: max(stock.get(name, 0), earlier.get(name, 0)) for name in sorted(stock | earlier, key=_day)}
+        put_bytes(self._stock_file, json.dumps(whole).encode())
+        return whole
+
+    @property
+    def _stock_file(self) -> Store:
+        store = dataset_store(self.config)
+        folder, name = store.uri.rsplit("/", 1)
+        return Store(folder).below(f".{name}.stock.json")
+
+    def _with_progress(self, entries: Iterator[Entry], stock: Stock) -> Iterator[Entry]:
+        total = max(1, sum(stock.values()))
+        for count, entry in enumerate(entries, start=1):
+            if count % 1000 == 0:
+                self.reporter.progress(STAGE, min(99, 100 * count / total), entries=str(count))
+            yield entry
+
+
+def log_funnel(dataset: Dataset) -> None:
+    """For people: what was read, what became of it. Counts only."""
+    dropped = ", ".join(f"{count.name} {count.count}" for count in dataset.dropped) or "nothing"
+    redacted = ", ".join(f"{count.name} {count.count}" for count in dataset.redacted) or "nothing"
+    log.info("harvest: read %d, kept %d, lost %d; dropped: %s; redacted: %s", dataset.read, dataset.kept, dataset.lost, dropped, redacted)
+    for domain in dataset.domains:
+        log.info("harvest: %s: %d to train, %d held out %s", domain.name, domain.train, domain.held_out, domain.reason or "")
+
+
+def _day(stream: str) -> str:
+    """Streams oldest first."""
+    return stream.rsplit(":", 1)[-1] + stream

@@ -1,0 +1,66 @@
+"""The files of a dataset, and whether a store holds the finished one already."""
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from pydantic import ValidationError
+
+from tuneloop_contracts.base import digest_of
+from tuneloop_contracts.dataset import HELD_OUT_FILE, SUMMARY_FILE, TRAIN_FILE, Dataset
+from tuneloop_contracts.jobs import HarvestConfig
+from tuneloop_contracts.stores import Store
+from tuneloop_trainer.config import inputs_digest
+from tuneloop_trainer.curate.funnel import Curated
+from tuneloop_trainer.rows import write_rows
+from tuneloop_trainer.store import get_bytes, get_folder, publish_folder
+
+INPUTS_FILE = "inputs.sha256"
+"""Beside the dataset: the digest of the configuration that it was harvested by."""
+DATA_FILES = (TRAIN_FILE, HELD_OUT_FILE)
+
+
+def dataset_store(config: HarvestConfig) -> Store:
+    """`<datasets>/<namespace>/<job>-<uid8>`: a job that was deleted and made again does not find the old one's."""
+    namespace, name = config.job.split("/")
+    return Store(config.datasets_uri).below(namespace, f"{name}-{config.job_uid[:8]}" if config.job_uid else name)
+
+
+def finished_dataset(config: HarvestConfig) -> Dataset | None:
+    """What an earlier pod of this job wrote from the same configuration, if its files still are what they were."""
+    store = dataset_store(config)
+    summary, inputs = get_bytes(store.below(SUMMARY_FILE)), get_bytes(store.below(INPUTS_FILE))
+    if summary is None or inputs is None or inputs.decode() != inputs_digest(config):
+        return None
+    try:
+        dataset = Dataset.model_validate_json(summary)
+    except ValidationError:
+        return None
+    return dataset if stored_digest(store) == dataset.digest else None
+
+
+def stored_digest(store: Store) -> str:
+    """Of the two data files as the store has them; "" if one is missing."""
+    with TemporaryDirectory() as folder:
+        try:
+            get_folder(store, DATA_FILES, Path(folder))
+        except FileNotFoundError:
+            return ""
+        return digest_of([Path(folder) / name for name in DATA_FILES])
+
+
+def write_dataset(curated: Curated, lost: int, config: HarvestConfig) -> Dataset:
+    """Whole or not at all; the same rows always give the same digest."""
+    store = dataset_store(config)
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        write_rows(folder / TRAIN_FILE, curated.train)
+        write_rows(folder / HELD_OUT_FILE, curated.held_out)
+        dataset = Dataset(
+            uri=store.uri, digest=digest_of([folder / name for name in DATA_FILES]), from_=config.window_start, to=config.window_end,
+            read=curated.read, kept=curated.kept, lost=lost, dropped=curated.dropped, redacted=curated.redacted, domains=curated.domains,
+        )  # fmt: skip
+        (folder / INPUTS_FILE).write_text(inputs_digest(config), encoding="utf-8")
+        (folder / SUMMARY_FILE).write_text(json.dumps(dataset.to_wire(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        publish_folder(folder, store, marker=SUMMARY_FILE, replace=True)
+    return dataset

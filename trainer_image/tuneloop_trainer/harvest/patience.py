@@ -1,0 +1,66 @@
+"""Waits for a Redis that is away. The harvest pod stays: a new one would lose what was read, and count as a failure."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    BusyLoadingError,
+    ConnectionError,
+    NoPermissionError,
+    RedisError,
+    TimeoutError,
+)
+
+from tuneloop_contracts.progress import FaultReason
+from tuneloop_trainer.errors import TryLater
+
+log = logging.getLogger("tuneloop")
+
+T = TypeVar("T")
+
+LIMIT = 900.0
+"""Seconds without one answer after which the pod gives up: a restart or a failover takes less, and a node is not held for ever."""
+LONGEST_PAUSE = 5.0
+
+MESSAGES = {
+    FaultReason.REDIS_UNREACHABLE: "Redis does not answer: check the url in the Redis secret, and that the network lets this pod through",
+    FaultReason.REDIS_UNAUTHORIZED: "Redis refuses the user or the password: mend the url in the Redis secret",
+}
+
+
+@dataclass
+class Patience:
+    """`call` asks until Redis answers. Raises TryLater after LIMIT seconds; its text never holds the URL."""
+
+    waiting: Callable[[FaultReason], None]
+    clock: Callable[[], float]
+    sleep: Callable[[float], None]
+
+    def call(self, ask: Callable[[], T]) -> T:
+        started, pause, told = self.clock(), 0.2, False
+        while True:
+            try:
+                return ask()
+            except RedisError as error:
+                reason = reason_of(error)
+                if self.clock() - started + pause > LIMIT:
+                    raise TryLater(reason, MESSAGES[reason]) from error
+            if not told:
+                log.warning("waiting: %s", MESSAGES[reason])
+                told = True
+            self.waiting(reason)
+            self.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def reason_of(error: RedisError) -> FaultReason:
+    """Raises the error again if waiting cannot mend it: then it is our own mistake."""
+    if isinstance(error, AuthenticationError | AuthorizationError | NoPermissionError):
+        return FaultReason.REDIS_UNAUTHORIZED
+    if isinstance(error, ConnectionError | TimeoutError | BusyLoadingError):
+        return FaultReason.REDIS_UNREACHABLE
+    raise error

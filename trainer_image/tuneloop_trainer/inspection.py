@@ -1,0 +1,74 @@
+"""What a Redis holds: targets, streams, days, entries, domains. Counts only: no text is read."""
+
+import argparse
+import json
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any, cast
+
+import redis
+
+from tuneloop_contracts.jobs import EXIT_DONE, REDIS_URL_ENV
+from tuneloop_contracts.progress import FaultReason
+from tuneloop_contracts.record import META_PATTERN, target_of_meta
+from tuneloop_trainer.config import redis_url
+from tuneloop_trainer.errors import TryLater
+from tuneloop_trainer.harvest.patience import MESSAGES, reason_of
+from tuneloop_trainer.harvest.source import connect
+from tuneloop_trainer.table import as_table
+
+Target = dict[str, Any]
+"""`target`, `shards`, `domains` {name: records ever}, `days` [{day, streams, entries, feedback}]."""
+
+
+def show(options: argparse.Namespace, env: Mapping[str, str]) -> int:
+    """Raises TryLater when Redis does not answer: somebody is waiting, so it is asked once."""
+    url = redis_url({REDIS_URL_ENV: options.redis or env.get(REDIS_URL_ENV, "")})
+    with connect(url) as client:
+        try:
+            targets = [describe(client, key) for key in _meta_keys(client) if options.target in ("", target_of_meta(key))]
+        except redis.RedisError as error:
+            reason: FaultReason = reason_of(error)
+            raise TryLater(reason, MESSAGES[reason]) from error
+    print(json.dumps(targets, indent=2) if options.json else as_text(targets))
+    return EXIT_DONE
+
+
+def describe(client: "redis.Redis", meta: str) -> Target:
+    target = target_of_meta(meta)
+    fields = {key.decode(): value.decode() for key, value in cast("dict[bytes, bytes]", client.hgetall(meta)).items()}
+    domains = {key.removeprefix("n:"): int(value) for key, value in sorted(fields.items()) if key.startswith("n:")}
+    return {"target": target, "shards": int(fields.get("shards", 0)), "domains": domains, "days": _days(client, target)}
+
+
+def as_text(targets: list[Target]) -> str:
+    if not targets:
+        return "no target has recorded anything here"
+    return "\n\n".join(_as_text(target) for target in targets)
+
+
+def _as_text(target: Target) -> str:
+    domains = ", ".join(f"{name} {count}" for name, count in target["domains"].items()) or "none yet"
+    rows = [(day["day"], str(day["streams"]), str(day["entries"]), str(day["feedback"])) for day in target["days"]]
+    total = ("total", *(str(sum(day[column] for day in target["days"])) for column in ("streams", "entries", "feedback")))
+    lines = as_table(("DAY", "STREAMS", "ENTRIES", "FEEDBACK"), [*rows, total])
+    return f"{target['target']}  (shards: {target['shards']}; records by domain: {domains})\n{lines}"
+
+
+def _days(client: "redis.Redis", target: str) -> list[dict[str, Any]]:
+    days: dict[str, dict[str, Any]] = defaultdict(lambda: {"streams": 0, "entries": 0, "feedback": 0})
+    for key in sorted(set(client.scan_iter(match=_pattern(target), count=1000))):
+        _, _, _, kind, day = key.decode().rsplit(":", 4)
+        counts = days[f"{day[:4]}-{day[4:6]}-{day[6:]}"]
+        counts["streams"] += 1
+        counts["entries" if kind == "rec" else "feedback"] += client.xlen(key)
+    return [{"day": day, **counts} for day, counts in sorted(days.items())]
+
+
+def _pattern(target: str) -> str:
+    return f"tuneloop:{{{target}:*}}:*:????????"
+
+
+def _meta_keys(client: "redis.Redis") -> list[str]:
+    """SCAN may give a key twice."""
+    return sorted({key.decode() for key in client.scan_iter(match=META_PATTERN, count=1000)})

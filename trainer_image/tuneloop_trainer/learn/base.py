@@ -1,0 +1,44 @@
+"""The base model, loaded once for all domains."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers.utils import logging as transformers_logging
+
+from tuneloop_contracts.jobs import TrainConfig
+from tuneloop_contracts.progress import FaultReason
+from tuneloop_trainer.errors import NeedsEdit
+from tuneloop_trainer.learn.encode import Tokenizer
+from tuneloop_trainer.learn.precision import Placement
+
+log = logging.getLogger("tuneloop")
+
+
+@dataclass(frozen=True)
+class Base:
+    name: str
+    digest: str
+    model: PreTrainedModel
+    tokenizer: Tokenizer
+    placement: Placement
+
+
+def load_base(folder: Path, config: TrainConfig, digest: str, placement: Placement) -> Base:
+    """Raises NeedsEdit (UNSUPPORTED_MODEL) for what transformers cannot load, or a tokenizer without a chat template."""
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=placement.dtype, local_files_only=True, use_safetensors=True, trust_remote_code=False
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise NeedsEdit(FaultReason.UNSUPPORTED_MODEL, f"{config.base_model} cannot be loaded ({type(error).__name__})") from error
+    if not tokenizer.chat_template:
+        raise NeedsEdit(FaultReason.UNSUPPORTED_MODEL, f"{config.base_model}: its tokenizer has no chat template")
+    log.info("train: %s on %s in %s: %s", config.base_model, placement.device, str(placement.dtype).removeprefix("torch."), placement.why)
+    frozen = model.to(placement.device).requires_grad_(False)  # type: ignore[arg-type]
+    return Base(config.base_model, digest, frozen, cast(Tokenizer, tokenizer), placement)

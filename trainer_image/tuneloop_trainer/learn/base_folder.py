@@ -1,0 +1,28 @@
+"""Where the base model is, and whether it is the one that serves. Without torch: told before anything heavy is imported."""
+
+from pathlib import Path
+
+from tuneloop_contracts.base import base_digest
+from tuneloop_contracts.jobs import TrainConfig
+from tuneloop_contracts.progress import FaultReason
+from tuneloop_contracts.stores import Store
+from tuneloop_trainer.errors import NeedsEdit
+
+
+def base_folder(config: TrainConfig) -> Path:
+    """Raises NeedsEdit (BASE_MODEL_NOT_FOUND) where this pod has no such folder of safetensors."""
+    store = Store(config.base_uri)
+    folder = Path(store.location)
+    if not store.location.startswith("/") or not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
+        advice = "mount the claim into the training pod" if store.claim else "use an image that holds it (pods.image), or a pvc:// URI"
+        raise NeedsEdit(FaultReason.BASE_MODEL_NOT_FOUND, f"{config.base_uri}: no config.json and *.safetensors there; {advice}")
+    return folder
+
+
+def checked_digest(folder: Path, config: TrainConfig) -> str:
+    """Raises NeedsEdit (BASE_MISMATCH): an adapter for another base than the one that serves would be refused by every pod."""
+    digest = base_digest(folder)
+    if config.expected_base_digest not in ("", digest):
+        found, served = digest[:19], config.expected_base_digest[:19]
+        raise NeedsEdit(FaultReason.BASE_MISMATCH, f"{config.base_uri} is {found}..., but {served}... is serving: train on what serves")
+    return digest

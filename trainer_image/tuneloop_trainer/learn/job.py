@@ -1,0 +1,61 @@
+"""The training job: what is wanted, what is there already, then domain by domain."""
+
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tuneloop_contracts.base import digest_of
+from tuneloop_contracts.dataset import HELD_OUT_FILE, TRAIN_FILE
+from tuneloop_contracts.jobs import TrainConfig
+from tuneloop_contracts.progress import FaultReason, Report
+from tuneloop_contracts.stores import Store
+from tuneloop_trainer.errors import NeedsEdit, TryLater
+from tuneloop_trainer.learn.base import load_base
+from tuneloop_trainer.learn.base_folder import base_folder, checked_digest
+from tuneloop_trainer.learn.domain import DomainTurn, encoded_by_domain
+from tuneloop_trainer.learn.effort import Effort
+from tuneloop_trainer.learn.finished import keep_report
+from tuneloop_trainer.learn.precision import choose
+from tuneloop_trainer.learn.threads import use_allowed_cpus
+from tuneloop_trainer.learn.train import memory_named
+from tuneloop_trainer.reporting import Reporter
+from tuneloop_trainer.rows import Row, read_rows
+from tuneloop_trainer.store import check_writable, get_folder
+
+DATA_FILES = (TRAIN_FILE, HELD_OUT_FILE)
+
+
+def train_job(config: TrainConfig, reporter: Reporter) -> Report:
+    """Raises TryLater or NeedsEdit. (Whether it was done before is `finished.finished_report`'s to say.)"""
+    started = time.monotonic()
+    reporter.progress("Training", 0)
+    if config.publish:
+        check_writable(Store(config.adapters_uri))
+    folder = base_folder(config)
+    digest = checked_digest(folder, config)
+    rows = fetch_rows(config)
+    use_allowed_cpus()
+    with memory_named():
+        base = load_base(folder, config, digest, choose(config.training.precision))
+        loaded = time.monotonic()
+        encoded = encoded_by_domain(rows, config, base.tokenizer)
+        effort = Effort.of(encoded, config, reporter)
+        adapters = tuple(DomainTurn(name, config, base, encoded, effort).run() for name in config.dataset.trainable)
+    seconds = {"load": round(loaded - started, 1), "train": round(time.monotonic() - loaded, 1)} | effort.seconds
+    report = Report(adapters=adapters, seconds=seconds)
+    keep_report(config, report)
+    return report
+
+
+def fetch_rows(config: TrainConfig) -> tuple[list[Row], list[Row]]:
+    """Train and held out. Raises NeedsEdit (DATASET_MISMATCH) if they are not the files that were harvested."""
+    store = Store(config.dataset.uri)
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        try:
+            get_folder(store, DATA_FILES, folder)
+        except FileNotFoundError as error:
+            raise TryLater(FaultReason.STORE_UNAVAILABLE, f"{error} is missing: is the datasets store mounted here?") from error
+        if digest_of([folder / name for name in DATA_FILES]) != config.dataset.digest:
+            raise NeedsEdit(FaultReason.DATASET_MISMATCH, f"{store.uri} is not what was harvested: its digest is another")
+        return read_rows(folder / TRAIN_FILE), read_rows(folder / HELD_OUT_FILE)

@@ -1,0 +1,98 @@
+"""The whole turn in one process, without Kubernetes: the two jobs that the operator would make, one after the other."""
+
+import argparse
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from tuneloop_contracts.dataset import Dataset, DomainCounts
+from tuneloop_contracts.domains import DEFAULT_DOMAINS
+from tuneloop_contracts.jobs import CONFIG_ENV, EXIT_DONE, REDIS_URL_ENV, HarvestConfig, Lora, TrainConfig, Training
+from tuneloop_contracts.model import Wire
+from tuneloop_contracts.progress import Report, TrainedAdapter
+from tuneloop_trainer.config import harvest_config, redis_url, train_config
+from tuneloop_trainer.harvest.collect import Harvest
+from tuneloop_trainer.harvest.dataset import dataset_store
+from tuneloop_trainer.learn.base_folder import base_folder
+from tuneloop_trainer.reporting import Reporter
+from tuneloop_trainer.table import as_table
+
+
+def whole_turn(options: argparse.Namespace, env: Mapping[str, str], *, now: datetime) -> int:
+    """Raises TryLater or NeedsEdit, as the two jobs do; what can be seen to be wrong with either, before the first begins."""
+    url = redis_url({REDIS_URL_ENV: options.redis or env.get(REDIS_URL_ENV, "")})
+    harvest = harvest_config(_as_env(harvest_wish(options, now)))
+    train = train_config(_as_env(train_wish(options, harvest)))
+    base_folder(train)
+    dataset = Harvest(harvest, Reporter()).run(url, now=now)
+    if not dataset.trainable:
+        counts = ", ".join(f"{domain.name} {domain.train + domain.held_out}" for domain in dataset.domains)
+        print(f"InsufficientData: no domain has {options.min_examples} examples: {counts}")
+        return EXIT_DONE
+    from tuneloop_trainer.learn.job import train_job
+
+    report = train_job(train.model_copy(update={"dataset": dataset}), Reporter())
+    print(results(dataset, report))
+    return EXIT_DONE
+
+
+def harvest_wish(options: argparse.Namespace, now: datetime) -> HarvestConfig:
+    namespace = options.target.split("/")[0]
+    return HarvestConfig(
+        job=f"{namespace}/run-{now:%Y%m%d-%H%M%S}",
+        target=options.target,
+        window_start=(now - timedelta(days=options.window_days)).isoformat(),
+        window_end=now.isoformat(),
+        domains=DEFAULT_DOMAINS,
+        selected=tuple(options.domains),
+        tenants=tuple(options.tenants),
+        min_examples_per_domain=options.min_examples,
+        held_out=options.held_out,
+        min_held_out=options.min_held_out,
+        datasets_uri=_uri(options.out, "datasets"),
+        seed=options.seed,
+    )
+
+
+def train_wish(options: argparse.Namespace, harvest: HarvestConfig) -> TrainConfig:
+    """The dataset in it is only the place where it will be."""
+    place = dataset_store(harvest).uri
+    return TrainConfig(
+        job=harvest.job,
+        target=harvest.target,
+        base_model=Path(options.base_model).resolve().name,
+        base_uri=_uri(options.base_model),
+        dataset=Dataset(uri=place, digest="", from_=harvest.window_start, to=harvest.window_end, read=0, kept=0),
+        adapters_uri=_uri(options.out, "adapters"),
+        lora=Lora(rank=options.rank, alpha=options.alpha),
+        training=Training(
+            epochs=options.epochs,
+            learning_rate=options.learning_rate,
+            max_sequence_length=options.max_sequence_length,
+            tokens_per_step=options.tokens_per_step,
+            seed=options.seed,
+        ),
+    )
+
+
+def results(dataset: Dataset, report: Report) -> str:
+    """One line for each domain, the short ones too."""
+    trained = {adapter.domain: adapter for adapter in report.adapters}
+    head = ("DOMAIN", "EXAMPLES", "LOSS", "VERDICT", "FOLDER")
+    return as_table(head, [_line(domain, trained.get(domain.name)) for domain in dataset.domains])
+
+
+def _line(domain: DomainCounts, trained: TrainedAdapter | None) -> tuple[str, ...]:
+    examples = f"{domain.train}+{domain.held_out}"
+    if trained is None:
+        return (domain.name, examples, "-", domain.reason or "-", "-")
+    loss = f"{trained.loss.base or '?'} -> {trained.loss.candidate or '?'}"
+    return (domain.name, examples, loss, str(trained.verdict), trained.uri.removeprefix("file://") or "-")
+
+
+def _as_env(wish: Wire) -> dict[str, str]:
+    return {CONFIG_ENV: wish.model_dump_json(by_alias=True)}
+
+
+def _uri(folder: str, *parts: str) -> str:
+    return "file://" + str(Path(folder).resolve().joinpath(*parts))

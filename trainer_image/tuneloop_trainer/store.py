@@ -1,0 +1,151 @@
+"""Folders of results, to and from the artifact stores. A reader meets a whole folder or none.
+
+A local store (pvc://, file://) gets a folder by a rename. An object store has no rename: there the marker file goes last, and a
+folder without its marker does not exist.
+"""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import fsspec
+from botocore.exceptions import BotoCoreError, ClientError
+
+from tuneloop_contracts.progress import FaultReason
+from tuneloop_contracts.stores import Store, mount_path
+from tuneloop_trainer.errors import TryLater
+
+FILE_MODE = 0o644
+FOLDER_MODE = 0o755
+"""Pods read as another uid than the one that wrote."""
+
+
+@contextmanager
+def faults_named(store: Store) -> Iterator[None]:
+    """Turns what a store raises into STORE_UNAVAILABLE with the URI and what to do; the store's own text may hold credentials."""
+    try:
+        yield
+    except (OSError, BotoCoreError, ClientError) as error:
+        advice = "mount the claim where this pod can write" if store.claim else "check that it exists, and who may write to it"
+        raise TryLater(FaultReason.STORE_UNAVAILABLE, f"{store.uri}: {type(error).__name__}; {advice}") from error
+
+
+def check_writable(store: Store) -> None:
+    """Before hours of work: can the result be kept? Raises TryLater."""
+    with faults_named(store):
+        if store.claim and not Path(mount_path(store.claim)).is_dir():
+            raise FileNotFoundError(mount_path(store.claim))
+        probe = store.below(f".writable-{uuid.uuid4().hex}")
+        put_bytes(probe, b"")
+        files, path = _open(probe)
+        files.rm_file(path)
+
+
+def put_bytes(store: Store, content: bytes) -> None:
+    """One file, whole or not at all."""
+    with faults_named(store):
+        if not is_local(store):
+            files, path = _open(store)
+            files.pipe_file(path, content)
+            return
+        target = Path(store.location)
+        _make_folder(target.parent)
+        partial = _partial(target)
+        partial.write_bytes(content)
+        partial.chmod(FILE_MODE)
+        partial.replace(target)
+
+
+def get_bytes(store: Store) -> bytes | None:
+    """None where there is no such file."""
+    with faults_named(store):
+        files, path = _open(store)
+        try:
+            return bytes(files.cat_file(path))
+        except FileNotFoundError:
+            return None
+
+
+def remove_file(store: Store) -> None:
+    with faults_named(store):
+        files, path = _open(store)
+        if files.exists(path):
+            files.rm_file(path)
+
+
+def get_folder(store: Store, names: tuple[str, ...], into: Path) -> None:
+    """Copies files of a folder to a local one. Raises FileNotFoundError naming the first that is missing."""
+    for name in names:
+        content = get_bytes(store.below(name))
+        if content is None:
+            raise FileNotFoundError(f"{store.uri}/{name}")
+        (into / name).write_bytes(content)
+
+
+def publish_folder(folder: Path, store: Store, *, marker: str, replace: bool = False) -> None:
+    """Moves a finished local folder into a store. One that is there already stays, unless `replace`."""
+    with faults_named(store):
+        if is_local(store):
+            _publish_local(folder, Path(store.location), marker, replace)
+        else:
+            files, path = _open(store)
+            publish_objects(files, path, folder, marker, replace)
+
+
+def publish_objects(files: Any, path: str, folder: Path, marker: str, replace: bool) -> None:
+    """The object store's way: the old marker away first, the new one last."""
+    if files.exists(f"{path}/{marker}"):
+        if not replace:
+            return
+        files.rm_file(f"{path}/{marker}")
+    for file in sorted(folder.iterdir(), key=lambda file: (file.name == marker, file.name)):
+        files.put_file(str(file), str(PurePosixPath(path) / file.name))
+
+
+def is_local(store: Store) -> bool:
+    return store.location.startswith("/")
+
+
+def _publish_local(folder: Path, target: Path, marker: str, replace: bool) -> None:
+    if (target / marker).exists() and not replace:
+        return
+    _make_folder(target.parent)
+    partial = _partial(target)
+    shutil.copytree(folder, partial)
+    for file in partial.iterdir():
+        file.chmod(FILE_MODE)
+    partial.chmod(FOLDER_MODE)
+    _sync(partial)
+    if target.exists():
+        shutil.rmtree(target)
+    partial.rename(target)
+
+
+def _sync(folder: Path) -> None:
+    """To the disk, so that a power cut after the rename leaves whole files."""
+    for path in (*folder.iterdir(), folder):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _make_folder(folder: Path) -> None:
+    missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    for parent in reversed(missing):
+        parent.mkdir(exist_ok=True)
+        parent.chmod(FOLDER_MODE)
+
+
+def _partial(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+
+
+def _open(store: Store) -> tuple[Any, str]:
+    files, path = fsspec.core.url_to_fs(store.location)
+    return files, path
