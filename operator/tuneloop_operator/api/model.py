@@ -1,0 +1,82 @@
+"""The base of every part of a spec or status, and the types that several kinds share."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+from tuneloop_contracts.names import MAX_NAME
+from tuneloop_contracts.stores import URI_PATTERN
+
+Rule = dict[str, str]
+"""One CEL rule of the CRD: `rule` and the `message` that people read."""
+
+
+class InvalidSpec(ValueError):
+    """The object must be edited; every fault by its path."""
+
+
+class Model(BaseModel):
+    """A frozen part of a custom resource: camelCase outside, its docstrings are what `kubectl explain` shows.
+
+    Fields that this version does not know are ignored: the API server has refused those that nobody knows, and after a downgrade
+    the fields of a newer version must not make every object unreadable.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, use_attribute_docstrings=True
+    )
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any], path: str = "spec") -> Self:
+        """Raises InvalidSpec naming every path at fault."""
+        try:
+            return cls.model_validate(raw)
+        except ValidationError as error:
+            faults = [f"{'.'.join([path, *map(str, fault['loc'])])}: {fault['msg']}" for fault in error.errors()]
+            raise InvalidSpec("; ".join(faults)) from None
+
+    def to_wire(self) -> dict[str, Any]:
+        """JSON-ready, with the outside names; fields that are None are left out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def validations(*rules: Rule) -> dict[str, Any]:
+    """For `json_schema_extra`: CEL rules of a model or field."""
+    return {"x-kubernetes-validations": list(rules)}
+
+
+def immutable(what: str) -> Rule:
+    return {"rule": "self == oldSelf", "message": f"{what} cannot be changed; make a new object"}
+
+
+DNS_NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+
+NAME_RULE: Rule = {
+    "rule": f"size(self.metadata.name) <= {MAX_NAME}",
+    "message": f"metadata.name may have at most {MAX_NAME} characters: the names of Jobs and pods are made from it",
+}
+ADAPTER_NAME_RULE: Rule = {
+    "rule": "size(self.metadata.name) <= 100",
+    "message": "metadata.name may have at most 100 characters",
+}
+"""Longer than others': a job names its LoRAAdapters `<target>-<domain>`, and nothing is named after them."""
+
+_DURATION_RULE: Rule = {
+    "rule": "self.matches('^([0-9]+[dhms])+$') && self.matches('[1-9]')",
+    "message": "must be a duration above 0, such as 30d, 12h or 1h30m",
+}
+Duration = Annotated[str, Field(min_length=2, max_length=32, json_schema_extra=validations(_DURATION_RULE))]
+"""A Go-style duration, days allowed."""
+
+StoreUri = Annotated[str, Field(max_length=512, pattern=URI_PATTERN)]
+Digest = Annotated[str, Field(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")]
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+
+
+class NameRef(Model):
+    """A reference to an object of the same namespace."""
+
+    name: Annotated[str, Field(min_length=1, max_length=253, pattern=DNS_NAME)]
+    """Name of the object, in the same namespace."""

@@ -1,0 +1,120 @@
+"""What can be said of a FineTuneJob from what was seen of it. Pure: the status first, then the world, so that either may be lost."""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from typing import TypeVar
+
+from tuneloop_contracts.dataset import Dataset
+from tuneloop_contracts.progress import FaultReason, TrainedAdapter
+from tuneloop_operator.api.conditions import parse_time, timestamp
+from tuneloop_operator.api.durations import parse_duration
+from tuneloop_operator.api.finetunejob import AdapterStatus, Stage, WindowStatus
+from tuneloop_operator.finetunejob.jobs import JobSeen, Trouble
+from tuneloop_operator.finetunejob.seen import Seen
+from tuneloop_operator.settings import Settings
+
+SAID_OF_TARGETS = (
+    "DeploymentNotFound", "NoReplicas", "NoReadyPods", "NotATuneloopServer", "RedisUnreachable", "RedisUnauthorized",
+    "UnsafeEvictionPolicy", "StoreNotFound", "StoreNotMounted", "BaseMismatch",
+)  # fmt: skip
+"""A target's reasons that are as plain at the job; others become TargetNotReady."""
+
+PODLESS = timedelta(seconds=20)
+"""How long a Job may have no pod before that is worth a word; the controller needs well under a second."""
+
+T = TypeVar("T")
+
+
+def window(seen: Seen) -> WindowStatus | None:
+    """Fixed at the first harvest: from the status, the harvest Job's own configuration, or the dataset."""
+    if seen.old.window:
+        return seen.old.window
+    if seen.harvest and seen.harvest.config:
+        config = json.loads(seen.harvest.config)
+        return WindowStatus(from_=config["windowStart"], to=config["windowEnd"])
+    found = dataset(seen)
+    return WindowStatus(from_=found.from_, to=found.to) if found else None
+
+
+def new_window(seen: Seen, settings: Settings) -> WindowStatus:
+    """Ends now: what was recorded while the job waited for its target counts too."""
+    asked = seen.spec.data.window
+    length = parse_duration(asked) if asked else timedelta(days=settings.training_data_days)
+    return WindowStatus(from_=timestamp(seen.now - length), to=seen.now.isoformat(timespec="milliseconds").replace("+00:00", "Z"))
+
+
+def dataset(seen: Seen) -> Dataset | None:
+    if seen.old.dataset:
+        return seen.old.dataset
+    if seen.harvest and seen.harvest.report and seen.harvest.report.dataset:
+        return seen.harvest.report.dataset
+    if seen.train and seen.train.config:
+        return Dataset.model_validate(json.loads(seen.train.config)["dataset"])
+    return seen.referenced
+
+
+def adapters(seen: Seen) -> Sequence[TrainedAdapter]:
+    if seen.old.adapters:
+        return seen.old.adapters
+    return seen.train.report.adapters if seen.train and seen.train.report else ()
+
+
+def least_examples(seen: Seen, settings: Settings) -> int:
+    return seen.spec.data.min_examples_per_domain or settings.min_examples_per_domain
+
+
+def attempts(job: JobSeen) -> str:
+    return "1 attempt" if job.failures == 1 else f"{job.failures} attempts"
+
+
+def counts(found: Dataset) -> str:
+    return ", ".join(f"{domain.name} {domain.train + domain.held_out}" for domain in found.domains) or "nothing was recorded in the window"
+
+
+def funnel(found: Dataset) -> str:
+    return f"{found.read} read, {found.kept} kept: {counts(found)}"
+
+
+def short_domains(found: Dataset | None) -> str:
+    short = [f"{d.name} ({d.train + d.held_out})" for d in (found.domains if found else ()) if d.reason]
+    return f"too few examples for {', '.join(short)}" if short else ""
+
+
+def verdicts(told: Sequence[AdapterStatus]) -> str:
+    return ", ".join(f"{adapter.domain} {adapter.verdict.value}" for adapter in told)
+
+
+def trouble(seen: Seen, job: JobSeen) -> Trouble | None:
+    """Why a Job that is active gets nowhere: what its pod says it waits for, why none runs, or what felled the last one."""
+    if not job.running and job.waiting:
+        return job.waiting
+    progress = seen.train_progress if job is seen.train else seen.harvest_progress
+    waits_for = progress.metric("waiting") if progress and job.running else None
+    if waits_for:
+        known = waits_for if waits_for in set(FaultReason) else "Waiting"
+        return Trouble(known, f"the pod of {job.name} waits: {waits_for}")
+    if not job.running and job.fault:
+        return Trouble("Retrying", f"{job.name} is tried again after {job.fault.reason}: {job.fault.message} ({attempts(job)})")
+    if job.podless_since and not job.suspended and seen.now - job.podless_since > PODLESS:
+        message = f"Job {job.name} has made no pod: a quota or an admission rule may refuse it; see kubectl describe job {job.name}"
+        return Trouble("NoPodYet", message)
+    return None
+
+
+def train_stage(seen: Seen, job: JobSeen) -> tuple[Stage, str, str]:
+    """By what the pod last said it was doing; Queued while none runs."""
+    why = trouble(seen, job)
+    if not job.running:
+        return Stage.QUEUED, why.reason if why else "Queued", why.message if why else "the training pod is not running yet"
+    said = seen.train_progress.metric("stage") if seen.train_progress else None
+    stage = Stage(said) if said in (Stage.EVALUATING, Stage.PUBLISHING) else Stage.TRAINING
+    return stage, why.reason if why else stage.value, why.message if why else ""
+
+
+def expired(seen: Seen, delete: Callable[[JobSeen], T]) -> tuple[T, ...]:
+    """Jobs whose time after the end is over."""
+    ttl, over = seen.spec.ttl_seconds_after_finished, seen.old.completed_at
+    if ttl is None or over is None or seen.now < parse_time(over) + timedelta(seconds=ttl):
+        return ()
+    return tuple(delete(job) for job in (seen.harvest, seen.train) if job and job.owner == "Ours")

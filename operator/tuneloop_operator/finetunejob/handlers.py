@@ -1,0 +1,86 @@
+"""One pass over a FineTuneJob, and the watches that lead to it."""
+
+from typing import Any
+
+import kopf
+
+from tuneloop_contracts.names import JOB_LABEL
+from tuneloop_operator.api.conditions import kstatus, set_conditions
+from tuneloop_operator.api.finetunejob import FineTuneJobSpec, Stage
+from tuneloop_operator.api.kinds import FINE_TUNE_JOBS, JOBS, PODS, TARGETS, Object
+from tuneloop_operator.api.model import InvalidSpec
+from tuneloop_operator.finetunejob.act import act
+from tuneloop_operator.finetunejob.observe import observe
+from tuneloop_operator.finetunejob.plan import Plan, plan
+from tuneloop_operator.finetunejob.seen import Seen
+from tuneloop_operator.finetunejob.status import status, throttled
+from tuneloop_operator.queue import Key
+from tuneloop_operator.reporting import report
+from tuneloop_operator.world import World
+
+SECONDS_WHEN_WAITING, SECONDS_AT_REST, SECONDS_AFTER_ACTS = 15.0, 600.0, 0.2
+
+
+async def reconcile(world: World, key: Key) -> float | None:
+    body = await world.kube.get(FINE_TUNE_JOBS, key.namespace, key.name)
+    if body is None or "deletionTimestamp" in body["metadata"]:
+        world.metrics.forget(key)
+        return None
+    try:
+        spec = FineTuneJobSpec.parse(body["spec"])
+    except InvalidSpec as error:
+        await _invalid(world, body, str(error))
+        return None
+    seen = await observe(world.kube, world.inbox, key, body, spec, world.now())
+    decided = plan(seen, world.settings)
+    for action in decided.actions:
+        await act(world.kube, world.settings, seen, action)
+    world.metrics.job(key, decided.standing.stage.value)
+    old = body.get("status", {})
+    new, again = throttled(status(seen, decided, old, body["metadata"]["generation"]), old, seen.now)
+    await report(world.kube, FINE_TUNE_JOBS, body, new)
+    if decided.ends:
+        _forget_posts(world, seen)
+    return again if again is not None else _next_look(seen, decided)
+
+
+def _next_look(seen: Seen, decided: Plan) -> float:
+    if decided.actions:
+        return SECONDS_AFTER_ACTS
+    if not decided.ends:
+        return SECONDS_AT_REST if decided.standing.stage == Stage.SUSPENDED else SECONDS_WHEN_WAITING
+    ttl = seen.spec.ttl_seconds_after_finished
+    return min(SECONDS_AT_REST, ttl + 1) if ttl is not None and (seen.harvest or seen.train) else SECONDS_AT_REST
+
+
+def _forget_posts(world: World, seen: Seen) -> None:
+    for job in (seen.harvest, seen.train):
+        if job:
+            world.inbox.forget(job.uid)
+
+
+async def _invalid(world: World, body: Object, message: str) -> None:
+    old, generation = body.get("status", {}), body["metadata"]["generation"]
+    said = set_conditions(
+        old.get("conditions", []), kstatus(False, "InvalidSpec", message, stalled=True), generation=generation, now=world.now()
+    )
+    await report(world.kube, FINE_TUNE_JOBS, body, old | {"observedGeneration": generation, "conditions": said})
+
+
+def watch(registry: kopf.OperatorRegistry, world: World) -> None:
+    """FineTuneJobs, and the Jobs and pods that carry their name in a label."""
+
+    @kopf.on.event(FINE_TUNE_JOBS.group, FINE_TUNE_JOBS.version, FINE_TUNE_JOBS.plural, registry=registry)
+    async def job_changed(body: kopf.Body, namespace: str | None, name: str | None, type: str | None, **_: Any) -> None:
+        key = Key(FINE_TUNE_JOBS.name, namespace or "", name or "")
+        world.queue.add(key)
+        if type == "DELETED":
+            return world.links.forget(key)
+        target = body.get("spec", {}).get("targetRef", {}).get("name", "")
+        world.links.set(key, frozenset({Key(TARGETS.name, key.namespace, target)}))
+
+    async def owned_changed(labels: kopf.Labels, namespace: str | None, **_: Any) -> None:
+        world.queue.add(Key(FINE_TUNE_JOBS.name, namespace or "", labels[JOB_LABEL]))
+
+    kopf.on.event(JOBS.group, JOBS.version, JOBS.plural, registry=registry, labels={JOB_LABEL: kopf.PRESENT})(owned_changed)
+    kopf.on.event(PODS.version, PODS.plural, registry=registry, labels={JOB_LABEL: kopf.PRESENT})(owned_changed)

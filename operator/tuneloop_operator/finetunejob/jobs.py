@@ -1,0 +1,169 @@
+"""Reads a Job and its pods into what a plan decides on. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import ValidationError
+
+from tuneloop_contracts.jobs import CONFIG_ENV
+from tuneloop_contracts.progress import Report
+from tuneloop_operator.api.conditions import parse_time
+from tuneloop_operator.api.kinds import Object
+
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+
+
+class Owner(StrEnum):
+    OURS = "Ours"
+    EARLIER = "Earlier"
+    """A FineTuneJob of the same name that is gone: the garbage collector will take the Job too."""
+    STRANGER = "Stranger"
+
+
+class Phase(StrEnum):
+    ACTIVE = "Active"
+    COMPLETE = "Complete"
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A reason for machines and a sentence for people."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class JobSeen:
+    """A Job and its pods."""
+
+    name: str
+    uid: str
+    owner: Owner
+    phase: Phase
+    suspended: bool = False
+    queued: bool = False
+    """Whether Kueue decides when it runs."""
+    running: bool = False
+    """Whether a pod of it runs now."""
+    podless_since: datetime | None = None
+    """When it was made, while it has no pod at all."""
+    failures: int = 0
+    """Pods that failed."""
+    ended: str = ""
+    """When it completed or failed."""
+    report: Report | None = None
+    """Of the pod that succeeded."""
+    waiting: Trouble | None = None
+    """Why a pod of it does not run yet."""
+    fault: Trouble | None = None
+    """Why the last pod that failed did, else why the Job itself did."""
+    config: str = ""
+    """The document it was started with."""
+
+
+def read_job(job: Object, pods: Sequence[Object], *, name: str, uid: str, posted: Report | None = None) -> JobSeen:
+    """`name` and `uid` are the FineTuneJob's; `posted` is the report that came over HTTP, which is whole."""
+    mine = sorted((pod for pod in pods if _owner(pod).get("uid") == job["metadata"]["uid"]), key=_created)
+    status, spec = job.get("status", {}), job["spec"]
+    end = next((c for c in status.get("conditions", []) if c["type"] in ("Complete", "Failed") and c["status"] == "True"), None)
+    phase = Phase(end["type"]) if end else Phase.ACTIVE
+    return JobSeen(
+        name=job["metadata"]["name"],
+        uid=job["metadata"]["uid"],
+        owner=_whose(job, name, uid),
+        phase=phase,
+        suspended=bool(spec.get("suspend")),
+        queued=QUEUE_LABEL in job["metadata"].get("labels", {}),
+        running=any(pod.get("status", {}).get("phase") == "Running" for pod in mine),
+        podless_since=parse_time(job["metadata"]["creationTimestamp"]) if not mine else None,
+        failures=int(status.get("failed", 0)),
+        ended=str(end["lastTransitionTime"]) if end else "",
+        report=(posted or _report(mine)) if phase == Phase.COMPLETE else None,
+        waiting=_waiting(mine),
+        fault=_fault(mine, end if phase == Phase.FAILED else None),
+        config=_config(spec),
+    )
+
+
+def _created(pod: Object) -> str:
+    return str(pod["metadata"]["creationTimestamp"])
+
+
+def _owner(body: Object) -> dict[str, Any]:
+    return next((dict(owner) for owner in body["metadata"].get("ownerReferences", []) if owner.get("controller")), {})
+
+
+def _whose(job: Object, name: str, uid: str) -> Owner:
+    owner = _owner(job)
+    if owner.get("uid") == uid:
+        return Owner.OURS
+    return Owner.EARLIER if (owner.get("kind"), owner.get("name")) == ("FineTuneJob", name) else Owner.STRANGER
+
+
+def _config(spec: Object) -> str:
+    containers = spec["template"]["spec"]["containers"]
+    return next((str(env.get("value", "")) for env in containers[0].get("env", []) if env["name"] == CONFIG_ENV), "")
+
+
+def _terminated(pod: Object) -> dict[str, Any]:
+    statuses = pod.get("status", {}).get("containerStatuses", [])
+    return next((dict(s["state"]["terminated"]) for s in statuses if "terminated" in s.get("state", {})), {})
+
+
+def _parsed(pod: Object) -> Report | None:
+    try:
+        return Report.model_validate_json(_terminated(pod).get("message", ""))
+    except ValidationError:
+        return None
+
+
+def _report(pods: Sequence[Object]) -> Report | None:
+    succeeded = [pod for pod in pods if pod.get("status", {}).get("phase") == "Succeeded"]
+    return _parsed(succeeded[-1]) if succeeded else None
+
+
+def _waiting(pods: Sequence[Object]) -> Trouble | None:
+    pending = [pod for pod in pods if pod.get("status", {}).get("phase") == "Pending"]
+    for pod in pending[-1:]:
+        for status in pod["status"].get("containerStatuses", []):
+            why = status.get("state", {}).get("waiting", {})
+            if why.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
+                return Trouble(_image_trouble(why["reason"]), f"pod {pod['metadata']['name']}: {why.get('message', why['reason'])}"[:500])
+        for condition in pod["status"].get("conditions", []):
+            if condition["type"] == "PodScheduled" and condition["status"] == "False":
+                return Trouble(condition.get("reason", "Unschedulable"), condition.get("message", "")[:500])
+    return None
+
+
+def _image_trouble(reason: str) -> str:
+    """One word while the kubelet swings between two."""
+    return "ImagePullBackOff" if reason == "ErrImagePull" else reason
+
+
+def _fault(pods: Sequence[Object], failed: dict[str, Any] | None) -> Trouble | None:
+    """What the pod itself said goes before what was seen of it, and that before what the Job says."""
+    if failed and failed.get("reason") == "DeadlineExceeded":
+        return Trouble("DeadlineExceeded", "the Job was active for longer than activeDeadlineSeconds")
+    broken = [pod for pod in pods if pod.get("status", {}).get("phase") == "Failed"]
+    if broken:
+        return _pod_fault(broken[-1])
+    return Trouble(failed.get("reason", "Failed"), failed.get("message", "")) if failed else None
+
+
+def _pod_fault(pod: Object) -> Trouble:
+    name, ended, said = pod["metadata"]["name"], _terminated(pod), _parsed(pod)
+    if said and said.fault:
+        return Trouble(said.fault.reason.value, said.fault.message)
+    if ended.get("reason") == "OOMKilled":
+        return Trouble("OOMKilled", f"pod {name} needed more memory than its limit; raise pods.resources or lower training.tokensPerStep")
+    if pod["status"].get("reason"):
+        return Trouble(pod["status"]["reason"], f"pod {name}: {pod['status'].get('message', '')}"[:500])
+    code = ended.get("exitCode")
+    if code in (137, 143, None):
+        return Trouble("PodKilled", f"pod {name} was killed")
+    return Trouble("PodFailed", f"pod {name} ended with exit code {code}")

@@ -1,0 +1,79 @@
+"""Gathers all that a pass over a FineTuneJob decides on."""
+
+import asyncio
+from datetime import datetime
+
+from tuneloop_contracts.dataset import Dataset
+from tuneloop_contracts.names import JOB_LABEL
+from tuneloop_operator.api.conditions import READY, find_condition, parse_time
+from tuneloop_operator.api.finetunejob import FineTuneJobSpec, FineTuneJobStatus
+from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
+from tuneloop_operator.api.kinds import ADAPTERS, FINE_TUNE_JOBS, JOBS, PODS, TARGETS, Object
+from tuneloop_operator.api.model import InvalidSpec
+from tuneloop_operator.clients.kube import Kube
+from tuneloop_operator.finetunejob.jobs import JobSeen, Trouble, read_job
+from tuneloop_operator.finetunejob.seen import Seen, TargetSeen, read_adapter
+from tuneloop_operator.progress.inbox import Inbox
+from tuneloop_operator.queue import Key
+
+
+async def observe(kube: Kube, inbox: Inbox, key: Key, body: Object, spec: FineTuneJobSpec, now: datetime) -> Seen:
+    harvest, train, pods, target, adapters = await asyncio.gather(
+        kube.get(JOBS, key.namespace, f"{key.name}-harvest"),
+        kube.get(JOBS, key.namespace, f"{key.name}-train"),
+        kube.list(PODS, key.namespace, labels=f"{JOB_LABEL}={key.name}"),
+        kube.get(TARGETS, key.namespace, spec.target_ref.name),
+        kube.list(ADAPTERS, key.namespace),
+    )
+    uid = body["metadata"]["uid"]
+
+    def read(job: Object | None) -> JobSeen | None:
+        return read_job(job, pods, name=key.name, uid=uid, posted=inbox.report(job["metadata"]["uid"])) if job else None
+
+    return Seen(
+        name=key.name,
+        namespace=key.namespace,
+        uid=uid,
+        created=parse_time(body["metadata"]["creationTimestamp"]),
+        spec=spec,
+        now=now,
+        old=read_status(body),
+        target=_target(target) if target else None,
+        harvest=read(harvest),
+        train=read(train),
+        harvest_progress=inbox.progress(harvest["metadata"]["uid"]) if harvest else None,
+        train_progress=inbox.progress(train["metadata"]["uid"]) if train else None,
+        adapters={adapter["metadata"]["name"]: read_adapter(adapter) for adapter in adapters},
+        referenced=await _referenced(kube, key, spec),
+    )
+
+
+def read_status(body: Object) -> FineTuneJobStatus:
+    """A status that cannot be read counts as lost."""
+    try:
+        return FineTuneJobStatus.parse(body.get("status", {}), "status")
+    except InvalidSpec:
+        return FineTuneJobStatus()
+
+
+def _target(body: Object) -> TargetSeen | None:
+    if "deletionTimestamp" in body["metadata"]:
+        return None
+    try:
+        spec = InferenceTargetSpec.parse(body["spec"])
+    except InvalidSpec:
+        return None
+    status = body.get("status", {})
+    ready = find_condition(status, READY)
+    if ready is None or status.get("observedGeneration", 0) < body["metadata"]["generation"]:
+        return TargetSeen(spec, Trouble("TargetNotReady", "the target has not been looked at yet"))
+    trouble = None if ready["status"] == "True" else Trouble(ready["reason"], ready["message"])
+    return TargetSeen(spec, trouble, status.get("baseDigest", ""))
+
+
+async def _referenced(kube: Kube, key: Key, spec: FineTuneJobSpec) -> Dataset | None:
+    wanted = spec.data.dataset_ref
+    if wanted is None:
+        return None
+    collected = [read_status(job).dataset for job in await kube.list(FINE_TUNE_JOBS, key.namespace)]
+    return next((dataset for dataset in collected if dataset and (dataset.uri, dataset.digest) == (wanted.uri, wanted.digest)), None)

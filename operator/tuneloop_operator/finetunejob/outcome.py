@@ -1,0 +1,82 @@
+"""What becomes of each trained adapter: published, or why not. Pure."""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from tuneloop_contracts.names import adapter_name
+from tuneloop_contracts.progress import TrainedAdapter, Verdict
+from tuneloop_operator.api.conditions import parse_time
+from tuneloop_operator.api.finetunejob import AdapterStatus, Stage
+from tuneloop_operator.finetunejob.seen import Seen
+
+
+class Outcome(StrEnum):
+    DUE = "Due"
+    """To be published in this pass."""
+    PUBLISHED = "Published"
+    SUPERSEDED = "Superseded"
+    """What serves was trained on newer data."""
+    MANAGED_ELSEWHERE = "ManagedElsewhere"
+    """Another field manager, such as Git, owns the artifact."""
+    REJECTED = "Rejected"
+    INCONCLUSIVE = "Inconclusive"
+    NOT_ASKED = "NotAsked"
+    """publish.mode is None."""
+
+
+def outcome(seen: Seen, trained: TrainedAdapter, until: str) -> Outcome:
+    """`until` is where the window of its data ends."""
+    if seen.spec.evaluation.gate == "Enforce" and trained.verdict != Verdict.PROMOTE:
+        return Outcome.REJECTED if trained.verdict == Verdict.REJECT else Outcome.INCONCLUSIVE
+    if seen.spec.publish.mode == "None":
+        return Outcome.NOT_ASKED
+    found = seen.adapters.get(adapter_name(seen.spec.target_ref.name, trained.domain))
+    if found is None:
+        return Outcome.DUE
+    if found.digest == trained.digest and found.trained_by == seen.name:
+        return Outcome.PUBLISHED
+    if found.data_until and found.trained_by != seen.name and parse_time(found.data_until) >= parse_time(until):
+        return Outcome.SUPERSEDED
+    return Outcome.MANAGED_ELSEWHERE if found.managed_by else Outcome.DUE
+
+
+def described(seen: Seen, trained: TrainedAdapter, result: Outcome) -> AdapterStatus:
+    """As the status tells it, with the revision that the LoRAAdapter made of it, once it has."""
+    found = seen.adapters.get(adapter_name(seen.spec.target_ref.name, trained.domain))
+    revisions = found.revisions if found else ()
+    revision = next((r.name for r in revisions if r.digest == trained.digest), None)
+    said = TrainedAdapter.model_validate(trained.model_dump(include=set(TrainedAdapter.model_fields))).model_dump()
+    return AdapterStatus(**said, published="" if result == Outcome.DUE else result.value, revision=revision)
+
+
+_ENDS = (
+    (Outcome.PUBLISHED, Stage.COMPLETE, "Published"),
+    (Outcome.MANAGED_ELSEWHERE, Stage.COMPLETE, "ManagedElsewhere"),
+    (Outcome.SUPERSEDED, Stage.COMPLETE, "Superseded"),
+    (Outcome.NOT_ASKED, Stage.COMPLETE, "NotPublished"),
+    (Outcome.INCONCLUSIVE, Stage.INCONCLUSIVE, "Inconclusive"),
+    (Outcome.REJECTED, Stage.REJECTED, "Rejected"),
+)
+"""The best outcome of any domain names the end of the job."""
+
+
+def end(results: Iterable[Outcome]) -> tuple[Stage, str]:
+    reached = set(results)
+    return next((stage, reason) for result, stage, reason in _ENDS if result in reached)
+
+
+def summary(adapters: Iterable[AdapterStatus]) -> str:
+    """One sentence, by domain."""
+    return "; ".join(f"{adapter.domain}: {_sentence(adapter)}" for adapter in adapters)
+
+
+def _sentence(adapter: AdapterStatus) -> str:
+    told = f" ({adapter.reason})" if adapter.reason else ""
+    return {
+        Outcome.PUBLISHED: "published",
+        Outcome.SUPERSEDED: "not published, what is set was trained on data that ends later",
+        Outcome.MANAGED_ELSEWHERE: "not published, another field manager owns spec.artifact",
+        Outcome.REJECTED: f"refused by the gate{told}",
+        Outcome.INCONCLUSIVE: f"undecided{told}",
+        Outcome.NOT_ASKED: "left in the store, as publish.mode says",
+    }[Outcome(adapter.published)]

@@ -1,0 +1,88 @@
+"""The world around one FineTuneJob, as a pass finds it. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tuneloop_contracts.dataset import Dataset
+from tuneloop_contracts.names import DATA_UNTIL_ANNOTATION, TRAINED_BY_ANNOTATION
+from tuneloop_contracts.progress import ProgressBody
+from tuneloop_operator.api.finetunejob import FineTuneJobSpec, FineTuneJobStatus
+from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
+from tuneloop_operator.api.kinds import Object
+from tuneloop_operator.api.loraadapter import LoRAAdapterStatus, RevisionState, RevisionStatus
+from tuneloop_operator.api.model import InvalidSpec
+from tuneloop_operator.finetunejob.jobs import JobSeen, Trouble
+
+MANAGER = "tuneloop-finetunejob"
+"""Field manager of the artifacts that jobs publish."""
+
+
+@dataclass(frozen=True)
+class TargetSeen:
+    """The job's target."""
+
+    spec: InferenceTargetSpec
+    trouble: Trouble | None = None
+    """Why it is not ready."""
+    base_digest: str = ""
+
+
+@dataclass(frozen=True)
+class AdapterSeen:
+    """A LoRAAdapter of the target."""
+
+    name: str
+    domain: str
+    digest: str = ""
+    """Of its artifact; "" without one."""
+    trained_by: str = ""
+    data_until: str = ""
+    managed_by: str = ""
+    """Another field manager that owns its artifact."""
+    revisions: tuple[RevisionStatus, ...] = ()
+
+    @property
+    def active(self) -> RevisionStatus | None:
+        return next((revision for revision in self.revisions if revision.state == RevisionState.ACTIVE), None)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The world around one FineTuneJob."""
+
+    name: str
+    namespace: str
+    uid: str
+    created: datetime
+    spec: FineTuneJobSpec
+    now: datetime
+    old: FineTuneJobStatus = field(default_factory=FineTuneJobStatus)
+    """The status as it was found; lost, it is rebuilt from the rest."""
+    target: TargetSeen | None = None
+    harvest: JobSeen | None = None
+    train: JobSeen | None = None
+    harvest_progress: ProgressBody | None = None
+    train_progress: ProgressBody | None = None
+    adapters: Mapping[str, AdapterSeen] = field(default_factory=dict)
+    """By name."""
+    referenced: Dataset | None = None
+    """The dataset that data.datasetRef names, if a job of this namespace has collected it."""
+
+
+def read_adapter(body: Object) -> AdapterSeen:
+    meta, artifact = body["metadata"], body["spec"].get("artifact", {})
+    try:
+        revisions = LoRAAdapterStatus.parse(body.get("status", {}), "status").revisions
+    except InvalidSpec:
+        revisions = ()
+    owners = [entry["manager"] for entry in meta.get("managedFields", []) if "f:artifact" in entry.get("fieldsV1", {}).get("f:spec", {})]
+    return AdapterSeen(
+        name=meta["name"],
+        domain=body["spec"]["domain"],
+        digest=artifact.get("digest", ""),
+        trained_by=meta.get("annotations", {}).get(TRAINED_BY_ANNOTATION, ""),
+        data_until=meta.get("annotations", {}).get(DATA_UNTIL_ANNOTATION, ""),
+        managed_by=next((owner for owner in owners if owner != MANAGER), ""),
+        revisions=revisions,
+    )

@@ -1,0 +1,63 @@
+"""The stages of a FineTuneJob and what each means to machines: STAGES is the contract, a test walks it. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from tuneloop_operator.api.conditions import READY, RECONCILING, STALLED, Condition
+from tuneloop_operator.api.finetunejob import Stage
+
+
+@dataclass(frozen=True)
+class Row:
+    """What the conditions say in a stage."""
+
+    ready: bool
+    reconciling: bool
+    stalled: bool
+    also: str = ""
+    """A condition that is True in this stage only."""
+    ends: bool = False
+
+
+_RUNNING = Row(ready=False, reconciling=True, stalled=False)
+_RESULT = Row(ready=True, reconciling=False, stalled=False, also="Complete", ends=True)
+
+STAGES: dict[Stage, Row] = {
+    Stage.PENDING: _RUNNING,
+    Stage.HARVESTING: _RUNNING,
+    Stage.QUEUED: _RUNNING,
+    Stage.TRAINING: _RUNNING,
+    Stage.EVALUATING: _RUNNING,
+    Stage.PUBLISHING: _RUNNING,
+    Stage.SUSPENDED: Row(ready=False, reconciling=False, stalled=False, also="Suspended"),
+    Stage.COMPLETE: _RESULT,
+    Stage.INSUFFICIENT_DATA: _RESULT,
+    Stage.COLLECTED: _RESULT,
+    Stage.REJECTED: _RESULT,
+    Stage.INCONCLUSIVE: _RESULT,
+    Stage.FAILED: Row(ready=False, reconciling=False, stalled=True, also="Failed", ends=True),
+}
+
+MARKS = ("Suspended", "Complete", "Failed")
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a job stands."""
+
+    stage: Stage
+    reason: str
+    message: str
+    reached: tuple[Condition, ...] = field(default=())
+    """Harvested, Trained, Evaluated, Published, as far as it got."""
+
+
+def conditions(standing: Standing) -> Iterator[Condition]:
+    row, reason, message = STAGES[standing.stage], standing.reason, standing.message
+    yield Condition(READY, row.ready, reason, message)
+    yield Condition(RECONCILING, row.reconciling, reason, message if row.reconciling else "")
+    yield Condition(STALLED, row.stalled, reason, message if row.stalled else "")
+    for mark in MARKS:
+        holds = mark == row.also
+        yield Condition(mark, holds, reason if holds else standing.stage.value, message if holds else "")
+    yield from standing.reached

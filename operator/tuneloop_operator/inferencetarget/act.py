@@ -1,0 +1,42 @@
+"""Carries out what a pass over an InferenceTarget decided."""
+
+import logging
+from typing import Any
+
+from tuneloop_operator.api.kinds import CONFIG_MAPS, Object
+from tuneloop_operator.clients.errors import AlreadyExists, Stale
+from tuneloop_operator.clients.kube import Kube
+
+log = logging.getLogger(__name__)
+
+
+class NameConflict(Exception):
+    """The ConfigMap's name is taken by something that is not ours."""
+
+
+async def keep_config_map(kube: Kube, wanted: Object, found: Object | None) -> bool:
+    """Create it, or replace the very version that was read; True if anything was written.
+
+    Raises NameConflict, and Stale if somebody was quicker: the next pass reads again.
+    """
+    namespace, name = wanted["metadata"]["namespace"], wanted["metadata"]["name"]
+    if found is None:
+        try:
+            await kube.create(CONFIG_MAPS, namespace, wanted)
+        except AlreadyExists:
+            raise Stale(f"ConfigMap {namespace}/{name} has just been made by somebody else") from None
+        return True
+    if _owner(found).get("uid") != _owner(wanted)["uid"]:
+        if (_owner(found).get("kind"), _owner(found).get("name")) == (_owner(wanted)["kind"], _owner(wanted)["name"]):
+            raise Stale(f"ConfigMap {namespace}/{name} of an earlier target of this name is being cleaned up")
+        raise NameConflict(f"ConfigMap {name} exists and is not this target's; rename or delete it")
+    if found.get("data") == wanted["data"] and wanted["metadata"]["labels"].items() <= found["metadata"].get("labels", {}).items():
+        return False
+    version = {"resourceVersion": found["metadata"]["resourceVersion"], "uid": found["metadata"]["uid"]}
+    await kube.replace(CONFIG_MAPS, namespace, wanted | {"metadata": wanted["metadata"] | version})
+    log.info("ConfigMap %s/%s written", namespace, name)
+    return True
+
+
+def _owner(body: Object) -> dict[str, Any]:
+    return next((dict(owner) for owner in body["metadata"].get("ownerReferences", []) if owner.get("controller")), {})

@@ -1,0 +1,117 @@
+"""One pass over an InferenceTarget, and the watches that lead to it."""
+
+import logging
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import kopf
+
+from tuneloop_contracts.names import TARGET_LABEL
+from tuneloop_operator.api.conditions import kstatus, parse_time, set_conditions
+from tuneloop_operator.api.durations import parse_duration
+from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
+from tuneloop_operator.api.kinds import ADAPTERS, CONFIG_MAPS, DEPLOYMENTS, FINE_TUNE_JOBS, TARGETS, Object
+from tuneloop_operator.api.model import InvalidSpec
+from tuneloop_operator.clients.errors import AlreadyExists
+from tuneloop_operator.inferencetarget import autotrain, manifests
+from tuneloop_operator.inferencetarget.act import NameConflict, keep_config_map
+from tuneloop_operator.inferencetarget.observe import observe
+from tuneloop_operator.inferencetarget.plan import Verdict, plan
+from tuneloop_operator.inferencetarget.seen import Seen
+from tuneloop_operator.ledger.model import read_ledger
+from tuneloop_operator.ledger.settle import Settled, settle
+from tuneloop_operator.queue import Key
+from tuneloop_operator.reporting import report
+from tuneloop_operator.world import World
+
+log = logging.getLogger(__name__)
+
+SECONDS_WHEN_READY, SECONDS_WHEN_NOT = 30.0, 5.0
+"""Until the next look: counters of recorded interactions, and things outside that nothing watches, such as a claim."""
+
+
+async def reconcile(world: World, key: Key) -> float | None:
+    body = await world.kube.get(TARGETS, key.namespace, key.name)
+    if body is None or "deletionTimestamp" in body["metadata"]:
+        world.followers.forget(key)
+        wake_dependents(world, key)
+        return None
+    try:
+        spec = InferenceTargetSpec.parse(body["spec"])
+    except InvalidSpec as error:
+        await _invalid(world, body, str(error))
+        return None
+    seen = await observe(world.kube, world.followers, key, body, spec)
+    verdict = plan(seen)
+    settled = settle(spec, seen.uid, seen.adapters, read_ledger((seen.config_map or {}).get("data", {})), seen.pods, world.now())
+    verdict, wrote = await _keep(world, seen, verdict, settled)
+    status = manifests.status(
+        seen, verdict, settled.manifest, world.followers.recorded(key), body.get("status", {}), body["metadata"]["generation"], world.now()
+    )
+    if await report(world.kube, TARGETS, body, status) or wrote:
+        wake_dependents(world, key)
+    if verdict.ready:
+        await _train_if_due(world, key, body)
+    return SECONDS_WHEN_READY if verdict.ready else SECONDS_WHEN_NOT
+
+
+async def _keep(world: World, seen: Seen, verdict: Verdict, settled: Settled) -> tuple[Verdict, bool]:
+    """The ConfigMap is kept whatever the pods are like: they need it to become ready. Only a second target keeps none."""
+    if seen.elder:
+        return verdict, False
+    try:
+        return verdict, await keep_config_map(world.kube, manifests.config_map(seen, settled.manifest, settled.ledger), seen.config_map)
+    except NameConflict as conflict:
+        return replace(verdict, ready=False, reason="NameConflict", message=str(conflict), needs_edit=True), False
+
+
+async def _invalid(world: World, body: Object, message: str) -> None:
+    old, generation = body.get("status", {}), body["metadata"]["generation"]
+    said = set_conditions(
+        old.get("conditions", []), kstatus(False, "InvalidSpec", message, stalled=True), generation=generation, now=world.now()
+    )
+    await report(world.kube, TARGETS, body, old | {"observedGeneration": generation, "conditions": said})
+
+
+async def _train_if_due(world: World, key: Key, body: Object) -> None:
+    interval = world.settings.auto_training_interval
+    if not interval or not world.settings.enable_fine_tuning:
+        return
+    jobs = await world.kube.list(FINE_TUNE_JOBS, key.namespace)
+    made = [parse_time(job["metadata"]["creationTimestamp"]) for job in jobs if job["spec"]["targetRef"]["name"] == key.name]
+    now = world.now()
+    if autotrain.is_due(parse_time(body["metadata"]["creationTimestamp"]), made, parse_duration(interval), now):
+        with suppress(AlreadyExists):
+            await world.kube.create(FINE_TUNE_JOBS, key.namespace, autotrain.fine_tune_job(key.name, key.namespace, now))
+            log.info("%s: had no FineTuneJob for %s, so one was made", key, interval)
+
+
+def wake_dependents(world: World, target: Key) -> None:
+    for kind in (ADAPTERS, FINE_TUNE_JOBS):
+        for dependent in world.links.pointing_at(target, kind.name):
+            world.queue.add(dependent)
+
+
+def watch(registry: kopf.OperatorRegistry, world: World) -> None:
+    """Targets; their Deployments; their ConfigMaps, so that one that was deleted or edited is mended."""
+
+    @kopf.on.event(TARGETS.group, TARGETS.version, TARGETS.plural, registry=registry)
+    async def target_changed(body: kopf.Body, namespace: str | None, name: str | None, type: str | None, **_: Any) -> None:
+        key = Key(TARGETS.name, namespace or "", name or "")
+        world.queue.add(key)
+        if type == "DELETED":
+            return world.links.forget(key)
+        deployment = body.get("spec", {}).get("deploymentRef", {}).get("name", "")
+        world.links.set(key, frozenset({Key(DEPLOYMENTS.name, key.namespace, deployment)}))
+
+    @kopf.on.event(DEPLOYMENTS.group, DEPLOYMENTS.version, DEPLOYMENTS.plural, registry=registry)
+    async def deployment_changed(namespace: str | None, name: str | None, **_: Any) -> None:
+        for target in world.links.pointing_at(Key(DEPLOYMENTS.name, namespace or "", name or "")):
+            world.queue.add(target)
+
+    @kopf.on.event(CONFIG_MAPS.version, CONFIG_MAPS.plural, registry=registry, labels={TARGET_LABEL: kopf.PRESENT})
+    async def config_map_changed(labels: kopf.Labels, namespace: str | None, **_: Any) -> None:
+        target = Key(TARGETS.name, namespace or "", labels[TARGET_LABEL])
+        world.queue.add(target)
+        wake_dependents(world, target)

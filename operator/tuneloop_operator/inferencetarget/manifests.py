@@ -1,0 +1,63 @@
+"""What a pass over an InferenceTarget writes: its ConfigMap and its status. Pure."""
+
+import json
+from datetime import datetime
+from typing import Any
+
+from tuneloop_contracts.manifest import MANIFEST_KEY, AdapterManifest
+from tuneloop_contracts.names import TARGET_LABEL, manifest_configmap
+from tuneloop_operator.api.conditions import kstatus, set_conditions
+from tuneloop_operator.api.inferencetarget import InferenceTargetStatus, ReplicasStatus, RouteStatus
+from tuneloop_operator.api.kinds import TARGETS
+from tuneloop_operator.inferencetarget.plan import Verdict
+from tuneloop_operator.inferencetarget.seen import Seen
+from tuneloop_operator.ledger.model import LEDGER_KEY, Ledger
+
+Manifest = dict[str, Any]
+
+
+def owner(api_version: str, kind: str, name: str, uid: str) -> Manifest:
+    """Without blockOwnerDeletion, which would need rights on finalizers."""
+    return {"apiVersion": api_version, "kind": kind, "name": name, "uid": uid, "controller": True}
+
+
+def config_map(seen: Seen, manifest: AdapterManifest, ledger: Ledger) -> Manifest:
+    """What every pod of the target watches, and beside it the ledger that led to it."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {
+            "name": manifest_configmap(seen.name),
+            "namespace": seen.namespace,
+            "labels": {TARGET_LABEL: seen.name},
+            "ownerReferences": [owner(TARGETS.api_version, TARGETS.name, seen.name, seen.uid)],
+        },
+        "data": {MANIFEST_KEY: _json(manifest.to_wire()), LEDGER_KEY: _json(ledger.to_wire())},
+    }
+
+
+def _json(value: Manifest) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def status(
+    seen: Seen, verdict: Verdict, manifest: AdapterManifest, recorded: dict[str, int], old: Manifest, generation: int, now: datetime
+) -> Manifest:
+    reports = [pod.report for pod in seen.pods if pod.report]
+    conditions = kstatus(verdict.ready, verdict.reason, verdict.message, stalled=verdict.needs_edit)
+    new = InferenceTargetStatus(
+        observed_generation=generation,
+        base_digest=reports[0].base_digest if len({report.base_digest for report in reports}) == 1 else None,
+        replicas=ReplicasStatus(desired=_desired(seen), ready=len(seen.pods), reporting=len(reports)) if seen.deployment else None,
+        routes=tuple(
+            RouteStatus(domain=domain, revision=route.to, weight=route.weight)
+            for domain, routes in sorted(manifest.routes.items())
+            for route in routes
+        ),
+        recorded=recorded or old.get("recorded", {}),
+    ).to_wire()
+    return new | {"conditions": set_conditions(old.get("conditions", []), conditions, generation=generation, now=now)}
+
+
+def _desired(seen: Seen) -> int:
+    return int((seen.deployment or {})["spec"].get("replicas", 1))

@@ -1,0 +1,40 @@
+"""The world around one InferenceTarget, as a pass finds it. Pure."""
+
+from dataclasses import dataclass
+
+from tuneloop_contracts.stores import BadUri, Store
+from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
+from tuneloop_operator.api.kinds import Object
+from tuneloop_operator.ledger.seen import Adapter, Pod
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The world around one InferenceTarget."""
+
+    name: str
+    uid: str
+    namespace: str
+    spec: InferenceTargetSpec
+    deployment: Object | None
+    pods: tuple[Pod, ...]
+    """Ready pods of the Deployment."""
+    elder: str = ""
+    """Another target that points at the same Deployment and is older."""
+    absent_claims: tuple[str, ...] = ()
+    """Claims that stores name and that do not exist."""
+    config_map: Object | None = None
+    adapters: tuple[Adapter, ...] = ()
+
+
+def claims_of(spec: InferenceTargetSpec) -> list[str]:
+    """Every PersistentVolumeClaim that the target's stores and base model name."""
+    uris = [spec.artifacts.adapters.uri, spec.artifacts.datasets.uri if spec.artifacts.datasets else "", spec.base_model.uri]
+    return sorted({claim for uri in uris if (claim := claim_of(uri))})
+
+
+def claim_of(uri: str) -> str:
+    try:
+        return Store(uri).claim
+    except BadUri:  # hf:// and the like: no claim
+        return ""

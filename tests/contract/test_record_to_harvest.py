@@ -1,0 +1,40 @@
+"""Server -> Redis -> harvest: what the server writes is what the harvest reads."""
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import redis
+
+from tuneloop_contracts.record import SCHEMA, Feedback, Record, feedback_stream, meta_key, record_stream
+from tuneloop_trainer.harvest.patience import Patience
+from tuneloop_trainer.harvest.source import Source, connect
+
+TARGET = "chat/chat-llm"
+NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+GENERATED = Record(
+    id="i-1", conversation="c", user="hash", tenant="default", model="auto", revision="support-v1-00000000", domain="support",
+    tagged=False, source="gen", finish="stop", milliseconds=812, prompt_tokens=31, completion_tokens=12,
+    messages=({"role": "system", "content": "Seja breve."}, {"role": "user", "content": "Olá \u2028 “não” \n 🙂"}), answer="Sim: ação.",
+)  # fmt: skip
+REPEATED = replace(GENERATED, id="i-2", source="cache", origin="i-1", messages=(), answer="")
+
+
+def source(client: "redis.Redis") -> Source:
+    patience = Patience(lambda reason: None, time.monotonic, time.sleep)
+    return Source(client, patience, TARGET, NOW - timedelta(days=1), NOW)
+
+
+def test_records_and_feedback_come_back_as_they_were(redis_url: str) -> None:
+    said = [Feedback("i-1", "down", correction="Não.", by="hash"), Feedback("i-2", "up")]
+    with connect(redis_url) as client:
+        client.hset(meta_key(TARGET), mapping={"shards": "2", "schema": SCHEMA})
+        at = int((NOW - timedelta(hours=1)).timestamp() * 1000)
+        for shard, (record, feedback) in enumerate(zip((GENERATED, REPEATED), said, strict=True)):
+            client.xadd(record_stream(TARGET, shard, NOW.date()), record.to_fields(), id=f"{at}-{shard}")  # type: ignore[arg-type]
+            client.xadd(feedback_stream(TARGET, shard, NOW.date()), feedback.to_fields(), id=f"{at}-{shard}")  # type: ignore[arg-type]
+        read = source(client)
+        shards = read.shards()
+        assert [entry.record for entry in read.entries(read.take_stock(shards))] == [GENERATED, REPEATED]
+        assert read.feedback(shards, NOW) == {feedback.id: feedback for feedback in said}
+        assert read.lost == 0

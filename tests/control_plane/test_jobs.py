@@ -1,0 +1,192 @@
+"""FineTuneJobs on a real API server: ends, troubles, strangers, suspension, and who may write what."""
+
+import pytest
+
+from control_plane.harness import TARGET, Operator, Scene, deployment_spec, target_spec, until
+from control_plane.reports import digest, harvested, trained
+from tuneloop_contracts.pods import RedisState
+from tuneloop_contracts.progress import Fault, FaultReason, Report, Verdict
+from tuneloop_operator.api.kinds import ADAPTERS, CLAIMS, DEPLOYMENTS, FINE_TUNE_JOBS, JOBS, PODS, TARGETS
+
+pytestmark = pytest.mark.control_plane
+
+
+def harvest(stage: Scene, job: str = "week-47", **counts: int) -> None:
+    until(lambda: stage.find(JOBS, f"{job}-harvest"))
+    stage.run_pod(job, "harvest")
+    stage.end_pod(job, "harvest", harvested(**(counts or {"support": 455})))
+
+
+def reason(stage: Scene, job: str = "week-47") -> str:
+    return stage.condition(FINE_TUNE_JOBS, job, "Ready")[1]
+
+
+def test_too_little_data_is_a_result_and_no_training_job_is_ever_made(operator: Operator, stage: Scene) -> None:
+    stage.make_target()
+    stage.make_job()
+    harvest(stage, support=31, legal=2)
+    until(lambda: stage.stage("week-47") == "InsufficientData")
+    assert stage.condition(FINE_TUNE_JOBS, "week-47", "Complete")[:2] == ("True", "InsufficientData")
+    assert "support 31, legal 2" in stage.condition(FINE_TUNE_JOBS, "week-47", "Complete")[2]
+    assert stage.find(JOBS, "week-47-train") is None
+
+
+def test_what_the_gate_refuses_is_not_published(operator: Operator, stage: Scene) -> None:
+    stage.make_target()
+    stage.make_job()
+    harvest(stage)
+    stage.end_pod("week-47", "train", trained(Verdict.REJECT, support="a"))
+    until(lambda: stage.stage("week-47") == "Rejected")
+    assert stage.find(ADAPTERS, f"{TARGET}-support") is None
+
+
+def test_a_collected_dataset_is_trained_by_a_later_job(operator: Operator, stage: Scene) -> None:
+    stage.make_target()
+    stage.make_job("collect", collectOnly=True)
+    harvest(stage, "collect")
+    until(lambda: stage.stage("collect") == "Collected")
+    found = stage.get(FINE_TUNE_JOBS, "collect")["status"]["dataset"]
+    stage.make_job(data={"datasetRef": {"uri": found["uri"], "digest": found["digest"]}})
+    until(lambda: stage.find(JOBS, "week-47-train"))
+    assert stage.find(JOBS, "week-47-harvest") is None
+
+
+def test_a_job_waits_for_its_target_says_why_and_heals(operator: Operator, stage: Scene) -> None:
+    stage.make_job()
+    until(lambda: reason(stage) == "TargetNotFound")
+    stage.create(TARGETS, TARGET, target_spec())
+    until(lambda: reason(stage) == "DeploymentNotFound")
+    stage.create(DEPLOYMENTS, TARGET, deployment_spec(0))
+    until(lambda: reason(stage) == "StoreNotFound")
+    stage.create(CLAIMS, "artifacts", {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}})
+    until(lambda: reason(stage) == "NoReplicas")
+    assert stage.list(JOBS) == []
+    stage.patch(DEPLOYMENTS, TARGET, {"spec": {"replicas": 1}})
+    until(lambda: reason(stage) == "NoReadyPods")
+    stage.make_server_pod(f"{TARGET}-0", stage.pods[0].port)
+    until(lambda: stage.find(JOBS, "week-47-harvest"))
+
+
+def test_trouble_of_redis_is_told_by_the_pods_and_heals(operator: Operator, stage: Scene) -> None:
+    stage.make_target()
+    until(lambda: stage.condition(TARGETS, TARGET, "Ready")[0] == "True")
+    for state, want in (
+        (RedisState.UNREACHABLE, "RedisUnreachable"),
+        (RedisState.UNAUTHORIZED, "RedisUnauthorized"),
+        (RedisState.UNSAFE_EVICTION, "UnsafeEvictionPolicy"),
+    ):
+        stage.pods[1].says(redis=state)
+        until(lambda want=want: stage.condition(TARGETS, TARGET, "Ready")[1] == want, 5)  # type: ignore[misc]
+    stage.make_job()
+    until(lambda: reason(stage) == "UnsafeEvictionPolicy")
+    assert stage.list(JOBS) == []
+    stage.pods[1].says(redis=RedisState.OK)
+    until(lambda: stage.find(JOBS, "week-47-harvest"))
+
+
+def test_a_pod_killed_is_retried_and_exit_2_is_not(operator: Operator, stage: Scene) -> None:
+    stage.make_target()
+    stage.make_job()
+    harvest(stage)
+    stage.end_pod("week-47", "train", code=137, reason="OOMKilled")
+    until(lambda: reason(stage) == "Retrying")
+    assert "OOMKilled" in stage.condition(FINE_TUNE_JOBS, "week-47", "Ready")[2]
+    until(lambda: stage.pod_of("week-47", "train"), 60)
+    stage.end_pod("week-47", "train", Report(fault=Fault(reason=FaultReason.BASE_MISMATCH, message="another base")), code=2)
+    until(lambda: stage.condition(FINE_TUNE_JOBS, "week-47", "Failed")[:2] == ("True", "BaseMismatch"))
+    assert "2 attempts" in stage.condition(FINE_TUNE_JOBS, "week-47", "Failed")[2]
+    assert len(stage.list(JOBS)) == 2
+
+
+def test_a_pod_that_cannot_be_scheduled_says_so(operator: Operator, stage: Scene) -> None:
+    stage.make_target()
+    stage.make_job(pods={"gpus": 1})
+    harvest(stage)
+    pod = stage.pod_of("week-47", "train")
+    assert pod["spec"]["containers"][0]["resources"]["limits"] == {"nvidia.com/gpu": "1"}
+    blocked = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes: Insufficient nvidia.com/gpu"}
+    stage.patch(PODS, pod["metadata"]["name"], {"status": {"conditions": [blocked]}}, "status")
+    until(lambda: reason(stage) == "Unschedulable")
+    assert "Insufficient nvidia.com/gpu" in stage.condition(FINE_TUNE_JOBS, "week-47", "Ready")[2]
+    assert stage.stage("week-47") == "Queued"
+
+
+def test_a_strangers_job_is_left_alone(operator: Operator, stage: Scene) -> None:
+    stage.make_target()
+    pod = {"restartPolicy": "Never", "containers": [{"name": "x", "image": "x"}]}
+    foreign = stage.create(JOBS, "week-47-harvest", {"template": {"spec": pod}})
+    stage.make_job()
+    until(lambda: reason(stage) == "NameConflict")
+    assert stage.get(JOBS, "week-47-harvest")["metadata"]["uid"] == foreign["metadata"]["uid"]
+    stage.delete(JOBS, "week-47-harvest")
+    until(lambda: stage.get(JOBS, "week-47-harvest")["metadata"]["uid"] != foreign["metadata"]["uid"])
+
+
+def test_suspend_stops_the_pods_and_resume_goes_on(operator: Operator, stage: Scene) -> None:
+    stage.make_target()
+    stage.make_job()
+    harvest(stage)
+    stage.run_pod("week-47", "train")
+    until(lambda: stage.stage("week-47") == "Training")
+    stage.patch(FINE_TUNE_JOBS, "week-47", {"spec": {"suspend": True}})
+    until(lambda: stage.condition(FINE_TUNE_JOBS, "week-47", "Suspended")[0] == "True")
+    until(lambda: stage.get(JOBS, "week-47-train")["spec"]["suspend"])
+    stage.patch(FINE_TUNE_JOBS, "week-47", {"spec": {"suspend": False}})
+    until(lambda: not stage.get(JOBS, "week-47-train")["spec"]["suspend"])
+    until(lambda: stage.condition(FINE_TUNE_JOBS, "week-47", "Suspended")[0] == "False")
+    assert stage.get(FINE_TUNE_JOBS, "week-47")["status"]["dataset"]["kept"] == 455
+
+
+def test_older_data_never_replaces_newer(operator: Operator, stage: Scene) -> None:
+    """Two jobs of one target: the one whose window ends first ends last."""
+    stage.make_target()
+    stage.make_job("older")
+    until(lambda: stage.find(JOBS, "older-harvest"))
+    stage.make_job("newer")
+    harvest(stage, "older")
+    harvest(stage, "newer")
+    until(lambda: stage.find(JOBS, "older-train"))
+    until(lambda: stage.find(JOBS, "newer-train"))
+    stage.end_pod("newer", "train", trained(support="b"))
+    until(lambda: stage.stage("newer") == "Complete")
+    stage.end_pod("older", "train", trained(support="a"))
+    until(lambda: stage.stage("older") == "Complete")
+    assert stage.condition(FINE_TUNE_JOBS, "older", "Published")[:2] == ("False", "Superseded")
+    assert stage.get(ADAPTERS, f"{TARGET}-support")["spec"]["artifact"]["digest"] == digest("b")
+
+
+def test_an_artifact_that_another_manager_owns_is_left_alone(operator: Operator, stage: Scene) -> None:
+    stage.make_target()
+    artifact = {"uri": "pvc://artifacts/chat/support/git", "digest": digest("9")}
+    stage.create(ADAPTERS, f"{TARGET}-support", {"targetRef": {"name": TARGET}, "domain": "support", "artifact": artifact})
+    stage.make_job()
+    harvest(stage)
+    stage.end_pod("week-47", "train", trained(support="a"))
+    until(lambda: stage.stage("week-47") == "Complete")
+    assert stage.condition(FINE_TUNE_JOBS, "week-47", "Published")[:2] == ("False", "ManagedElsewhere")
+    assert stage.get(ADAPTERS, f"{TARGET}-support")["spec"]["artifact"] == artifact
+
+
+def test_a_second_job_updates_only_the_artifact(operator: Operator, stage: Scene) -> None:
+    stage.make_target()
+    name = f"{TARGET}-support"
+    for job, mark in (("one", "a"), ("two", "b")):
+        stage.make_job(job)
+        harvest(stage, job)
+        stage.end_pod(job, "train", trained(support=mark))
+        until(lambda job=job: stage.stage(job) == "Complete")  # type: ignore[misc]
+        if job == "one":
+            stage.patch(ADAPTERS, name, {"spec": {"revisionHistoryLimit": 2}})
+    spec = stage.get(ADAPTERS, name)["spec"]
+    assert (spec["artifact"]["digest"], spec["revisionHistoryLimit"], spec["domain"]) == (digest("b"), 2, "support")
+    until(lambda: stage.get(ADAPTERS, name)["status"].get("active") == f"support-v2-{'b' * 8}")
+    assert stage.get(ADAPTERS, name)["metadata"]["annotations"]["tuneloop.dev/trained-by"] == "two"
+
+
+def test_finished_jobs_are_pruned_and_the_object_stays(operator: Operator, stage: Scene) -> None:
+    stage.make_target()
+    stage.make_job(ttlSecondsAfterFinished=0)
+    harvest(stage, support=3)
+    until(lambda: stage.stage("week-47") == "InsufficientData")
+    until(lambda: stage.list(JOBS) == [])
+    assert stage.stage("week-47") == "InsufficientData"

@@ -1,0 +1,316 @@
+"""The life of a FineTuneJob: for what is seen, where it stands, why, and what is done next."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tuneloop_contracts.dataset import INSUFFICIENT, Count, Dataset, DomainCounts
+from tuneloop_contracts.progress import Losses, Metric, ProgressBody, Report, TrainedAdapter, TrainerStatus, Verdict
+from tuneloop_operator.api.finetunejob import AdapterStatus, FineTuneJobSpec, FineTuneJobStatus, Stage, WindowStatus
+from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
+from tuneloop_operator.api.loraadapter import RevisionState, RevisionStatus
+from tuneloop_operator.finetunejob.actions import CreateHarvest, CreateTrain, DeleteJob, Publish, SetSuspend
+from tuneloop_operator.finetunejob.jobs import JobSeen, Owner, Phase, Trouble
+from tuneloop_operator.finetunejob.plan import RULES, Plan, plan
+from tuneloop_operator.finetunejob.seen import AdapterSeen, Seen, TargetSeen
+from tuneloop_operator.finetunejob.stages import STAGES, Standing, conditions
+from tuneloop_operator.finetunejob.status import status, throttled
+from tuneloop_operator.settings import Settings
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+UNTIL = "2026-11-23T11:59:00Z"
+SETTINGS = Settings(harvest_image="h:1", trainer_image="t:1", progress_url="http://op:8082")
+TARGET = TargetSeen(
+    InferenceTargetSpec.parse(
+        {
+            "deploymentRef": {"name": "chat"}, "baseModel": {"name": "smollm2", "uri": "file:///m"}, "redis": {"secretRef": {"name": "r"}},
+            "artifacts": {"adapters": {"uri": "pvc://artifacts/chat"}},
+        }
+    ),
+    base_digest="sha256:b",
+)  # fmt: skip
+
+
+def digest(mark: str) -> str:
+    return f"sha256:{mark * 64}"
+
+
+def dataset(**counts: int) -> Dataset:
+    domains = tuple(DomainCounts(name=n, train=c, held_out=0, reason=INSUFFICIENT if c < 50 else None) for n, c in counts.items())
+    return Dataset(uri="pvc://artifacts/d", digest=digest("d"), from_="2026-10-24T11:59:00Z", to=UNTIL, read=500, kept=400,
+                   dropped=(Count(name="Duplicate", count=100),), domains=domains)  # fmt: skip
+
+
+def trained(domain: str = "support", mark: str = "a", verdict: Verdict = Verdict.PROMOTE) -> TrainedAdapter:
+    return TrainedAdapter(
+        domain=domain,
+        digest=digest(mark),
+        uri=f"pvc://artifacts/chat/{domain}/{mark}",
+        loss=Losses(base="2", candidate="1"),
+        verdict=verdict,
+    )
+
+
+def job(step: str, **seen: object) -> JobSeen:
+    return replace(JobSeen(f"week-47-{step}", f"uid-{step}", Owner.OURS, Phase.ACTIVE), **seen)  # type: ignore[arg-type]
+
+
+def seen(spec: dict[str, object] | None = None, **world: object) -> Seen:
+    parsed = FineTuneJobSpec.parse({"targetRef": {"name": "chat"}, **(spec or {})})
+    whole = Seen("week-47", "ns", "uid", NOON - timedelta(hours=1), parsed, NOON, target=TARGET)
+    return replace(whole, **world)  # type: ignore[arg-type]
+
+
+HARVESTED = FineTuneJobStatus(
+    stage=Stage.HARVESTING, window=WindowStatus(from_="2026-10-24T11:59:00Z", to=UNTIL), dataset=dataset(support=400, legal=31)
+)
+TRAINED = HARVESTED.model_copy(update={"adapters": (AdapterStatus(**trained().model_dump()),)})
+WINDOW = WindowStatus(from_="2026-10-24T12:00:00Z", to="2026-11-23T12:00:00.000Z")
+COMPLETE_TRAIN = job("train", phase=Phase.COMPLETE, report=Report(adapters=(trained(),)))
+PUBLISHED = AdapterSeen("chat-support", "support", digest("a"), "week-47", UNTIL)
+
+
+def progress(**metrics: str) -> ProgressBody:
+    values = tuple(Metric(name=name, value=value) for name, value in metrics.items())
+    said = TrainerStatus(progress_percentage=43, estimated_remaining_seconds=212, last_updated_time=UNTIL, metrics=values)
+    return ProgressBody(trainer_status=said)
+
+
+CASES = [
+    # waiting for the target
+    pytest.param(seen(), "Harvesting", "Harvesting", [CreateHarvest(WINDOW, TARGET.spec)], id="starts with the harvest"),
+    pytest.param(seen(target=None), "Pending", "TargetNotFound", [], id="no target"),
+    pytest.param(
+        seen(target=replace(TARGET, trouble=Trouble("RedisUnreachable", "m"))), "Pending", "RedisUnreachable", [], id="target's own reason"
+    ),
+    pytest.param(seen(target=replace(TARGET, trouble=Trouble("Odd", "m"))), "Pending", "TargetNotReady", [], id="target not ready"),
+    pytest.param(seen({"data": {"domains": ["cooking"]}}), "Pending", "UnknownDomain", [], id="a domain that the target has not"),
+    pytest.param(
+        seen({"data": {"datasetRef": {"uri": "s3://b/d", "digest": digest("d")}}}), "Pending", "DatasetNotFound", [], id="no such dataset"
+    ),
+    # harvest
+    pytest.param(seen(harvest=job("harvest", running=True)), "Harvesting", "Harvesting", [], id="harvest runs"),
+    pytest.param(
+        seen(harvest=job("harvest", running=True), target=replace(TARGET, trouble=Trouble("NoReadyPods", "m"))),
+        "Harvesting", "Harvesting", [], id="a flapping target stops nothing",
+    ),
+    pytest.param(
+        seen(harvest=job("harvest", waiting=Trouble("ImagePullBackOff", "m"))), "Harvesting", "ImagePullBackOff", [], id="no image"
+    ),
+    pytest.param(
+        seen(harvest=job("harvest", running=True), harvest_progress=progress(waiting="RedisUnreachable")),
+        "Harvesting", "RedisUnreachable", [], id="harvest waits for Redis",
+    ),
+    pytest.param(
+        seen(harvest=job("harvest", failures=1, fault=Trouble("PodKilled", "m"))), "Harvesting", "Retrying", [], id="harvest is retried"
+    ),
+    pytest.param(
+        seen(harvest=job("harvest", phase=Phase.FAILED, failures=1, fault=Trouble("SeveralTenants", "m"))),
+        "Failed", "SeveralTenants", [], id="harvest failed",
+    ),
+    pytest.param(
+        seen(harvest=job("harvest", phase=Phase.COMPLETE)), "Harvesting", "ReportLost", [DeleteJob(job("harvest", phase=Phase.COMPLETE))],
+        id="harvest ended unheard",
+    ),
+    pytest.param(
+        seen(harvest=job("harvest", phase=Phase.COMPLETE, report=Report(dataset=dataset(support=31, legal=2)))),
+        "InsufficientData", "InsufficientData", [], id="too little",
+    ),
+    pytest.param(
+        seen({"collectOnly": True}, harvest=job("harvest", phase=Phase.COMPLETE, report=Report(dataset=dataset(support=400)))),
+        "Collected", "Collected", [], id="collect only",
+    ),
+    # training
+    pytest.param(
+        seen(harvest=job("harvest", phase=Phase.COMPLETE, report=Report(dataset=dataset(support=400)))),
+        "Queued", "Queued", [CreateTrain(dataset(support=400), TARGET.spec)], id="enough: trains",
+    ),
+    pytest.param(
+        seen({"data": {"datasetRef": {"uri": "pvc://artifacts/d", "digest": digest("d")}}}, referenced=dataset(support=400)),
+        "Queued", "Queued", [CreateTrain(dataset(support=400), TARGET.spec)], id="trains what was collected before",
+    ),
+    pytest.param(
+        seen(old=HARVESTED, target=replace(TARGET, trouble=Trouble("NoReadyPods", "m"))), "Pending", "NoReadyPods", [],
+        id="no GPU for a target that broke",
+    ),
+    pytest.param(seen(old=HARVESTED, train=job("train")), "Queued", "Queued", [], id="training pod pending"),
+    pytest.param(
+        seen(old=HARVESTED, train=job("train", waiting=Trouble("Unschedulable", "0/1 nodes"))), "Queued", "Unschedulable", [], id="no GPU"
+    ),
+    pytest.param(
+        seen(old=HARVESTED, train=job("train", podless_since=NOON - timedelta(seconds=30))), "Queued", "NoPodYet", [], id="quota full"
+    ),
+    pytest.param(seen(old=HARVESTED, train=job("train", podless_since=NOON)), "Queued", "Queued", [], id="just made"),
+    pytest.param(seen(old=HARVESTED, train=job("train", running=True)), "Training", "Training", [], id="training"),
+    pytest.param(
+        seen(old=HARVESTED, train=job("train", running=True), train_progress=progress(stage="Evaluating")),
+        "Evaluating", "Evaluating", [], id="evaluating",
+    ),
+    pytest.param(
+        seen(old=HARVESTED, train=job("train", phase=Phase.FAILED, failures=3, fault=Trouble("OOMKilled", "m"))),
+        "Failed", "OOMKilled", [], id="out of memory",
+    ),
+    pytest.param(
+        seen(old=HARVESTED, train=job("train", phase=Phase.COMPLETE)), "Training", "ReportLost",
+        [DeleteJob(job("train", phase=Phase.COMPLETE))], id="training ended unheard",
+    ),
+    pytest.param(
+        seen(old=HARVESTED, train=job("train", phase=Phase.COMPLETE, report=Report())), "Failed", "InternalError", [], id="trained nothing"
+    ),
+    # publishing
+    pytest.param(seen(old=HARVESTED, train=COMPLETE_TRAIN), "Publishing", "Publishing", [Publish(trained(), UNTIL)], id="publishes"),
+    pytest.param(
+        seen(old=HARVESTED, train=COMPLETE_TRAIN, adapters={"chat-support": PUBLISHED}), "Complete", "Published", [], id="published"
+    ),
+    pytest.param(
+        seen(old=TRAINED, adapters={"chat-support": PUBLISHED}), "Complete", "Published", [], id="published, Jobs swept away"
+    ),
+    pytest.param(
+        seen(old=TRAINED, adapters={"chat-support": replace(PUBLISHED, trained_by="week-48", data_until="2026-11-30T00:00:00Z")}),
+        "Complete", "Superseded", [], id="older data never replaces newer",
+    ),
+    pytest.param(
+        seen(old=TRAINED, adapters={"chat-support": replace(PUBLISHED, trained_by="week-46", data_until="2026-11-16T00:00:00Z")}),
+        "Publishing", "Publishing", [Publish(AdapterStatus(**trained().model_dump()), UNTIL)], id="newer data replaces older",
+    ),
+    pytest.param(
+        seen(old=TRAINED, adapters={"chat-support": AdapterSeen("chat-support", "support", digest("z"), managed_by="kubectl")}),
+        "Complete", "ManagedElsewhere", [], id="Git owns the artifact",
+    ),
+    pytest.param(seen({"publish": {"mode": "None"}}, old=TRAINED), "Complete", "NotPublished", [], id="publish nothing"),
+    pytest.param(
+        seen(old=HARVESTED, train=replace(COMPLETE_TRAIN, report=Report(adapters=(trained(verdict=Verdict.REJECT),)))),
+        "Rejected", "Rejected", [], id="the gate refused",
+    ),
+    pytest.param(
+        seen(old=HARVESTED, train=replace(COMPLETE_TRAIN, report=Report(adapters=(trained(verdict=Verdict.INCONCLUSIVE),)))),
+        "Inconclusive", "Inconclusive", [], id="undecided",
+    ),
+    pytest.param(
+        seen(
+            {"evaluation": {"gate": "Report"}},
+            old=HARVESTED, train=replace(COMPLETE_TRAIN, report=Report(adapters=(trained(verdict=Verdict.REJECT),))),
+        ),
+        "Publishing", "Publishing", [Publish(trained(verdict=Verdict.REJECT), UNTIL)], id="a gate that only reports",
+    ),
+    # suspend, strangers, ends
+    pytest.param(seen({"suspend": True}), "Suspended", "Suspended", [], id="suspended before it began"),
+    pytest.param(
+        seen({"suspend": True}, old=HARVESTED, train=job("train", running=True)), "Suspended", "Suspended",
+        [SetSuspend(job("train", running=True), True)], id="suspended while training",
+    ),
+    pytest.param(
+        seen(old=HARVESTED, train=job("train", suspended=True)), "Queued", "Queued", [SetSuspend(job("train", suspended=True), False)],
+        id="resumed",
+    ),
+    pytest.param(
+        seen(old=HARVESTED, train=job("train", suspended=True, queued=True)), "Queued", "Queued", [], id="Kueue decides when it runs"
+    ),
+    pytest.param(seen(harvest=job("harvest", owner=Owner.STRANGER)), "Pending", "NameConflict", [], id="a stranger's Job"),
+    pytest.param(seen(harvest=job("harvest", owner=Owner.EARLIER)), "Pending", "CleaningUp", [], id="an earlier job's Job"),
+    pytest.param(
+        seen(adapters={"chat-support": PUBLISHED}), "Complete", "Published", [], id="status and Jobs lost, but it had published"
+    ),
+    pytest.param(
+        seen(adapters={"chat-support": replace(PUBLISHED, data_until="2026-11-23T10:00:00Z")}), "Harvesting", "Harvesting",
+        [CreateHarvest(WINDOW, TARGET.spec)], id="that was an earlier job of this name",
+    ),
+    pytest.param(
+        seen(old=TRAINED.model_copy(update={"stage": Stage.FAILED}), train=COMPLETE_TRAIN), "Failed", "Failed", [], id="ends are not left"
+    ),
+    pytest.param(
+        seen({"ttlSecondsAfterFinished": 60}, old=TRAINED.model_copy(update={"stage": Stage.COMPLETE, "completed_at": UNTIL}),
+             train=COMPLETE_TRAIN),
+        "Complete", "Complete", [DeleteJob(COMPLETE_TRAIN)], id="Jobs are pruned after their time",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("world", "want_stage", "want_reason", "want_actions"), CASES)
+def test_plan(world: Seen, want_stage: str, want_reason: str, want_actions: list[object]) -> None:
+    got = plan(world, SETTINGS)
+    assert (got.standing.stage.value, got.standing.reason) == (want_stage, want_reason)
+    assert list(got.actions) == want_actions
+
+
+def test_every_rule_and_every_stage_has_a_case() -> None:
+    worlds = [case.values[0] for case in CASES] + [seen()]
+    speaking = {next((rule.__name__ for rule in RULES if rule(world, SETTINGS)), "start") for world in worlds}
+    assert speaking | {"disabled"} == {rule.__name__ for rule in RULES} | {"start"}
+    assert {case.values[1] for case in CASES} == {stage.value for stage in Stage}
+
+
+def test_fine_tuning_may_be_switched_off_but_what_runs_goes_on() -> None:
+    off = SETTINGS.model_copy(update={"enable_fine_tuning": False})
+    assert plan(seen(), off).standing.reason == "FineTuningDisabled"
+    assert plan(seen(harvest=job("harvest", running=True)), off).standing.reason == "Harvesting"
+
+
+@pytest.mark.parametrize(("stage", "row"), STAGES.items(), ids=lambda value: value.value if isinstance(value, Stage) else "")
+def test_the_stage_table(stage: Stage, row: object) -> None:
+    """As in the API's description: so kubectl wait always ends, and kstatus, Helm and Flux read a job rightly."""
+    said = {c.type: c.status for c in conditions(Standing(stage, "R", "m"))}
+    running = stage in (Stage.PENDING, Stage.HARVESTING, Stage.QUEUED, Stage.TRAINING, Stage.EVALUATING, Stage.PUBLISHING)
+    good_end = stage in (Stage.COMPLETE, Stage.INSUFFICIENT_DATA, Stage.COLLECTED, Stage.REJECTED, Stage.INCONCLUSIVE)
+    assert said == {
+        "Ready": good_end, "Reconciling": running, "Stalled": stage == Stage.FAILED,
+        "Suspended": stage == Stage.SUSPENDED, "Complete": good_end, "Failed": stage == Stage.FAILED,
+    }  # fmt: skip
+
+
+def test_every_stage_has_its_row() -> None:
+    assert set(STAGES) == set(Stage)
+
+
+def test_what_was_reached_is_said() -> None:
+    reached = {c.type: c for c in plan(seen(old=TRAINED, adapters={"chat-support": PUBLISHED}), SETTINGS).standing.reached}
+    assert set(reached) == {"Harvested", "Trained", "Evaluated", "Published"}
+    assert reached["Harvested"].message == "500 read, 400 kept: support 400, legal 31"
+    assert reached["Published"].message == "support: published"
+
+
+def test_the_message_of_too_little_counts_by_domain() -> None:
+    found = Report(dataset=dataset(support=31, legal=2))
+    got = plan(seen(harvest=job("harvest", phase=Phase.COMPLETE, report=found)), SETTINGS)
+    assert "no domain has 50 examples: support 31, legal 2" in got.standing.message
+
+
+def test_the_window_is_fixed_once_and_found_again_wherever_it_is_kept() -> None:
+    config = json.dumps({"windowStart": "2026-01-01T00:00:00Z", "windowEnd": "2026-01-31T00:00:00Z"})
+    found = plan(seen(harvest=job("harvest", config=config)), SETTINGS).window
+    assert found == WindowStatus(from_="2026-01-01T00:00:00Z", to="2026-01-31T00:00:00Z")
+    kept = plan(seen(old=FineTuneJobStatus(window=WINDOW), harvest=job("harvest", config=config)), SETTINGS).window
+    assert kept == WINDOW
+
+
+def test_the_revision_that_a_lora_adapter_made_is_noted_after_the_end() -> None:
+    done = TRAINED.adapters[0].model_copy(update={"published": "Published"})
+    old = TRAINED.model_copy(update={"stage": Stage.COMPLETE, "adapters": (done,)})
+    revision = RevisionStatus(name="support-v3-aaaaaaaa", digest=digest("a"), uri="u", state=RevisionState.ACTIVE, since=UNTIL)
+    got = plan(seen(old=old, adapters={"chat-support": replace(PUBLISHED, revisions=(revision,))}), SETTINGS)
+    assert got.adapters[0].revision == "support-v3-aaaaaaaa"
+
+
+def test_progress_is_written_at_most_every_five_seconds_unless_something_else_changed() -> None:
+    world = seen(old=HARVESTED, train=job("train", running=True), train_progress=progress(stage="Training", loss="1.83"))
+    first = status(world, plan(world, SETTINGS), {}, 1)
+    assert first["progress"] == {"percent": 43, "estimatedRemainingSeconds": 212, "loss": "1.83", "updatedAt": "2026-11-23T12:00:00Z"}
+    soon = replace(world, now=NOON + timedelta(seconds=2), train_progress=progress(stage="Training", loss="1.70"))
+    second = status(soon, plan(soon, SETTINGS), first, 1)
+    assert throttled(second, first, soon.now) == (first, 3.0)
+    later = replace(soon, now=NOON + timedelta(seconds=6))
+    third = status(later, plan(later, SETTINGS), first, 1)
+    assert throttled(third, first, later.now) == (third, None)
+    evaluating = replace(soon, train_progress=progress(stage="Evaluating"))
+    fourth = status(evaluating, plan(evaluating, SETTINGS), first, 1)
+    assert throttled(fourth, first, evaluating.now)[0]["stage"] == "Evaluating"
+
+
+def test_the_end_is_stamped_once() -> None:
+    world = seen(old=TRAINED, adapters={"chat-support": PUBLISHED})
+    decided: Plan = plan(world, SETTINGS)
+    first = status(world, decided, {}, 1)
+    again = replace(world, now=NOON + timedelta(hours=1), old=FineTuneJobStatus.parse(first))
+    assert status(again, plan(again, SETTINGS), first, 1) == first
