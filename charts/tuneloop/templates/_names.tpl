@@ -1,0 +1,38 @@
+{{- define "tuneloop.fullname" -}}
+{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 40 | trimSuffix "-" }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 40 | trimSuffix "-" }}{{ end }}
+{{- end }}
+
+{{- define "tuneloop.operator" -}}
+{{ include "tuneloop.fullname" . }}-operator
+{{- end }}
+
+{{- /* Every label of an object: {root, component}. */}}
+{{- define "tuneloop.labels" -}}
+{{ include "tuneloop.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: tuneloop
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
+{{- end }}
+
+{{- /* Those that never change: {root, component}. */}}
+{{- define "tuneloop.selector" -}}
+app.kubernetes.io/name: tuneloop
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{- /* The image of one component: {root, name}. */}}
+{{- define "tuneloop.image" -}}
+{{- $name := index .root.Values.image.names .name -}}
+{{ .root.Values.image.registry }}/{{ $name }}{{ if not (contains "@" $name) }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}{{ end }}
+{{- end }}
+
+{{- define "tuneloop.pullSecrets" -}}
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+{{- range . }}
+- name: {{ . }}
+{{- end }}
+{{- end }}
+{{- end }}
