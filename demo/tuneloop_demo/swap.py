@@ -1,0 +1,73 @@
+"""How long a change of the manifest takes until every replica can answer with the new revision."""
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from threading import Event, Thread
+
+import httpx
+
+from tuneloop_demo import kube
+
+STATUS_PORT = 8081
+
+
+@dataclass
+class SwapClock:
+    """When each revision was first written to the manifest, and first loaded on each pod (monotonic seconds)."""
+
+    written: dict[str, float] = field(default_factory=dict)
+    loaded: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def seconds(self, revision: str) -> float:
+        """Manifest written -> loaded by the last pod that did."""
+        return max(self.loaded[revision].values()) - self.written[revision]
+
+
+@contextmanager
+def watch_swaps(target: str, pods: Sequence[str], *, namespace: str) -> Iterator[SwapClock]:
+    clock, stop = SwapClock(), Event()
+    words = ["kubectl", "get", "configmap", f"{target}-adapters", "-n", namespace, "--watch", "-o", "json"]
+    with ExitStack() as stack:
+        process = stack.enter_context(
+            subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # noqa: S603 - our own words
+        )
+        urls = {pod: stack.enter_context(kube.port_forward(pod, STATUS_PORT, namespace=namespace)) for pod in pods}
+        threads = [Thread(target=_follow_manifest, args=(process, clock), daemon=True)]
+        threads += [Thread(target=_follow_pod, args=(pod, url, clock, stop), daemon=True) for pod, url in urls.items()]
+        for thread in threads:
+            thread.start()
+        try:
+            yield clock
+        finally:
+            stop.set()
+            process.terminate()
+            for thread in threads:
+                thread.join(timeout=5)
+
+
+def _follow_manifest(process: "subprocess.Popen[str]", clock: SwapClock) -> None:
+    decoder, text = json.JSONDecoder(), ""
+    for line in process.stdout or ():
+        text += line
+        if line != "}\n":  # kubectl prints one indented object after another
+            continue
+        configmap, text = decoder.decode(text), ""
+        for adapter in json.loads(configmap["data"]["manifest.json"])["adapters"]:
+            clock.written.setdefault(adapter["name"], time.monotonic())
+
+
+def _follow_pod(pod: str, url: str, clock: SwapClock, stop: Event) -> None:
+    seen = 0
+    while not stop.is_set():
+        try:
+            report = httpx.get(f"{url}/status/adapters", params={"seen": seen, "wait": "2s"}, timeout=10).json()
+        except httpx.HTTPError:
+            continue
+        seen = report["revision"]
+        for adapter in report["adapters"]:
+            if adapter["state"] == "Loaded":
+                clock.loaded.setdefault(adapter["name"], {}).setdefault(pod, time.monotonic())
