@@ -2,16 +2,24 @@
 
 import copy
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from control_plane.process import ControlPlane
+from control_plane.process import ROOT, ControlPlane, control_plane
 from control_plane.reports import trained
 
 pytestmark = pytest.mark.control_plane
 
 Manifest = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def plane() -> Iterator[ControlPlane]:
+    """One of its own: the operator of the other tests would write statuses of its own into these."""
+    with control_plane(ROOT / "crds") as running:
+        yield running
 
 
 def target(**spec: Any) -> Manifest:

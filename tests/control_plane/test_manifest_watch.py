@@ -23,6 +23,16 @@ NAME = "chat-llm-adapters"
 DEADLINE = 20.0
 
 
+@pytest.fixture(autouse=True)
+async def _connections_closed() -> AsyncIterator[None]:
+    """A broken-off watch says goodbye over TLS, and the API server may take a moment to answer: the loop has to live until then."""
+    yield
+    selector = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]
+    async with asyncio.timeout(DEADLINE):
+        while len(selector.get_map()) > 1:  # noqa: ASYNC110 - nothing tells when a transport is gone; what stays is the loop's own pipe
+            await asyncio.sleep(0)
+
+
 class Follower:
     """What was delivered, and how to wait for it."""
 
