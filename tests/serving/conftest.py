@@ -54,3 +54,14 @@ def adapters(tmp_path: Path) -> Path:
     folder = tmp_path / "adapters"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Tiny matrices only suffer from several."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

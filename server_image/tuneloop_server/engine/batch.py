@@ -1,114 +1,117 @@
-"""Rows that are decoded together: one step of the model gives each its next token.
-
-Keys and values of all rows are padded on the left to one length; `mask` says which positions are real:
-
-    row 0   . . . . p p p p a        p prompt, a answer so far, . padding
-    row 1   p p p p p p p a a
-"""
+"""Rows that are decoded together, whichever adapters they use: one pass of the model gives each its next token."""
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
-import torch.nn.functional as F
-from transformers.cache_utils import DynamicCache, DynamicLayer
 
+from tuneloop_server.engine.kv import RowCache
+from tuneloop_server.engine.prefill import Prefill
 from tuneloop_server.engine.row import Row
 from tuneloop_server.engine.sampling import Dice, choose_all
-
-Model = Any
-"""A transformers causal language model."""
+from tuneloop_server.engine.slots import Model, Slots
 
 
-class Prefill:
-    """Reads one prompt, a part at a time, so that a long one does not keep others waiting. Alone, hence without padding."""
+@dataclass(frozen=True)
+class Seat:
+    """A row in a batch."""
 
-    def __init__(self, row: Row, model: Model) -> None:
-        self.row = row
-        self._cache: Any = DynamicCache(config=model.config)
-        self._read = 0
-
-    def advance(self, model: Model, budget: int) -> int:
-        """Read at most `budget` tokens; how many were read."""
-        part = self.row.prompt[self._read : self._read + budget]
-        ids = torch.tensor([part], device=model.device)
-        logits = model(input_ids=ids, past_key_values=self._cache, use_cache=True, logits_to_keep=1).logits
-        self._read += len(part)
-        self._logits = logits[:, -1]
-        return len(part)
+    row: Row
+    dice: Dice
+    slot: int | None
 
     @property
-    def done(self) -> bool:
-        return self._read == len(self.row.prompt)
+    def rank(self) -> tuple[bool, int]:
+        """Rows stand in the order of their slots, those of the base last."""
+        return self.slot is None, self.slot or 0
 
-    def to_batch(self) -> "Batch":
-        dice = Dice(self.row.sampling)
-        first = dice.choose(self._logits[0])
-        self.row.accept(first)
-        mask = torch.ones((1, self._read), dtype=torch.long, device=self._logits.device)
-        return Batch([self.row], [dice], self._cache, mask, torch.full_like(mask[:, :1], first))
+
+class Decoding(Protocol):
+    seats: list[Seat]
+
+    def step(self) -> None:
+        """One token for every row."""
+        ...
+
+    def leave(self) -> list[Seat]:
+        """Takes out the rows that are over, and returns them."""
+        ...
 
 
 class Batch:
-    def __init__(self, rows: list[Row], dice: list[Dice], cache: Any, mask: torch.Tensor, last: torch.Tensor) -> None:
-        self.rows = rows
-        self._dice = dice
-        self._cache = cache
-        self._mask = mask
-        """(rows, length): 1 where there is a token."""
-        self._last = last
-        """(rows, 1): the token each row got last, not yet in the cache."""
+    """Rows of every length and adapter."""
 
-    def step(self, model: Model) -> None:
-        """One token for every row."""
-        positions = self._mask.sum(dim=1, keepdim=True)
-        self._mask = F.pad(self._mask, (0, 1), value=1)
-        out = model(input_ids=self._last, attention_mask=self._mask, position_ids=positions, past_key_values=self._cache, use_cache=True)
-        tokens = choose_all(out.logits[:, -1], self._dice)
-        for row, token in zip(self.rows, tokens, strict=True):
-            row.accept(token)
-        self._last = torch.tensor(tokens, device=self._last.device).unsqueeze(1)
+    def __init__(self, model: Model, slots: Slots, max_rows: int) -> None:
+        self.seats: list[Seat] = []
+        self._model, self._slots = model, slots
+        self._cache = RowCache(max_rows, model.device)
+        self._last = torch.zeros((0, 1), dtype=torch.long, device=model.device)
+        """[rows, 1]: the token each row got last, not yet in the cache."""
 
-    def drop_finished(self) -> None:
-        """Rows that are over leave; so does the padding that only they needed."""
-        stay = [n for n, row in enumerate(self.rows) if not row.over]
-        if len(stay) == len(self.rows):
-            return
-        self.rows, self._dice = [self.rows[n] for n in stay], [self._dice[n] for n in stay]
-        index = torch.tensor(stay, dtype=torch.long, device=self._mask.device)
-        self._cache.batch_select_indices(index)
-        self._mask, self._last = self._mask[index], self._last[index]
-        if stay and self.can_merge:
-            self._trim(int((self._mask.sum(dim=0) == 0).sum()))
+    def join(self, prefill: Prefill) -> None:
+        """A row whose prompt has been read, and who has its first token."""
+        lengths = self._cache.lengths
+        self._cache.put(len(self.seats), prefill.cache, prefill.length)
+        lengths.set(torch.cat([lengths.of, lengths.of.new_tensor([prefill.length])]))
+        self._last = torch.cat([self._last, self._last.new_tensor([[prefill.first]])])
+        self.seats.append(Seat(prefill.row, prefill.dice, prefill.slot))
+        self._order(sorted(range(len(self.seats)), key=lambda n: self.seats[n].rank))
 
-    @property
-    def can_merge(self) -> bool:
-        """Sliding windows and other kinds of memory cannot be padded: such rows stay in batches of their own."""
-        return all(type(layer) is DynamicLayer for layer in self._cache.layers)
+    def step(self) -> None:
+        lengths = self._cache.lengths
+        self._cache.make_room(lengths.longest + 1)
+        self._slots.use(self._places)
+        out = self._model(
+            input_ids=self._last,
+            attention_mask=lengths.mask(),
+            position_ids=lengths.of[:, None],
+            past_key_values=self._cache,
+            use_cache=True,
+        )
+        lengths.advance()
+        self._last = accepted(out.logits[:, -1], self.seats)
 
-    def join(self, other: "Batch") -> None:
-        """Take over the rows of another batch; both must be able to merge."""
-        length = max(self._mask.shape[1], other._mask.shape[1])
-        mine, theirs = length - self._mask.shape[1], length - other._mask.shape[1]
-        for layer, added in zip(self._cache.layers, other._cache.layers, strict=True):
-            layer.keys = torch.cat([_pad(layer.keys, mine), _pad(added.keys, theirs)])
-            layer.values = torch.cat([_pad(layer.values, mine), _pad(added.values, theirs)])
-        self._mask = torch.cat([F.pad(self._mask, (mine, 0)), F.pad(other._mask, (theirs, 0))])
-        self._last = torch.cat([self._last, other._last])
-        self.rows += other.rows
-        self._dice += other._dice
+    def leave(self) -> list[Seat]:
+        over = [seat for seat in self.seats if seat.row.over]
+        if over:
+            self._order([n for n, seat in enumerate(self.seats) if not seat.row.over])
+        return over
 
-    def _trim(self, padding: int) -> None:
-        if padding:
-            self._mask = self._mask[:, padding:]
-            for layer in self._cache.layers:
-                layer.keys, layer.values = layer.keys[..., padding:, :], layer.values[..., padding:, :]
+    def _order(self, sources: Sequence[int]) -> None:
+        """Keep these rows, in this order."""
+        self._cache.order(sources)
+        index = torch.tensor(sources, dtype=torch.long, device=self._last.device)
+        self._cache.lengths.set(self._cache.lengths.of[index])
+        self._last = self._last[index]
+        self.seats = [self.seats[n] for n in sources]
+        self._places = self._slots.for_rows([seat.slot for seat in self.seats], self._last.device)
 
 
-def _pad(states: torch.Tensor, by: int) -> torch.Tensor:
-    """Zeros on the left of (rows, heads, length, width); the mask hides them."""
-    return F.pad(states, (0, 0, by, 0)) if by else states
+class Alone:
+    """One row of a model whose memory cannot be shared: sliding windows, recurrent states."""
+
+    def __init__(self, model: Model, slots: Slots, prefill: Prefill) -> None:
+        self.seats = [Seat(prefill.row, prefill.dice, prefill.slot)]
+        self._model, self._slots = model, slots
+        self._cache: Any = prefill.cache
+        self._places = slots.for_prompt(prefill.slot)
+        self._last = torch.tensor([[prefill.first]], device=model.device)
+
+    def step(self) -> None:
+        self._slots.use(self._places)
+        out = self._model(input_ids=self._last, past_key_values=self._cache, use_cache=True)
+        self._last = accepted(out.logits[:, -1], self.seats)
+
+    def leave(self) -> list[Seat]:
+        over = [seat for seat in self.seats if seat.row.over]
+        self.seats = [seat for seat in self.seats if not seat.row.over]
+        return over
 
 
-def all_rows(batches: Sequence[Batch]) -> list[Row]:
-    return [row for batch in batches for row in batch.rows]
+def accepted(logits: torch.Tensor, seats: Sequence[Seat]) -> torch.Tensor:
+    """[rows, vocabulary] -> [rows, 1]: the token that each row takes."""
+    tokens = choose_all(logits, [seat.dice for seat in seats])
+    for seat, token in zip(seats, tokens, strict=True):
+        seat.row.accept(token)
+    return torch.tensor(tokens, device=logits.device).unsqueeze(1)

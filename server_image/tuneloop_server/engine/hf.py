@@ -1,4 +1,4 @@
-"""The embedded engine: transformers and PEFT in this process, decoding on one worker thread."""
+"""The embedded engine: a transformers model in this process, with PEFT's adapters beside it, decoding on one worker thread."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,14 +11,15 @@ import safetensors.torch
 
 from tuneloop_server.engine.base import AdapterWeights, Answer, BaseFacts, Generation, Message, Piece, Pressure, Sampling
 from tuneloop_server.engine.loading import Loaded
-from tuneloop_server.engine.lora import Adapters, Probe
+from tuneloop_server.engine.probe import PROBE_TEXT, Probe
 from tuneloop_server.engine.row import Row
+from tuneloop_server.engine.scheduler import Scheduler
+from tuneloop_server.engine.slots import Slots
 from tuneloop_server.engine.worker import Worker
 from tuneloop_server.errors import BadRequest, PromptTooLong, TryLater
 
 QUEUE_PER_ROW = 16
 """Requests that may wait for each row of a batch; more would time out at their clients anyway."""
-PROBE_TEXT = "Explain in one sentence what a contract is and how to return a broken order for a refund."
 RETRY_AFTER = 2
 
 
@@ -29,9 +30,9 @@ class HfEngine:
         self._tokenizer = loaded.tokenizer
         self._vocabulary = loaded.vocabulary
         self._facts = loaded.facts
-        self._adapters = Adapters(loaded.model)
-        self._probe = Probe(loaded.model, self._encode(PROBE_TEXT))
-        self._worker = Worker(loaded.model, self._adapters, max_batch)
+        self._slots = Slots(loaded.model, max_batch + 1)  # one for the prompt that is read meanwhile
+        self._probe = Probe(loaded.model, self._slots, self._encode(PROBE_TEXT))
+        self._worker = Worker(Scheduler(loaded.model, self._slots, max_batch))
         self._max_waiting = QUEUE_PER_ROW * max_batch
         self._rows: set[Row] = set()
         self._reader = ThreadPoolExecutor(1, "tokenizer")
@@ -61,14 +62,13 @@ class HfEngine:
         tensors = await asyncio.to_thread(safetensors.torch.load, adapter.weights)
 
         def add_and_probe() -> float:
-            self._adapters.add(handle, adapter.config, tensors)
-            self._adapters.use(handle)
-            return self._probe.max_delta()
+            self._slots.add(handle, adapter.config, tensors)
+            return self._probe.max_delta(handle)
 
         return await asyncio.wrap_future(self._worker.call(add_and_probe))
 
     async def unload(self, handle: str) -> None:
-        await asyncio.wrap_future(self._worker.call(lambda: self._adapters.remove(handle)))
+        await asyncio.wrap_future(self._worker.call(lambda: self._slots.remove(handle)))
 
     def pressure(self) -> Pressure:
         running = sum(row.started for row in self._rows)

@@ -1,8 +1,7 @@
-"""The one thread that touches the model: lanes take turns, and adapters come and go between two turns."""
+"""The one thread that touches the model: rows are decoded, and adapters come and go between two steps."""
 
 import logging
 import queue
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from threading import Thread
@@ -10,10 +9,8 @@ from typing import TypeVar
 
 import torch
 
-from tuneloop_server.engine.batch import Model
-from tuneloop_server.engine.lane import Lane
-from tuneloop_server.engine.lora import Adapters
 from tuneloop_server.engine.row import Row
+from tuneloop_server.engine.scheduler import Scheduler
 from tuneloop_server.errors import Failed, Unavailable
 
 log = logging.getLogger(__name__)
@@ -22,19 +19,14 @@ T = TypeVar("T")
 
 
 class Worker(Thread):
-    """Fair between adapters: each lane with work gets one turn, then goes to the end."""
-
-    def __init__(self, model: Model, adapters: Adapters, max_rows: int) -> None:
+    def __init__(self, scheduler: Scheduler) -> None:
         super().__init__(name="engine", daemon=True)
-        self._model = model
-        self._adapters = adapters
-        self._max_rows = max_rows
+        self._scheduler = scheduler
         self._orders: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._lanes: deque[Lane] = deque()
         self._closing = False
 
     def submit(self, row: Row) -> None:
-        self._orders.put(lambda: self._lane_of(row.adapter).add(row))
+        self._orders.put(lambda: self._scheduler.add(row))
 
     def call(self, work: Callable[[], T]) -> "Future[T]":
         """Run `work` between two turns."""
@@ -47,37 +39,26 @@ class Worker(Thread):
         self.join()
 
     def run(self) -> None:
-        while not self._closing:
-            self._take_orders()
-            if self._lanes:
-                self._turn(self._lanes.popleft())
-        for lane in self._lanes:
-            lane.abandon(Unavailable("the server is shutting down"))
+        with torch.inference_mode():
+            while not self._closing:
+                self._take_orders()
+                if not self._scheduler.idle:
+                    self._turn()
+            self._scheduler.abandon(Unavailable("the server is shutting down"))
 
     def _take_orders(self) -> None:
         """All that have come; waits for one when there is nothing else to do."""
-        if not self._lanes:
+        if self._scheduler.idle:
             self._orders.get()()
         while not self._orders.empty():
             self._orders.get()()
 
-    def _turn(self, lane: Lane) -> None:
+    def _turn(self) -> None:
         try:
-            with torch.inference_mode():
-                self._adapters.use(lane.adapter)
-                lane.turn(self._model)
+            self._scheduler.turn()
         except Exception as error:
             log.error("a batch failed: %s", type(error).__name__)
-            lane.fail(Failed("the model failed on this request"))
-        if not lane.idle:
-            self._lanes.append(lane)
-
-    def _lane_of(self, adapter: str | None) -> Lane:
-        for lane in self._lanes:
-            if lane.adapter == adapter:
-                return lane
-        self._lanes.append(Lane(adapter, self._max_rows))
-        return self._lanes[-1]
+            self._scheduler.fail(Failed("the model failed on this request"))
 
     def _stop(self) -> None:
         self._closing = True

@@ -1,0 +1,132 @@
+"""Keys and values of the rows that are decoded together, in memory that is there already.
+
+    row 0   p p p p a . . .      p prompt, a answer so far, . room
+    row 1   p p p p p p a a
+
+A row is written at its own length, so rows of every length stand side by side without being moved; `mask` hides the room.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from transformers.cache_utils import Cache, CacheLayerMixin, DynamicCache, DynamicLayer
+
+FIRST_ROOM = 256
+"""Tokens that a row has room for at first; at least doubled when one grows longer."""
+
+
+class Lengths:
+    """How long each row is; shared by all layers."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.of = torch.zeros(0, dtype=torch.long, device=device)
+        """[rows]: tokens in memory, and so the place of the next."""
+        self.rows = torch.zeros(0, dtype=torch.long, device=device)
+        """[rows]: 0, 1, 2 …"""
+        self.longest = 0
+
+    def set(self, lengths: torch.Tensor) -> None:
+        self.of, self.rows = lengths, torch.arange(len(lengths), device=lengths.device)
+        self.longest = int(lengths.max()) if len(lengths) else 0
+
+    def advance(self) -> None:
+        self.of = self.of + 1
+        self.longest += 1
+
+    def mask(self) -> torch.Tensor:
+        """[rows, longest + 1]: what each row may look at, its next token included."""
+        return torch.arange(self.longest + 1, device=self.of.device) <= self.of[:, None]
+
+
+class RowLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
+    """One layer's keys and values, [rows, heads, room, width]; decoding only: one new token a row."""
+
+    is_sliding = False
+
+    def __init__(self, lengths: Lengths, keys: torch.Tensor, values: torch.Tensor, rows: int, room: int) -> None:
+        """`keys`, `values`: those of a prompt, for their shapes."""
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._lengths = lengths
+        self._keys, self._values = (_with_room(like, rows, room) for like in (keys, values))
+
+    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
+        raise AssertionError("rows come with their prompts")
+
+    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        at, rows, end = self._lengths, len(self._lengths.rows), self._lengths.longest + 1
+        self._keys[at.rows, :, at.of] = key_states[:, :, 0]
+        self._values[at.rows, :, at.of] = value_states[:, :, 0]
+        return self._keys[:rows, :, :end], self._values[:rows, :, :end]
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        return self._lengths.longest + query_length, 0
+
+    def get_seq_length(self) -> int:
+        return self._lengths.longest
+
+    def get_max_length(self) -> int:
+        return -1
+
+    def put(self, row: int, keys: torch.Tensor, values: torch.Tensor) -> None:
+        """[1, heads, length, width] each."""
+        self._keys[row, :, : keys.shape[2]] = keys[0]
+        self._values[row, :, : values.shape[2]] = values[0]
+
+    def make_room(self, room: int) -> None:
+        rows, end = self._keys.shape[0], self._lengths.longest
+        self._keys, self._values = (_with_room(held, rows, room, keep=end) for held in (self._keys, self._values))
+
+    def move(self, places: torch.Tensor, sources: torch.Tensor) -> None:
+        end = self._lengths.longest
+        for held in (self._keys, self._values):
+            held[places, :, :end] = held[sources, :, :end]
+
+
+class RowCache(Cache):
+    def __init__(self, max_rows: int, device: torch.device) -> None:
+        super().__init__(layers=[])
+        self.lengths = Lengths(device)
+        self._max_rows = max_rows
+        self._room = FIRST_ROOM
+        self._rows: list[RowLayer] = []
+
+    def put(self, row: int, prompt: DynamicCache, length: int) -> None:
+        """A prompt that has been read, into the place of `row`."""
+        self.make_room(length + 1)
+        read: Any = prompt.layers
+        if not self._rows:
+            self._rows = [RowLayer(self.lengths, layer.keys, layer.values, self._max_rows, self._room) for layer in read]
+            self.layers = list(self._rows)
+        for kept, layer in zip(self._rows, read, strict=True):
+            kept.put(row, layer.keys, layer.values)
+
+    def make_room(self, tokens: int) -> None:
+        """For rows of so many tokens."""
+        if tokens <= self._room:
+            return
+        self._room = max(tokens, 2 * self._room)
+        for layer in self._rows:
+            layer.make_room(self._room)
+
+    def order(self, sources: Sequence[int]) -> None:
+        """Row n becomes what row `sources[n]` was."""
+        moved = [(place, source) for place, source in enumerate(sources) if place != source]
+        if moved:
+            places, froms = torch.tensor(moved, device=self.lengths.of.device).t()
+            for layer in self._rows:
+                layer.move(places, froms)
+
+
+def fits_rows(prompt: DynamicCache) -> bool:
+    """Sliding windows and other kinds of memory cannot share rows of every length."""
+    return all(type(layer) is DynamicLayer for layer in prompt.layers)
+
+
+def _with_room(like: torch.Tensor, rows: int, room: int, keep: int = 0) -> torch.Tensor:
+    """[rows, heads, room, width], the first `keep` tokens from `like`. Zeros, since attention multiplies by zero what it hides."""
+    _, heads, _, width = like.shape
+    more = like.new_zeros((rows, heads, room, width))
+    if keep:
+        more[:, :, :keep] = like[:, :, :keep]
+    return more

@@ -1,0 +1,189 @@
+"""Where the adapters are that compute now: slots beside each layer, made ahead, so that taking one is a copy.
+
+All loaded adapters stay in memory as they came. Those that a row uses are in slots, and stay there until another needs the place.
+Called on the worker's thread only.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from tuneloop_server.engine.linear import Active, AdaptedLinear, Places
+
+Model = Any
+"""A transformers causal language model."""
+FIRST_RANK = 16
+"""Slots are made for this rank, and anew when a higher one comes."""
+_PREFIX, _DOWN, _UP = "base_model.model.", ".lora_A.weight", ".lora_B.weight"
+"""Of the names in PEFT's files."""
+
+
+@dataclass(frozen=True)
+class Matrices:
+    """One adapter on one layer."""
+
+    down: torch.Tensor
+    """[rank, in]"""
+    up: torch.Tensor
+    """[rank, out], scaled"""
+
+
+@dataclass
+class Slot:
+    handle: str | None = None
+    users: int = 0
+    """Rows that compute with it."""
+
+
+class Slots:
+    def __init__(self, model: Model, count: int) -> None:
+        """`count`: adapters that rows may use at the same time."""
+        self._active = Active()
+        self._layers = _adapt(model, self._active)
+        self._loaded: dict[str, Mapping[str, Matrices]] = {}
+        self._ranks: dict[str, int] = {}
+        self._slots = [Slot() for _ in range(count)]
+        self._rank = FIRST_RANK
+
+    def add(self, handle: str, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
+        """Raises ValueError when a tensor fits nowhere; leaves nothing behind then."""
+        adapter = read_adapter(config, tensors, self._layers)
+        rank = int(config["r"])
+        if rank > self._rank:
+            self._grow(rank)
+        for path in adapter:
+            _make_room(self._layers[path], len(self._slots), self._rank)
+        self._loaded[handle], self._ranks[handle] = adapter, rank
+
+    def remove(self, handle: str) -> None:
+        """No row may be using it. Harmless when it is not there."""
+        self._loaded.pop(handle, None)
+        self._ranks.pop(handle, None)
+        for slot in self._slots:
+            if slot.handle == handle:
+                slot.handle = None
+
+    def take(self, handle: str | None) -> int | None:
+        """The slot for one more row of this adapter; None for the base. There are more slots than rows: one is always free."""
+        if handle is None:
+            return None
+        number = self._find(handle)
+        slot = self._slots[number]
+        if slot.handle != handle:
+            slot.handle = None  # until all of it is there
+            self._fill(number, self._loaded[handle])
+            slot.handle = handle
+        slot.users += 1
+        return number
+
+    def give_back(self, number: int | None) -> None:
+        if number is not None:
+            self._slots[number].users -= 1
+
+    def use(self, places: Places | None) -> None:
+        """For the next forward passes."""
+        self._active.places = places
+
+    def for_prompt(self, number: int | None) -> Places | None:
+        """All tokens of a forward pass with one adapter."""
+        return None if number is None else Places(number, 1, None, self._rank_of(number))
+
+    def for_rows(self, numbers: Sequence[int | None], device: torch.device) -> Places | None:
+        """One token for each row; rows in the order of their slots, those of the base last."""
+        used = [number for number in numbers if number is not None]
+        if not used:
+            return None
+        first, last = min(used), max(used)
+        rank = max(self._rank_of(number) for number in set(used))
+        return arrange(used, Places(first, last - first + 1, len(used), rank), device)
+
+    def _find(self, handle: str) -> int:
+        free = [number for number, slot in enumerate(self._slots) if not slot.users]
+        held = [number for number, slot in enumerate(self._slots) if slot.handle == handle]
+        empty = [number for number in free if self._slots[number].handle is None]
+        return (held or empty or free)[0]
+
+    def _fill(self, number: int, adapter: Mapping[str, Matrices]) -> None:
+        for path, layer in self._layers.items():
+            if layer.down is not None and layer.up is not None:
+                layer.down[number].zero_()
+                layer.up[number].zero_()
+                if found := adapter.get(path):
+                    rank = found.down.shape[0]
+                    layer.down[number, :rank], layer.up[number, :rank] = found.down, found.up
+
+    def _rank_of(self, number: int) -> int:
+        return self._ranks[str(self._slots[number].handle)]
+
+    def _grow(self, rank: int) -> None:
+        """Between two steps; what is in use moves along."""
+        self._rank = rank
+        for layer in self._layers.values():
+            if layer.down is not None and layer.up is not None:
+                layer.down, layer.up = _wider(layer.down, rank), _wider(layer.up, rank)
+
+
+def arrange(used: Sequence[int], at: Places, device: torch.device) -> Places:
+    """`used`: the slot of each row that has one, in order. Rows are gathered only if some slot has fewer than another. Pure."""
+    counts = Counter(used)
+    width = max(counts.values())
+    if all(counts[at.first + n] == width for n in range(at.slots)):
+        return at
+    gather = [0] * (at.slots * width)
+    back = []
+    for row, slot in enumerate(used):
+        place = (slot - at.first) * width + used[:row].count(slot)
+        gather[place] = row
+        back.append(place)
+    return Places(at.first, at.slots, at.rows, at.rank, torch.tensor(gather, device=device), torch.tensor(back, device=device))
+
+
+def read_adapter(
+    config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], layers: Mapping[str, AdaptedLinear]
+) -> dict[str, Matrices]:
+    """PEFT's tensors by layer. Raises ValueError for one that is no matrix of a targeted layer."""
+    targets = tuple(f".{target}" for target in config["target_modules"])
+    paths = [name.removeprefix(_PREFIX).removesuffix(_DOWN) for name in tensors if name.endswith(_DOWN)]
+    known = [path for path in paths if path in layers and f".{path}".endswith(targets) and f"{_PREFIX}{path}{_UP}" in tensors]
+    if 2 * len(known) != len(tensors):
+        raise ValueError(f"{len(tensors) - 2 * len(known)} tensors fit nowhere")
+    factor = scale(config)
+    return {path: _matrices(tensors[f"{_PREFIX}{path}{_DOWN}"], tensors[f"{_PREFIX}{path}{_UP}"], factor, layers[path]) for path in known}
+
+
+def scale(config: Mapping[str, Any]) -> float:
+    """Of the product of the two matrices: alpha / rank (Hu et al. 2021), alpha / sqrt(rank) with rsLoRA (Kalajdzievski 2023)."""
+    rank = float(config["r"])
+    return float(config["lora_alpha"]) / (math.sqrt(rank) if config.get("use_rslora") else rank)
+
+
+def _matrices(down: torch.Tensor, up: torch.Tensor, factor: float, layer: AdaptedLinear) -> Matrices:
+    dtype = layer.weight.dtype
+    return Matrices(down.to(dtype), (up.float() * factor).t().contiguous().to(dtype))
+
+
+def _adapt(model: Model, active: Active) -> dict[str, AdaptedLinear]:
+    """Put an AdaptedLinear in the place of each linear layer; by path."""
+    found = {path: module for path, module in model.named_modules() if isinstance(module, nn.Linear)}
+    layers = {path: AdaptedLinear(linear, active) for path, linear in found.items()}
+    for path, layer in layers.items():
+        model.set_submodule(path, layer)
+    return layers
+
+
+def _make_room(layer: AdaptedLinear, count: int, rank: int) -> None:
+    """Zeros that the system hands out when they are written: a slot that nobody takes costs no memory on a CPU."""
+    if layer.down is None:
+        layer.down = layer.weight.new_zeros((count, rank, layer.in_features))
+        layer.up = layer.weight.new_zeros((count, rank, layer.out_features))
+
+
+def _wider(stack: torch.Tensor, rank: int) -> torch.Tensor:
+    wider = stack.new_zeros((stack.shape[0], rank, stack.shape[2]))
+    wider[:, : stack.shape[1]] = stack
+    return wider

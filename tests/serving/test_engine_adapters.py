@@ -1,0 +1,146 @@
+"""Rows of many adapters in one batch, on tiny random models: each row says what PEFT says with its adapter alone."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+import torch
+
+from serving.tiny import PROMPTS, Adapter, asked, plain, running, text_of, tiny
+from tuneloop_server.engine.base import AdapterWeights, Answer, Generation
+from tuneloop_server.engine.hf import HfEngine
+from tuneloop_server.engine.linear import Places
+from tuneloop_server.engine.slots import arrange
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+A, B, C = Adapter("a"), Adapter("b", rank=2, targets=("q_proj", "o_proj")), Adapter("c", rank=6, rslora=True)
+BY_NAME = {adapter.name: adapter for adapter in (A, B, C)}
+
+
+def wanted(request: Generation, kind: str = "llama") -> str:
+    model = tiny(kind).model
+    return plain(BY_NAME[request.adapter].on(model) if request.adapter else model, request)
+
+
+async def load(engine: HfEngine, *adapters: Adapter) -> None:
+    for adapter in adapters:
+        assert await engine.load(adapter.name, adapter.weights()) > 0
+
+
+def requests(names: Sequence[str | None]) -> list[Generation]:
+    return [asked(prompt, tokens=6 + 3 * n, adapter=name) for n, (prompt, name) in enumerate(zip(PROMPTS, names, strict=False))]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param(["a", "b", "c", "a", "b", "c"], id="as many rows each"),
+        pytest.param(["a", "a", "a", "b"], id="one has more"),
+        pytest.param([None, "c", None, "a", "b", None, "c", "c"], id="and the base"),
+        pytest.param(["b", None], id="one alone"),
+        pytest.param(["c", "a"], id="in the order of their coming"),
+    ],
+)
+async def test_each_row_says_what_peft_says_with_its_adapter_alone(names: list[str | None]) -> None:
+    async with running(max_batch=8) as engine:
+        await load(engine, A, B, C)
+        together = await asyncio.gather(*(text_of(engine, request) for request in requests(names)))
+    assert together == [wanted(request) for request in requests(names)]
+    assert len({*together}) == len(together)
+
+
+async def test_rows_come_and_go_over_few_seats_and_more_adapters_than_slots() -> None:
+    names = ["a", "b", "c", None, "c", "b", "a", "a"]
+    async with running(max_batch=1) as engine:
+        await load(engine, A, B, C)
+        together = await asyncio.gather(*(text_of(engine, request) for request in requests(names)))
+    assert together == [wanted(request) for request in requests(names)]
+
+
+async def test_a_model_whose_rows_cannot_share_memory_takes_adapters_too() -> None:
+    async with running("sliding window") as engine:
+        await load(engine, A, C)
+        asks = requests(["a", "c", None])
+        together = await asyncio.gather(*(text_of(engine, request) for request in asks))
+    assert together == [wanted(request, "sliding window") for request in asks]
+
+
+async def test_an_adapter_of_a_higher_rank_comes_while_others_are_decoded() -> None:
+    high = Adapter("high", rank=24)
+    async with running() as engine:
+        await load(engine, A)
+        answer = await engine.generate(asked("hello there", 40, adapter="a"))
+        coming = aiter(answer.pieces())
+        pieces = [await anext(coming)]
+        await load(engine, high)
+        got = await text_of(engine, asked("zz", 20, adapter="high"))
+        pieces += [piece async for piece in coming]
+    assert got == plain(high.on(tiny("llama").model), asked("zz", 20))
+    assert "".join(piece.text for piece in pieces) == wanted(asked("hello there", 40, adapter="a"))
+
+
+async def test_an_adapter_whose_numbers_break_shows_in_its_probe_and_leaves_its_neighbours_alone() -> None:
+    broken = Adapter("broken", scale=1e30)
+    async with running() as engine:
+        await load(engine, A)
+        assert not torch.isfinite(torch.tensor(await engine.load("broken", broken.weights())))
+        asks = [asked("hello there", 12, adapter="a"), asked("zz", 12), asked("q?", 12, adapter="broken")]
+        near_a, near_base, _ = await asyncio.gather(*(text_of(engine, request) for request in asks))
+    assert (near_a, near_base) == (wanted(asks[0]), wanted(asks[1]))
+
+
+async def test_a_name_that_is_free_again_is_another_adapters() -> None:
+    async with running() as engine:
+        await engine.load("x", A.weights())
+        first = await text_of(engine, asked("hello", 12, adapter="x"))
+        await engine.unload("x")
+        await engine.load("x", C.weights())
+        second = await text_of(engine, asked("hello", 12, adapter="x"))
+    assert (first, second) == (wanted(asked("hello", 12, adapter="a")), wanted(asked("hello", 12, adapter="c")))
+
+
+async def test_a_flood_for_one_adapter_does_not_keep_another_waiting() -> None:
+    """While every row is one adapter's and its queue is long, another's request is the next that gets a row."""
+    async with running(max_batch=2) as engine:
+        await load(engine, A, B)
+        crowd: list[Answer] = [await engine.generate(asked("x", 20, adapter="a")) for _ in range(20)]
+        assert await text_of(engine, asked("hello", 10, adapter="b")) == wanted(asked("hello", 10, adapter="b"))
+        assert engine.pressure().waiting > 10
+        for answer in crowd:
+            answer.cancel()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"target_modules": ["q_proj"]}, id="not targeted"),
+        pytest.param({"target_modules": ["k_proj", "proj"]}, id="a target that is only the end of a name"),
+    ],
+)
+async def test_tensors_that_fit_nowhere_are_refused_and_leave_nothing_behind(change: dict[str, object]) -> None:
+    async with running() as engine:
+        good = A.weights()
+        with pytest.raises(ValueError, match="fit nowhere"):
+            await engine.load("a", AdapterWeights({**good.config, **change}, good.weights))
+        await engine.load("a", good)
+        assert await text_of(engine, asked("hello", adapter="a")) == wanted(asked("hello", adapter="a"))
+
+
+@pytest.mark.parametrize(
+    ("used", "want_gather", "want_back"),
+    [
+        pytest.param([3, 3, 4, 4], None, None, id="even"),
+        pytest.param([2], None, None, id="one"),
+        pytest.param([0, 1, 1], [0, 0, 1, 2], [0, 2, 3], id="the short one is padded"),
+        pytest.param([1, 3], [0, 0, 1], [0, 2], id="a slot between that nobody uses"),
+    ],
+)
+def test_rows_are_gathered_only_where_slots_differ(used: list[int], want_gather: list[int] | None, want_back: list[int] | None) -> None:
+    got = arrange(used, Places(used[0], used[-1] - used[0] + 1, len(used), 4), torch.device("cpu"))
+    assert (got.gather if got.gather is None else got.gather.tolist()) == want_gather
+    assert (got.back if got.back is None else got.back.tolist()) == want_back
+    if got.back is not None and got.gather is not None:
+        assert got.gather[got.back].tolist() == list(range(len(used)))
+        assert len(got.gather) == got.slots * max(Counter(used).values())
