@@ -1,30 +1,15 @@
 """Rows that are decoded together, whichever adapters they use: one pass of the model gives each its next token."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 
 from tuneloop_server.engine.kv import RowCache
 from tuneloop_server.engine.prefill import Prefill
-from tuneloop_server.engine.row import Row
-from tuneloop_server.engine.sampling import Dice, choose_all
+from tuneloop_server.engine.row import Seat
+from tuneloop_server.engine.sampling import choose_all
 from tuneloop_server.engine.slots import Model, Slots
-
-
-@dataclass(frozen=True)
-class Seat:
-    """A row in a batch."""
-
-    row: Row
-    dice: Dice
-    slot: int | None
-
-    @property
-    def rank(self) -> tuple[bool, int]:
-        """Rows stand in the order of their slots, those of the base last."""
-        return self.slot is None, self.slot or 0
 
 
 class Decoding(Protocol):
@@ -50,13 +35,14 @@ class Batch:
         """[rows, 1]: the token each row got last, not yet in the cache."""
 
     def join(self, prefill: Prefill) -> None:
-        """A row whose prompt has been read, and who has its first token."""
+        """Rows whose prompts have been read, and who have their first tokens."""
         lengths = self._cache.lengths
-        self._cache.put(len(self.seats), prefill.cache, prefill.length)
-        lengths.set(torch.cat([lengths.of, lengths.of.new_tensor([prefill.length])]))
-        self._last = torch.cat([self._last, self._last.new_tensor([[prefill.first]])])
-        self.seats.append(Seat(prefill.row, prefill.dice, prefill.slot))
-        self._order(sorted(range(len(self.seats)), key=lambda n: self.seats[n].rank))
+        read = [len(seat.row.prompt) for seat in prefill.seats]
+        self._cache.put(len(self.seats), prefill.cache, read)
+        lengths.set(torch.cat([lengths.of, lengths.of.new_tensor(read)]))
+        self._last = torch.cat([self._last, self._last.new_tensor(prefill.first).unsqueeze(1)])
+        self.seats += prefill.seats
+        self._keep(sorted(range(len(self.seats)), key=lambda n: self.seats[n].order))
 
     def step(self) -> None:
         lengths = self._cache.lengths
@@ -75,28 +61,28 @@ class Batch:
     def leave(self) -> list[Seat]:
         over = [seat for seat in self.seats if seat.row.over]
         if over:
-            self._order([n for n, seat in enumerate(self.seats) if not seat.row.over])
+            self._keep([n for n, seat in enumerate(self.seats) if not seat.row.over])
         return over
 
-    def _order(self, sources: Sequence[int]) -> None:
-        """Keep these rows, in this order."""
+    def _keep(self, sources: Sequence[int]) -> None:
+        """These rows, in this order."""
         self._cache.order(sources)
         index = torch.tensor(sources, dtype=torch.long, device=self._last.device)
         self._cache.lengths.set(self._cache.lengths.of[index])
         self._last = self._last[index]
         self.seats = [self.seats[n] for n in sources]
-        self._places = self._slots.for_rows([seat.slot for seat in self.seats], self._last.device)
+        self._places = self._slots.places([seat.slot for seat in self.seats], self._last.device)
 
 
 class Alone:
-    """One row of a model whose memory cannot be shared: sliding windows, recurrent states."""
+    """One row of a model whose rows cannot share a pass: its memory slides or recurs, or its layers lose sight of the rows."""
 
     def __init__(self, model: Model, slots: Slots, prefill: Prefill) -> None:
-        self.seats = [Seat(prefill.row, prefill.dice, prefill.slot)]
+        self.seats = prefill.seats
         self._model, self._slots = model, slots
         self._cache: Any = prefill.cache
-        self._places = slots.for_prompt(prefill.slot)
-        self._last = torch.tensor([[prefill.first]], device=model.device)
+        self._places = slots.places([seat.slot for seat in self.seats], model.device)
+        self._last = torch.tensor([prefill.first], device=model.device)
 
     def step(self) -> None:
         self._slots.use(self._places)

@@ -69,9 +69,9 @@ class RowLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         return -1
 
     def put(self, row: int, keys: torch.Tensor, values: torch.Tensor) -> None:
-        """[1, heads, length, width] each."""
-        self._keys[row, :, : keys.shape[2]] = keys[0]
-        self._values[row, :, : values.shape[2]] = values[0]
+        """[heads, length, width] each."""
+        self._keys[row, :, : keys.shape[1]] = keys
+        self._values[row, :, : values.shape[1]] = values
 
     def make_room(self, room: int) -> None:
         rows, end = self._keys.shape[0], self._lengths.longest
@@ -91,15 +91,16 @@ class RowCache(Cache):
         self._room = FIRST_ROOM
         self._rows: list[RowLayer] = []
 
-    def put(self, row: int, prompt: DynamicCache, length: int) -> None:
-        """A prompt that has been read, into the place of `row`."""
-        self.make_room(length + 1)
-        read: Any = prompt.layers
+    def put(self, row: int, prompts: DynamicCache, lengths: Sequence[int]) -> None:
+        """Prompts that have been read, padded on the left, into the places from `row` on."""
+        self.make_room(max(lengths) + 1)
+        read: Any = prompts.layers
         if not self._rows:
             self._rows = [RowLayer(self.lengths, layer.keys, layer.values, self._max_rows, self._room) for layer in read]
             self.layers = list(self._rows)
         for kept, layer in zip(self._rows, read, strict=True):
-            kept.put(row, layer.keys, layer.values)
+            for n, length in enumerate(lengths):
+                kept.put(row + n, layer.keys[n, :, -length:], layer.values[n, :, -length:])
 
     def make_room(self, tokens: int) -> None:
         """For rows of so many tokens."""

@@ -1,36 +1,72 @@
-"""One prompt being read, a part at a time, so that a long one does not keep others waiting. Alone, hence without padding."""
+"""Prompts that came together, being read together, a part at a time, so that long ones do not keep others waiting.
+
+    row 0   . . . . p p p p      padded on the left: all end, and give their first tokens, at once
+    row 1   p p p p p p p p
+"""
+
+from collections.abc import Sequence
 
 import torch
 from transformers.cache_utils import DynamicCache
 
-from tuneloop_server.engine.row import Row
+from tuneloop_server.engine.row import Row, Seat
 from tuneloop_server.engine.sampling import Dice
 from tuneloop_server.engine.slots import Model, Slots
 
 
 class Prefill:
-    def __init__(self, row: Row, model: Model, slots: Slots) -> None:
+    def __init__(self, rows: Sequence[Row], model: Model, slots: Slots) -> None:
         """Raises KeyError for an adapter that is not loaded."""
-        self.row = row
-        self.slot = slots.take(row.adapter)
-        self.dice = Dice(row.sampling)
+        self.seats = sorted((Seat(row, Dice(row.sampling), slots.take(row.adapter)) for row in rows), key=lambda seat: seat.order)
         self.cache = DynamicCache(config=model.config)
-        self.length = 0
-        """Tokens read so far."""
+        self.first: list[int] = []
+        """The first token of each answer, once all is read."""
         self._model, self._slots = model, slots
+        self._places = slots.places([seat.slot for seat in self.seats], model.device)
+        self._ids, self._mask = padded([seat.row.prompt for seat in self.seats], model.device)
+        self._read = 0
 
     def advance(self, budget: int) -> int:
-        """Read at most `budget` tokens; how many were read. The last part also gives the first token of the answer."""
-        part = self.row.prompt[self.length : self.length + budget]
-        ids = torch.tensor([part], device=self._model.device)
-        self._slots.use(self._slots.for_prompt(self.slot))
-        logits = self._model(input_ids=ids, past_key_values=self.cache, use_cache=True, logits_to_keep=1).logits
-        self.length += len(part)
+        """Read at most `budget` tokens, padding included; how many were read."""
+        begin, end = self._read, min(self._read + max(budget // len(self.seats), 1), self._ids.shape[1])
+        mask = self._mask[:, :end]
+        self._slots.use(self._places)
+        logits = self._model(
+            input_ids=self._ids[:, begin:end],
+            attention_mask=mask,
+            position_ids=(mask.cumsum(1) - 1).clamp(min=0)[:, begin:end],
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=1,
+        ).logits
+        self._read = end
         if self.done:
-            self.first = self.dice.choose(logits[0, -1])
-            self.row.accept(self.first)
-        return len(part)
+            self._begin_answers(logits[:, -1])
+        return (end - begin) * len(self.seats)
 
     @property
     def done(self) -> bool:
-        return self.length == len(self.row.prompt)
+        return self._read == self._ids.shape[1]
+
+    @property
+    def over(self) -> bool:
+        """Nobody waits for it any more."""
+        return all(seat.row.over for seat in self.seats)
+
+    def give_back(self) -> None:
+        for seat in self.seats:
+            self._slots.give_back(seat.slot)
+
+    def _begin_answers(self, logits: torch.Tensor) -> None:
+        for seat, line in zip(self.seats, logits, strict=True):
+            self.first.append(seat.dice.choose(line))
+            if not seat.row.over:
+                seat.row.accept(self.first[-1])
+
+
+def padded(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Ids and mask, [rows, longest], padded on the left."""
+    longest = max(map(len, prompts))
+    ids = torch.tensor([[0] * (longest - len(prompt)) + list(prompt) for prompt in prompts], device=device)
+    mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts], device=device)
+    return ids, mask

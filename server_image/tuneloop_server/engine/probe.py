@@ -24,6 +24,6 @@ class Probe:
             self._slots.give_back(slot)
 
     def _logits(self, slot: int | None) -> Any:
-        self._slots.use(self._slots.for_prompt(slot))
+        self._slots.use(self._slots.places([slot], self._ids.device))
         with torch.inference_mode():
             return self._model(input_ids=self._ids, use_cache=False).logits.float()

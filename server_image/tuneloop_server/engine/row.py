@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tuneloop_server.engine.base import Piece, Sampling
+from tuneloop_server.engine.sampling import Dice
 from tuneloop_server.engine.text import Decode, Detokeniser, StopText
 
 Emit = Callable[[Piece | Exception], None]
@@ -61,3 +62,18 @@ class Row:
     def _finish(self, reason: str, text: str) -> None:
         self.finished = True
         self._emit(Piece(text, finish=reason))
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A row among those that share a pass of the model."""
+
+    row: Row
+    dice: Dice
+    slot: int | None
+    """Of its adapter; None: the base."""
+
+    @property
+    def order(self) -> tuple[bool, int]:
+        """Rows stand in the order of their slots, those of the base last."""
+        return self.slot is None, self.slot or 0

@@ -1,4 +1,6 @@
-"""Who is decoded next: rows that wait, the prompt being read, those being decoded."""
+"""Who is decoded next: rows that wait, the prompts being read, those being decoded."""
+
+from transformers.cache_utils import DynamicCache
 
 from tuneloop_server.engine.batch import Alone, Batch, Decoding
 from tuneloop_server.engine.kv import fits_rows
@@ -14,6 +16,8 @@ PREFILL_TOKENS = 512
 class Scheduler:
     def __init__(self, model: Model, slots: Slots, max_rows: int) -> None:
         self._model, self._slots, self._max_rows = model, slots, max_rows
+        self._together = slots.tells_rows and fits_rows(DynamicCache(config=model.config))
+        """Whether rows may share a pass of this model."""
         self._waiting = Waiting()
         self._prefill: Prefill | None = None
         self._begin_anew()
@@ -46,8 +50,8 @@ class Scheduler:
         """Give up every row that has begun: their state is lost. Those that wait have none yet."""
         for row in self._rows:
             row.fail(error)
-        if self._prefill:
-            self._prefill.row.fail(error)
+        for seat in self._prefill.seats if self._prefill else ():
+            seat.row.fail(error)
         self._let_go()
         self._begin_anew()
 
@@ -65,23 +69,34 @@ class Scheduler:
         return [seat.row for decoding in self._decoding for seat in decoding.seats]
 
     def _next_prefill(self) -> Prefill | None:
-        if self._prefill is None and len(self._rows) < self._max_rows and (row := self._waiting.pop()):
-            row.started = True
-            self._prefill = Prefill(row, self._model, self._slots)
+        if self._prefill is None and (rows := self._next_rows()):
+            for row in rows:
+                row.started = True
+            self._prefill = Prefill(rows, self._model, self._slots)
         return self._prefill
 
+    def _next_rows(self) -> list[Row]:
+        """As many as there is room for and as one part of a turn can read, padding included; of long prompts, one."""
+        rows: list[Row] = []
+        room = self._max_rows - len(self._rows)
+
+        def fits(row: Row) -> bool:
+            longest = max(len(other.prompt) for other in (*rows, row))
+            return not rows or (self._together and longest * (len(rows) + 1) <= PREFILL_TOKENS)
+
+        while len(rows) < room and (row := self._waiting.pop(fits)):
+            rows.append(row)
+        return rows
+
     def _seat(self, prefill: Prefill) -> None:
-        if prefill.row.over:
-            self._slots.give_back(prefill.slot)
-        elif fits_rows(prefill.cache):
+        if self._together:
             self._batch.join(prefill)
         else:
             self._alone.append(Alone(self._model, self._slots, prefill))
 
     def _let_go(self) -> None:
-        self._waiting.forget_cancelled()
-        if self._prefill and self._prefill.row.over:
-            self._slots.give_back(self._prefill.slot)
+        if self._prefill and self._prefill.over:
+            self._prefill.give_back()
             self._prefill = None
         for decoding in self._decoding:
             for seat in decoding.leave():

@@ -89,18 +89,19 @@ class Slots:
         """For the next forward passes."""
         self._active.places = places
 
-    def for_prompt(self, number: int | None) -> Places | None:
-        """All tokens of a forward pass with one adapter."""
-        return None if number is None else Places(number, 1, None, self._rank_of(number))
-
-    def for_rows(self, numbers: Sequence[int | None], device: torch.device) -> Places | None:
-        """One token for each row; rows in the order of their slots, those of the base last."""
+    def places(self, numbers: Sequence[int | None], device: torch.device) -> Places | None:
+        """For rows in the order of their slots, those of the base last."""
         used = [number for number in numbers if number is not None]
         if not used:
             return None
         first, last = min(used), max(used)
         rank = max(self._rank_of(number) for number in set(used))
         return arrange(used, Places(first, last - first + 1, len(used), rank), device)
+
+    @property
+    def tells_rows(self) -> bool:
+        """Whether all layers have seen [rows, tokens, in] so far, and so can tell whose token is whose."""
+        return self._active.tells_rows
 
     def _find(self, handle: str) -> int:
         free = [number for number, slot in enumerate(self._slots) if not slot.users]
