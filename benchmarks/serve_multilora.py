@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import torch
 from safetensors.torch import load_file, save
+from vllmprocess import VllmProcess
 
 from builders_adapters import base_folder
 from figures import Figure, interleaved, medians, show
@@ -23,7 +24,6 @@ from lora_models import DOMAINS, QUESTIONS, base_model, generate, make_adapters,
 from tuneloop_server.engine.base import AdapterWeights, Generation, Message, Sampling
 from tuneloop_server.engine.hf import HfEngine
 from tuneloop_server.engine.loading import load_base
-from vllmprocess import VllmProcess
 
 TOKENS, ROUNDS = 48, 3
 NEAR_TIE = 1e-3

@@ -37,6 +37,16 @@ class Active:
     """False once a layer was given its tokens without their rows, as an expert of a mixture is."""
 
 
+@dataclass(frozen=True)
+class Stacks:
+    """A layer's slots."""
+
+    down: torch.Tensor
+    """[slots, rank, in]"""
+    up: torch.Tensor
+    """[slots, rank, out], scaled by alpha / rank"""
+
+
 class AdaptedLinear(nn.Module):
     """Takes the place of an nn.Linear and shares its parameters."""
 
@@ -46,20 +56,26 @@ class AdaptedLinear(nn.Module):
         self.in_features, self.out_features = linear.in_features, linear.out_features
         self._active = active
         self._columns = linear.weight.device.type == "cpu" and linear.weight.dtype is torch.float32
-        self.down: torch.Tensor | None = None
-        """[slots, rank, in]; None until an adapter changes this layer."""
-        self.up: torch.Tensor | None = None
-        """[slots, rank, out], scaled by alpha / rank."""
+        self._stacks: Stacks | None = None
+        self._chosen: tuple[Places, torch.Tensor, torch.Tensor] | None = None
+        """The matrices of the places that were used last: mostly those that are used next."""
+
+    @property
+    def stacks(self) -> Stacks | None:
+        """None until an adapter changes this layer."""
+        return self._stacks
+
+    @stacks.setter
+    def stacks(self, stacks: Stacks) -> None:
+        self._stacks, self._chosen = stacks, None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[rows, tokens, in] -> [rows, tokens, out]; without rows, one adapter at most is in use, and is everybody's."""
         y = self._base(x.reshape(-1, self.in_features)).view(*x.shape[:-1], self.out_features)
         if x.dim() != 3:
             self._active.tells_rows = False
-        places = self._active.places
-        if places and self.down is not None and self.up is not None:
-            rows = (1, -1) if x.dim() != 3 else x.shape[:2]
-            _add(y.view(*rows, self.out_features), x.reshape(*rows, self.in_features), self.down, self.up, places)
+        if self._active.places and self._stacks:
+            self._add(y, x, self._active.places, self._stacks)
         return y
 
     def _base(self, x: torch.Tensor) -> torch.Tensor:
@@ -70,15 +86,22 @@ class AdaptedLinear(nn.Module):
         y = torch.mm(self.weight, x.t()).t().contiguous()
         return y if self.bias is None else y.add_(self.bias)
 
+    def _add(self, y: torch.Tensor, x: torch.Tensor, at: Places, stacks: Stacks) -> None:
+        """y[row] += x[row] @ down[slot of row].T @ up[slot of row], in place."""
+        if x.dim() != 3:
+            x, y = x.reshape(1, -1, self.in_features), y.view(1, -1, self.out_features)
+        a, b = self._matrices(at, stacks)
+        if at.gather is None or at.back is None:
+            grouped = x[: at.rows].reshape(at.slots, -1, self.in_features)
+            y[: at.rows].view(at.slots, -1, self.out_features).baddbmm_(torch.bmm(grouped, a), b)
+            return
+        gathered = x.index_select(0, at.gather).view(at.slots, -1, self.in_features)
+        change = torch.bmm(torch.bmm(gathered, a), b).view(len(at.gather), -1, self.out_features)
+        y[: at.rows] += change.index_select(0, at.back)
 
-def _add(y: torch.Tensor, x: torch.Tensor, down: torch.Tensor, up: torch.Tensor, at: Places) -> None:
-    """y[row] += x[row] @ down[slot of row].T @ up[slot of row], in place; x, y: [rows, tokens, width]."""
-    chosen = slice(at.first, at.first + at.slots)
-    a, b = down[chosen, : at.rank].transpose(1, 2), up[chosen, : at.rank]
-    if at.gather is None or at.back is None:
-        grouped = x[: at.rows].reshape(at.slots, -1, x.shape[2])
-        y[: at.rows].view(at.slots, -1, y.shape[2]).baddbmm_(torch.bmm(grouped, a), b)
-        return
-    gathered = x.index_select(0, at.gather).view(at.slots, -1, x.shape[2])
-    change = torch.bmm(torch.bmm(gathered, a), b).view(len(at.gather), -1, y.shape[2])
-    y[: at.rows] += change.index_select(0, at.back)
+    def _matrices(self, at: Places, stacks: Stacks) -> tuple[torch.Tensor, torch.Tensor]:
+        """[slots, in, rank] and [slots, rank, out]: views."""
+        if self._chosen is None or self._chosen[0] is not at:
+            slots = slice(at.first, at.first + at.slots)
+            self._chosen = at, stacks.down[slots, : at.rank].transpose(1, 2), stacks.up[slots, : at.rank]
+        return self._chosen[1], self._chosen[2]

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tuneloop_server.engine.linear import Active, AdaptedLinear, Places
+from tuneloop_server.engine.linear import Active, AdaptedLinear, Places, Stacks
 
 Model = Any
 """A transformers causal language model."""
@@ -111,12 +111,9 @@ class Slots:
 
     def _fill(self, number: int, adapter: Mapping[str, Matrices]) -> None:
         for path, layer in self._layers.items():
-            if layer.down is not None and layer.up is not None:
-                layer.down[number].zero_()
-                layer.up[number].zero_()
-                if found := adapter.get(path):
-                    rank = found.down.shape[0]
-                    layer.down[number, :rank], layer.up[number, :rank] = found.down, found.up
+            if layer.stacks:
+                _put(layer.stacks.down[number], found.down if (found := adapter.get(path)) else None)
+                _put(layer.stacks.up[number], found.up if found else None)
 
     def _rank_of(self, number: int) -> int:
         return self._ranks[str(self._slots[number].handle)]
@@ -125,8 +122,8 @@ class Slots:
         """Between two steps; what is in use moves along."""
         self._rank = rank
         for layer in self._layers.values():
-            if layer.down is not None and layer.up is not None:
-                layer.down, layer.up = _wider(layer.down, rank), _wider(layer.up, rank)
+            if layer.stacks:
+                layer.stacks = Stacks(_wider(layer.stacks.down, rank), _wider(layer.stacks.up, rank))
 
 
 def arrange(used: Sequence[int], at: Places, device: torch.device) -> Places:
@@ -179,9 +176,16 @@ def _adapt(model: Model, active: Active) -> dict[str, AdaptedLinear]:
 
 def _make_room(layer: AdaptedLinear, count: int, rank: int) -> None:
     """Zeros that the system hands out when they are written: a slot that nobody takes costs no memory on a CPU."""
-    if layer.down is None:
-        layer.down = layer.weight.new_zeros((count, rank, layer.in_features))
-        layer.up = layer.weight.new_zeros((count, rank, layer.out_features))
+    if layer.stacks is None:
+        layer.stacks = Stacks(*(layer.weight.new_zeros((count, rank, features)) for features in (layer.in_features, layer.out_features)))
+
+
+def _put(slot: torch.Tensor, matrix: torch.Tensor | None) -> None:
+    """[rank, width] into the first ranks of a slot, zeros into the rest."""
+    rank = 0 if matrix is None else matrix.shape[0]
+    slot[rank:].zero_()
+    if matrix is not None:
+        slot[:rank] = matrix
 
 
 def _wider(stack: torch.Tensor, rank: int) -> torch.Tensor:
