@@ -1,7 +1,8 @@
 """SmolLM2-135M, four random adapters of rank 16 on all its linear layers, and eight questions: what the serving benches compare on."""
 
+import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,15 @@ def make_adapters(folder: Path) -> dict[str, Path]:
                 torch.nn.init.normal_(parameter, std=0.01)
         made[domain] = folder / domain
         peft.save_pretrained(made[domain], save_embedding_layers=False)
+        _name_targets(made[domain] / "adapter_config.json")
     return made
+
+
+def _name_targets(file: Path) -> None:
+    """PEFT writes the folder that the base came from, and what the layers' names have in common; servers want a plain list."""
+    written = json.loads(file.read_text())
+    written |= {"base_model_name_or_path": None, "target_modules": sorted(written["target_modules"])}
+    file.write_text(json.dumps(written))
 
 
 def with_adapters(model: Any, folders: dict[str, Path]) -> Any:
@@ -74,6 +83,11 @@ def generate(model: Any, rows: Sequence[Sequence[int]], tokens: int, **how: Any)
     """Greedy, exactly so many tokens a row."""
     made = model.generate(**padded(rows), max_new_tokens=tokens, do_sample=False, eos_token_id=None, pad_token_id=0, **how)
     return [row[-tokens:] for row in made.tolist()]
+
+
+def config(tensors: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+    """Of adapter_config.json, what a server needs; `target_modules` as our trainer writes them, by name."""
+    return {"r": 16, "lora_alpha": 32, "target_modules": sorted({name.split(".lora_")[0].rpartition(".")[2] for name in tensors})}
 
 
 def quiet() -> Any:

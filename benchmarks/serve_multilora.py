@@ -20,7 +20,7 @@ from vllmprocess import VllmProcess
 
 from builders_adapters import base_folder
 from figures import Figure, interleaved, medians, show
-from lora_models import DOMAINS, QUESTIONS, base_model, generate, make_adapters, padded, prompts, quiet, with_adapters
+from lora_models import DOMAINS, QUESTIONS, base_model, config, generate, make_adapters, padded, prompts, quiet, with_adapters
 from tuneloop_server.engine.base import AdapterWeights, Generation, Message, Sampling
 from tuneloop_server.engine.hf import HfEngine
 from tuneloop_server.engine.loading import load_base
@@ -60,8 +60,7 @@ class Ours:
 
 def read(folder: Path) -> AdapterWeights:
     tensors = load_file(folder / "adapter_model.safetensors")
-    targets = sorted({name.split(".lora_")[0].rpartition(".")[2] for name in tensors})
-    return AdapterWeights({"r": 16, "lora_alpha": 32, "target_modules": targets}, save(tensors))
+    return AdapterWeights(config(tensors), save(tensors))
 
 
 class Vllm:

@@ -59,10 +59,10 @@ class HfEngine:
         return answer
 
     async def load(self, handle: str, adapter: AdapterWeights) -> float:
-        tensors = await asyncio.to_thread(safetensors.torch.load, adapter.weights)
+        read = await asyncio.to_thread(lambda: self._slots.read(adapter.config, safetensors.torch.load(adapter.weights)))
 
         def add_and_probe() -> float:
-            self._slots.add(handle, adapter.config, tensors)
+            self._slots.add(handle, read)
             return self._probe.max_delta(handle)
 
         return await asyncio.wrap_future(self._worker.call(add_and_probe))

@@ -6,7 +6,8 @@ import torch
 
 from tuneloop_server.engine.slots import Model, Slots
 
-PROBE_TEXT = "Explain in one sentence what a contract is and how to return a broken order for a refund."
+PROBE_TEXT = "How do I return an order?"
+"""Short: rows that are being decoded wait for it. An adapter that changes anything changes the logits of any text."""
 
 
 class Probe:

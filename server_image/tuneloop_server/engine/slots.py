@@ -1,7 +1,7 @@
 """Where the adapters are that compute now: slots beside each layer, made ahead, so that taking one is a copy.
 
 All loaded adapters stay in memory as they came. Those that a row uses are in slots, and stay there until another needs the place.
-Called on the worker's thread only.
+Called on the worker's thread only, but for `read`.
 """
 
 import math
@@ -33,6 +33,13 @@ class Matrices:
     """[rank, out], scaled"""
 
 
+@dataclass(frozen=True)
+class Adapter:
+    layers: Mapping[str, Matrices]
+    """By path."""
+    rank: int
+
+
 @dataclass
 class Slot:
     handle: str | None = None
@@ -45,25 +52,24 @@ class Slots:
         """`count`: adapters that rows may use at the same time."""
         self._active = Active()
         self._layers = _adapt(model, self._active)
-        self._loaded: dict[str, Mapping[str, Matrices]] = {}
-        self._ranks: dict[str, int] = {}
+        self._loaded: dict[str, Adapter] = {}
         self._slots = [Slot() for _ in range(count)]
         self._rank = FIRST_RANK
 
-    def add(self, handle: str, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
-        """Raises ValueError when a tensor fits nowhere; leaves nothing behind then."""
-        adapter = read_adapter(config, tensors, self._layers)
-        rank = int(config["r"])
-        if rank > self._rank:
-            self._grow(rank)
-        for path in adapter:
+    def read(self, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Adapter:
+        """PEFT's tensors, ready to be copied. On any thread. Raises ValueError when a tensor fits nowhere."""
+        return Adapter(read_layers(config, tensors, self._layers), int(config["r"]))
+
+    def add(self, handle: str, adapter: Adapter) -> None:
+        if adapter.rank > self._rank:
+            self._grow(adapter.rank)
+        for path in adapter.layers:
             _make_room(self._layers[path], len(self._slots), self._rank)
-        self._loaded[handle], self._ranks[handle] = adapter, rank
+        self._loaded[handle] = adapter
 
     def remove(self, handle: str) -> None:
         """No row may be using it. Harmless when it is not there."""
         self._loaded.pop(handle, None)
-        self._ranks.pop(handle, None)
         for slot in self._slots:
             if slot.handle == handle:
                 slot.handle = None
@@ -76,7 +82,7 @@ class Slots:
         slot = self._slots[number]
         if slot.handle != handle:
             slot.handle = None  # until all of it is there
-            self._fill(number, self._loaded[handle])
+            self._fill(number, self._loaded[handle].layers)
             slot.handle = handle
         slot.users += 1
         return number
@@ -116,7 +122,7 @@ class Slots:
                 _put(layer.stacks.up[number], found.up if found else None)
 
     def _rank_of(self, number: int) -> int:
-        return self._ranks[str(self._slots[number].handle)]
+        return self._loaded[str(self._slots[number].handle)].rank
 
     def _grow(self, rank: int) -> None:
         """Between two steps; what is in use moves along."""
@@ -141,7 +147,7 @@ def arrange(used: Sequence[int], at: Places, device: torch.device) -> Places:
     return Places(at.first, at.slots, at.rows, at.rank, torch.tensor(gather, device=device), torch.tensor(back, device=device))
 
 
-def read_adapter(
+def read_layers(
     config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], layers: Mapping[str, AdaptedLinear]
 ) -> dict[str, Matrices]:
     """PEFT's tensors by layer. Raises ValueError for one that is no matrix of a targeted layer."""

@@ -1,0 +1,192 @@
+"""An adapter from local files to its first answer: ours, PEFT's load_adapter, vLLM's endpoint; and what loads cost those who are answered.
+
+First the adapter that was loaded must give PEFT's logits.
+"""
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import httpx
+import safetensors.torch
+import torch
+from vllmprocess import VllmProcess
+
+from builders_adapters import base_folder, digest_of_base, provenance
+from figures import Figure, interleaved, medians, show
+from lora_models import DOMAINS, QUESTIONS, base_model, config, make_adapters, padded, prompts, quiet, with_adapters
+from tuneloop_contracts.adapters import CARD_FILE, PROVENANCE_FILE, adapter_digest
+from tuneloop_server.adapters.preflight import Limits, preflight
+from tuneloop_server.engine.base import Generation, Message, Sampling
+from tuneloop_server.engine.hf import HfEngine
+from tuneloop_server.engine.loading import load_base
+from tuneloop_server.engine.slots import Slots
+
+LOADS, ROUNDS, STREAMS = 100, 9, 4
+MAX_RANK = 16
+
+
+@dataclass
+class Ours:
+    """One engine, and adapters as they are served: with their provenance, and checked before."""
+
+    engine: HfEngine
+    folders: dict[str, Path]
+    number: int = 0
+
+    async def load(self, domain: str) -> str:
+        """Read, check, load, probe."""
+        self.number += 1
+        folder, handle = self.folders[domain], f"{domain}-{self.number}"
+        checked = await asyncio.to_thread(preflight, folder, adapter_digest(folder), Limits(self.engine.facts, MAX_RANK))
+        assert await self.engine.load(handle, checked) > 0
+        return handle
+
+
+@dataclass
+class Stream:
+    """One client, asking again and again."""
+
+    gaps: list[float] = field(default_factory=list)
+    """Seconds between two tokens of one answer."""
+    answers: int = 0
+
+    async def run(self, engine: HfEngine, question: str, done: asyncio.Event) -> None:
+        while not done.is_set():
+            answer = await engine.generate(Generation((Message("user", question),), Sampling(64, temperature=0.0), None))
+            times = [time.perf_counter() async for _ in answer.pieces()]
+            self.gaps += [after - before for before, after in pairwise(times)]
+            self.answers += 1
+
+
+def served(folders: dict[str, Path]) -> dict[str, Path]:
+    """As our trainer publishes them."""
+    for domain, folder in folders.items():
+        (folder / PROVENANCE_FILE).write_text(provenance(digest_of_base(), domain, 16).model_dump_json(by_alias=True))
+        (folder / CARD_FILE).write_text(f"# {domain}\n")
+    return folders
+
+
+def check_equal(slots: Slots, model: Any, peft: Any) -> None:
+    ids = padded([prompts()[0]])
+    for domain in DOMAINS:
+        peft.set_adapter(domain)
+        slot = slots.take(domain)
+        slots.use(slots.places([slot], model.device))
+        torch.testing.assert_close(model(**ids).logits, peft(**ids).logits, atol=1e-3, rtol=1e-3)
+        slots.give_back(slot)
+
+
+def copied(slots: Slots, folder: Path) -> float:
+    """Seconds from the file to the slot, beside digest and probe."""
+    began = time.perf_counter()
+    tensors = safetensors.torch.load_file(folder / "adapter_model.safetensors")
+    slots.add("new", slots.read(config(tensors), tensors))
+    slots.give_back(slots.take("new"))
+    spent = time.perf_counter() - began
+    slots.remove("new")
+    return spent
+
+
+def peft_loads(peft: Any, folder: Path) -> float:
+    began = time.perf_counter()
+    with quiet():
+        peft.load_adapter(folder, adapter_name="new")
+    spent = time.perf_counter() - began
+    peft.set_adapter(DOMAINS[0])
+    peft.delete_adapter("new")
+    return spent
+
+
+def vllm_loads(vllm: VllmProcess, folder: Path) -> float:
+    began = time.perf_counter()
+    httpx.post(f"{vllm.url}/v1/load_lora_adapter", json={"lora_name": "new", "lora_path": str(folder)}, timeout=120).raise_for_status()
+    spent = time.perf_counter() - began
+    httpx.post(f"{vllm.url}/v1/unload_lora_adapter", json={"lora_name": "new"}, timeout=120).raise_for_status()
+    return spent
+
+
+async def whole(ours: Ours) -> float:
+    began = time.perf_counter()
+    handle = await ours.load(DOMAINS[0])
+    spent = time.perf_counter() - began
+    await ours.engine.unload(handle)
+    return spent
+
+
+async def under_load(ours: Ours, loads: int) -> tuple[list[float], int]:
+    """Gaps between tokens of streams that run all the while, and how many answers they had. Every answer came, or this raises."""
+    done = asyncio.Event()
+    streams = [Stream() for _ in range(STREAMS)]
+    async with asyncio.TaskGroup() as group:
+        for stream, question in zip(streams, QUESTIONS, strict=False):
+            group.create_task(stream.run(ours.engine, question, done))
+        for number in range(loads):
+            await ours.engine.unload(await ours.load(DOMAINS[number % len(DOMAINS)]))
+        if not loads:
+            await asyncio.sleep(15)
+        done.set()
+    return [gap for stream in streams for gap in stream.gaps], sum(stream.answers for stream in streams)
+
+
+def main() -> None:
+    torch.set_num_threads(2)
+    with tempfile.TemporaryDirectory() as temporary, asyncio.Runner() as runner, torch.inference_mode():
+        vllm = VllmProcess(Path(temporary) / "vllm.log")
+        vllm.launch()
+        try:
+            measure(served(make_adapters(Path(temporary))), vllm, runner)
+        finally:
+            vllm.kill()
+
+
+def measure(folders: dict[str, Path], vllm: VllmProcess, runner: asyncio.Runner) -> None:
+    model, peft = base_model(), with_adapters(base_model(), folders)
+    slots = Slots(model, 9)
+    for domain in DOMAINS:
+        tensors = safetensors.torch.load_file(folders[domain] / "adapter_model.safetensors")
+        slots.add(domain, slots.read(config(tensors), tensors))
+    check_equal(slots, model, peft)
+    print(f"equal to PEFT: the logits of {len(DOMAINS)} adapters")
+    ours = Ours(HfEngine(load_base(base_folder()), max_batch=8), folders)
+    vllm.wait()
+    folder = folders[DOMAINS[0]]
+    runs: dict[str, Callable[[], float]] = {
+        "copy": lambda: copied(slots, folder),
+        "whole": lambda: runner.run(whole(ours)),
+        "PEFT": lambda: peft_loads(peft, folder),
+        "vLLM": lambda: vllm_loads(vllm, folder),
+    }
+    took = medians(interleaved(runs, ROUNDS))
+    vllm.kill()
+    quiet_gaps, _ = runner.run(under_load(ours, 0))
+    gaps, answers = runner.run(under_load(ours, LOADS))
+    ours.engine.close()
+    report(took, median(quiet_gaps), gaps, answers)
+
+
+def report(took: dict[str, float], step: float, gaps: list[float], answers: int) -> None:
+    print(f"\n{LOADS} loads and unloads under {STREAMS} streams: {answers} answers, none dropped; a step takes {1000 * step:.0f} ms")
+    ms = {name: 1000 * spent for name, spent in took.items()}
+    figures = [
+        Figure(f"file to slot, beside digest and probe (goal {goal})", "ms", ms["copy"], peer, ms[name], less_is_better=True)
+        for goal, peer, name in (("30", "peft load_adapter", "PEFT"), ("30", "vLLM load_lora_adapter", "vLLM"))
+    ]
+    figures += [
+        Figure("file to live, digest, checks and probe included (goal 200)", "ms", ms["whole"], peer, ms[name], less_is_better=True)
+        for peer, name in (("peft load_adapter", "PEFT"), ("vLLM load_lora_adapter", "vLLM"))
+    ]
+    longest = sorted(gaps)[int(0.999 * (len(gaps) - 1))]
+    gap = "gap between two tokens, p99.9 under loads (goal 2 steps)"
+    figures.append(Figure(gap, "ms", 1000 * longest, "2 steps", 2000 * step, less_is_better=True))
+    show("hot-load", figures)
+
+
+if __name__ == "__main__":
+    main()
