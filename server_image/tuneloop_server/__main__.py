@@ -5,6 +5,8 @@ import logging
 import os
 import sys
 
+import uvloop
+
 from tuneloop_server.settings import BadSettings, Settings
 
 log = logging.getLogger("tuneloop_server")
@@ -34,7 +36,7 @@ def set_up_logging() -> None:
 def main() -> int:
     set_up_logging()
     try:
-        asyncio.run(run(Settings.from_env(os.environ)))
+        uvloop.run(run(Settings.from_env(os.environ)))
     except (BadSettings, FileNotFoundError) as error:
         log.error("%s", error)
         return 2

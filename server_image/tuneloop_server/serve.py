@@ -58,6 +58,7 @@ def _server(app: FastAPI, host: str, port: int) -> Server:
         app,
         host=host,
         port=port,
+        http="httptools",
         log_config=None,
         access_log=False,
         lifespan="off",
