@@ -27,6 +27,7 @@ async def run(settings: Settings) -> None:
 
 def set_up_logging() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # looked up for each line, and not in it
     theirs = logging.getLogger("uvicorn.error")
     theirs.setLevel(logging.WARNING)
     # we log these ourselves, without the exception's text, which may hold a prompt

@@ -61,6 +61,7 @@ def _server(app: FastAPI, host: str, port: int) -> Server:
         http="httptools",
         log_config=None,
         access_log=False,
+        proxy_headers=False,  # whoever asks says so by a key, not by an address
         lifespan="off",
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=1,

@@ -118,7 +118,10 @@ def to_line(entry: Entry) -> bytes:
     is_record = isinstance(entry, Record)
     counted = f"{COUNT_PREFIX}{entry.domain}" if isinstance(entry, Record) and not entry.origin else ""  # a hit is no new example
     fields = [text for field in entry.to_fields().items() for text in field]
-    return json.dumps([2 if is_record else 3, counted, fields], ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+    return _encode([2 if is_record else 3, counted, fields]).encode(errors="replace")
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def expiry(day: date, retention: timedelta) -> datetime:
