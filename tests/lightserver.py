@@ -112,8 +112,8 @@ async def light_server(redis_url: str, engine: HeldEngine | None = None, **setti
                 await serving
 
 
-async def until(reached: Any, what: str = "") -> None:
+async def until(reached: Any) -> None:
     """Wait for a condition, which may be a coroutine function."""
     async with asyncio.timeout(DEADLINE):
-        while not (await got if asyncio.iscoroutine(got := reached()) else got):
+        while not (await got if asyncio.iscoroutine(got := reached()) else got):  # noqa: ASYNC110
             await asyncio.sleep(0.005)

@@ -31,8 +31,13 @@ class Metrics:
         self.generation_tokens = self._counter("vllm:generation_tokens_total", "Tokens generated")
         self.redis_up = Gauge("tuneloop_redis_up", "1 if the last try succeeded", ["role"], registry=self.registry)
         self.adapters = Gauge("tuneloop_adapters", "Entries of the manifest by state", ["state"], registry=self.registry)
+        self._remembered = Gauge("tuneloop_cache_memory_bytes", "Answers in this pod's own memory", registry=self.registry)
         self._running = Gauge("vllm:num_requests_running", "Rows being decoded", registry=self.registry)
         self._waiting = Gauge("vllm:num_requests_waiting", "Rows waiting for a place", registry=self.registry)
+
+    def follow_memory(self, remembered: Callable[[], int]) -> None:
+        """Read at each scrape."""
+        self._remembered.set_function(remembered)
 
     def follow(self, pressure: Callable[[], Pressure]) -> None:
         """Read at each scrape."""

@@ -67,8 +67,8 @@ class Parts:
         """Follow the manifest and the cache, and write the record, for as long as this lasts; then write what is left of it."""
         followed = follow(self.settings.target, self.settings.manifest_file, env, self.current.take)
         tasks: list[asyncio.Task[None]] = [asyncio.create_task(followed, name="manifest")]
-        if self._exact:
-            tasks.append(asyncio.create_task(watch(self.settings.redis_url, PREFIX, self._exact), name="cache watch"))
+        if self.exact:
+            tasks.append(asyncio.create_task(watch(self.settings.redis_url, PREFIX, self.exact), name="cache watch"))
         if self.recorder:
             tasks.append(asyncio.create_task(self.recorder.run(), name="record"))
             tasks.append(asyncio.create_task(self.health.run(), name="record health"))
@@ -96,8 +96,8 @@ class Parts:
         settings, metrics = self.settings, self.metrics
         caching = settings.redis_url and settings.cache_ttl
         self._cache_link = Link(settings.redis_url, name="cache", timeout=BUDGET) if caching else None
-        self._exact = ExactTier(self._cache_link, settings.cache_ttl, metrics.cache_errors.inc) if self._cache_link else None
-        self._tiers: tuple[Tier, ...] = (self._exact,) if self._exact else ()
+        self.exact = ExactTier(self._cache_link, settings.cache_ttl, metrics.cache_errors.inc) if self._cache_link else None
+        self._tiers: tuple[Tier, ...] = (self.exact,) if self.exact else ()
         self._record_link = Link(settings.record_url, name="record", timeout=recording.TIMEOUT) if settings.record_url else None
         self.recorder = (
             Recorder(self._record_link, settings.target, settings.record_retention, metrics.written.inc, metrics.dropped.inc)
@@ -108,6 +108,9 @@ class Parts:
     def _observe(self) -> None:
         """Gauges that are read at each scrape."""
         self.metrics.follow(self.engine.pressure)
+        if self.exact:
+            exact = self.exact
+            self.metrics.follow_memory(lambda: exact.remembered)
         for role, link in (("cache", self._cache_link), ("record", self._record_link)):
             if link:
                 self.metrics.redis_up.labels(role).set_function(partial(_up, link))

@@ -41,6 +41,11 @@ class ExactTier:
         """Counts what `watch` said, so that an answer overtaken on its way here is not remembered."""
         self._watched = False
 
+    @property
+    def remembered(self) -> int:
+        """Bytes of answers in the pod's memory."""
+        return self._memory.size
+
     async def find(self, lookup: Lookup) -> Hit | None:
         answer = self._memory.get(lookup.key) or await self._read(lookup.key)
         age = self._now() - answer.written if answer else 0.0

@@ -107,6 +107,5 @@ class ChatRequest(BaseModel):
 
     @property
     def conversation(self) -> str:
-        """"" unless the client names it. Metadata may hold anything, half a surrogate pair included, which no encoding can say."""
         named = (self.metadata or {}).get("conversation_id")
-        return named.encode(errors="replace").decode() if isinstance(named, str) else ""
+        return named if isinstance(named, str) else ""

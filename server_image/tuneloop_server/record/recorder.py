@@ -114,11 +114,11 @@ class Recorder:
 
 
 def to_line(entry: Entry) -> bytes:
-    """One element of WRITE's list, as JSON; in any case one that Redis can read, or it would take no other any more. Pure."""
+    """One element of WRITE's list, as JSON. Pure."""
     is_record = isinstance(entry, Record)
     counted = f"{COUNT_PREFIX}{entry.domain}" if isinstance(entry, Record) and not entry.origin else ""  # a hit is no new example
     fields = [text for field in entry.to_fields().items() for text in field]
-    return _encode([2 if is_record else 3, counted, fields]).encode(errors="replace")
+    return _encode([2 if is_record else 3, counted, fields]).encode()
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
