@@ -47,6 +47,9 @@ $(own_uv): # Debian's python3 comes without the part of venv that brings pip
 	  || { echo "tuneloop: install uv, or python3's venv module (Debian: apt install python3-venv)" >&2; exit 1; }
 	@python3 -m venv $(@D)/.. && $(@D)/pip -q install uv
 
+bench-%: setup | $(redis) ## ours beside its peers: bench-cache-exact, bench-record
+	PYTHONPATH=$(PYTHONPATH):tests:benchmarks UV=$(uv) $(run) python benchmarks/$(subst -,_,$*).py
+
 check: setup ## types, layers, style: seconds
 	$(run) ruff check .
 	$(run) mypy

@@ -79,7 +79,8 @@ class Recorder:
         while True:
             if not self._batch:
                 self._batch = [await self._queue.get()]
-                await asyncio.sleep(GATHER)
+                if self._queue.qsize() < BATCH:
+                    await asyncio.sleep(GATHER)
             await self._write_or_pause()
 
     async def flush(self, seconds: float) -> None:
