@@ -48,8 +48,8 @@ $(own_uv): # Debian's python3 comes without the part of venv that brings pip
 	  || { echo "tuneloop: install uv, or python3's venv module (Debian: apt install python3-venv)" >&2; exit 1; }
 	@python3 -m venv $(@D)/.. && $(@D)/pip -q install uv
 
-bench-%: setup ## a bench by its name: peers and ours in one run, a table, and one JSON line last
-	PYTHONPATH=$(PYTHONPATH):tests:benchmarks $(run) python benchmarks/$(subst -,_,$*).py
+bench-%: setup | $(redis) ## a bench by its name: peers and ours in one run, a table, and one JSON line last
+	PYTHONPATH=$(PYTHONPATH):tests:benchmarks UV=$(uv) $(run) python benchmarks/$(subst -,_,$*).py
 
 check: setup ## types, layers, style: seconds
 	$(run) ruff check .

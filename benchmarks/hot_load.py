@@ -19,8 +19,9 @@ import torch
 from vllmprocess import VllmProcess
 
 from builders_adapters import base_folder, digest_of_base, provenance
-from figures import Figure, interleaved, medians, show
+from interleaved import medians
 from lora_models import DOMAINS, QUESTIONS, base_model, config, make_adapters, padded, prompts, quiet, with_adapters
+from report import Row, lower_is_better, report
 from tuneloop_contracts.adapters import CARD_FILE, PROVENANCE_FILE, adapter_digest
 from tuneloop_server.adapters.preflight import Limits, preflight
 from tuneloop_server.engine.base import Generation, Message, Sampling
@@ -163,29 +164,23 @@ def measure(folders: dict[str, Path], vllm: VllmProcess, runner: asyncio.Runner)
         "PEFT": lambda: peft_loads(peft, folder),
         "vLLM": lambda: vllm_loads(vllm, folder),
     }
-    took = medians(interleaved(runs, ROUNDS))
+    took = medians(runs, ROUNDS)
     vllm.kill()
     quiet_gaps, _ = runner.run(under_load(ours, 0))
     gaps, answers = runner.run(under_load(ours, LOADS))
     ours.engine.close()
-    report(took, median(quiet_gaps), gaps, answers)
+    step = median(quiet_gaps)
+    print(f"{LOADS} loads and unloads under {STREAMS} streams: {answers} answers, none dropped; a step takes {1000 * step:.0f} ms")
+    report("hot-load", rows_of(took, step, gaps))
 
 
-def report(took: dict[str, float], step: float, gaps: list[float], answers: int) -> None:
-    print(f"\n{LOADS} loads and unloads under {STREAMS} streams: {answers} answers, none dropped; a step takes {1000 * step:.0f} ms")
+def rows_of(took: dict[str, float], step: float, gaps: list[float]) -> list[Row]:
     ms = {name: 1000 * spent for name, spent in took.items()}
-    figures = [
-        Figure(f"file to slot, beside digest and probe (goal {goal})", "ms", ms["copy"], peer, ms[name], less_is_better=True)
-        for goal, peer, name in (("30", "peft load_adapter", "PEFT"), ("30", "vLLM load_lora_adapter", "vLLM"))
-    ]
-    figures += [
-        Figure("file to live, digest, checks and probe included (goal 200)", "ms", ms["whole"], peer, ms[name], less_is_better=True)
-        for peer, name in (("peft load_adapter", "PEFT"), ("vLLM load_lora_adapter", "vLLM"))
-    ]
+    peers = (("peft load_adapter", "PEFT"), ("vLLM load_lora_adapter", "vLLM"))
+    rows = [lower_is_better("file to slot, beside digest and probe (goal 30)", "ms", ms["copy"], peer, ms[name]) for peer, name in peers]
+    rows += [lower_is_better("file to live, digest, checks, probe (goal 200)", "ms", ms["whole"], peer, ms[name]) for peer, name in peers]
     longest = sorted(gaps)[int(0.999 * (len(gaps) - 1))]
-    gap = "gap between two tokens, p99.9 under loads (goal 2 steps)"
-    figures.append(Figure(gap, "ms", 1000 * longest, "2 steps", 2000 * step, less_is_better=True))
-    show("hot-load", figures)
+    return [*rows, lower_is_better("gap between two tokens, p99.9 (goal 2 steps)", "ms", 1000 * longest, "2 steps", 2000 * step)]
 
 
 if __name__ == "__main__":

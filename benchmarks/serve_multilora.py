@@ -19,8 +19,9 @@ from safetensors.torch import load_file, save
 from vllmprocess import VllmProcess
 
 from builders_adapters import base_folder
-from figures import Figure, interleaved, medians, show
+from interleaved import medians
 from lora_models import DOMAINS, QUESTIONS, base_model, config, generate, make_adapters, padded, prompts, quiet, with_adapters
+from report import Row, higher_is_better, report
 from tuneloop_server.engine.base import AdapterWeights, Generation, Message, Sampling
 from tuneloop_server.engine.hf import HfEngine
 from tuneloop_server.engine.loading import load_base
@@ -148,11 +149,11 @@ def main() -> None:
             print(f"equal to PEFT alone: {2 * len(rows)} streams of {TOKENS} tokens")
             vllm.wait()
             with torch.inference_mode():
-                took = medians(interleaved(runs(ours, plain, peft, vllm, rows, folders), ROUNDS))
+                took = medians(runs(ours, plain, peft, vllm, rows, folders), ROUNDS)
         finally:
             ours.close()
             vllm.close()
-    report({name: TOKENS * len(QUESTIONS) / spent for name, spent in took.items()})
+    report("serve-multilora", rows_of({name: TOKENS * len(QUESTIONS) / spent for name, spent in took.items()}))
 
 
 def runs(
@@ -171,19 +172,17 @@ def runs(
     }
 
 
-def report(speed: dict[str, float]) -> None:
+def rows_of(speed: dict[str, float]) -> list[Row]:
     base, mixed = "8 streams, no adapter", "8 streams over 4 adapters"
-    show(
-        "serve-multilora",
-        [
-            Figure(base, "tokens/s", speed["ours, base"], "transformers generate", speed["generate, base"]),
-            Figure(base, "tokens/s", speed["ours, base"], "vLLM on CPU", speed["vLLM, base"]),
-            Figure(mixed, "tokens/s", speed["ours, adapters"], "ours without adapters", speed["ours, base"]),
-            Figure(mixed, "tokens/s", speed["ours, adapters"], "PEFT, adapter_names", speed["PEFT mixed"]),
-            Figure(mixed, "tokens/s", speed["ours, adapters"], "PEFT, load_adapter and set_adapter", speed["PEFT swapped"]),
-            Figure(mixed, "tokens/s", speed["ours, adapters"], "vLLM on CPU", speed["vLLM, adapters"]),
-        ],
-    )
+    plain, adapted = speed["ours, base"], speed["ours, adapters"]
+    return [
+        higher_is_better(base, "tokens/s", plain, "transformers generate", speed["generate, base"]),
+        higher_is_better(base, "tokens/s", plain, "vLLM on CPU", speed["vLLM, base"]),
+        higher_is_better(mixed, "tokens/s", adapted, "ours without adapters", plain),
+        higher_is_better(mixed, "tokens/s", adapted, "PEFT, adapter_names", speed["PEFT mixed"]),
+        higher_is_better(mixed, "tokens/s", adapted, "PEFT, load_adapter and set_adapter", speed["PEFT swapped"]),
+        higher_is_better(mixed, "tokens/s", adapted, "vLLM on CPU", speed["vLLM, adapters"]),
+    ]
 
 
 if __name__ == "__main__":

@@ -5,6 +5,8 @@ import logging
 import os
 import sys
 
+import uvloop
+
 from tuneloop_server.settings import BadSettings, Settings
 
 log = logging.getLogger("tuneloop_server")
@@ -25,6 +27,7 @@ async def run(settings: Settings) -> None:
 
 def set_up_logging() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # looked up for each line, and not in it
     theirs = logging.getLogger("uvicorn.error")
     theirs.setLevel(logging.WARNING)
     # we log these ourselves, without the exception's text, which may hold a prompt
@@ -34,7 +37,7 @@ def set_up_logging() -> None:
 def main() -> int:
     set_up_logging()
     try:
-        asyncio.run(run(Settings.from_env(os.environ)))
+        uvloop.run(run(Settings.from_env(os.environ)))
     except (BadSettings, FileNotFoundError) as error:
         log.error("%s", error)
         return 2

@@ -16,6 +16,11 @@ Body = TypeVar("Body", bound=BaseModel)
 
 async def read_body(request: Request, kind: type[Body]) -> Body:
     """Raises TooLarge or BadRequest."""
+    return parse(await read_bytes(request), kind)
+
+
+async def read_bytes(request: Request) -> bytes:
+    """Raises TooLarge."""
     raw = bytearray()
     if int(request.headers.get("content-length") or 0) > LIMIT:
         raise _too_large()
@@ -23,10 +28,16 @@ async def read_body(request: Request, kind: type[Body]) -> Body:
         raw += part
         if len(raw) > LIMIT:
             raise _too_large()
+    return bytes(raw)
+
+
+def parse(raw: bytes, kind: type[Body]) -> Body:
+    """Raises BadRequest."""
     try:
-        value = json.loads(bytes(raw))
+        value = json.loads(raw)
+        json.dumps(value, ensure_ascii=False).encode()  # half a surrogate pair passes for text until somebody encodes it
     except (ValueError, RecursionError) as error:
-        raise BadRequest("the body is not JSON") from error
+        raise BadRequest("the body is not JSON, or its text is not Unicode") from error
     if not isinstance(value, dict):
         raise BadRequest("the body is not a JSON object")
     try:

@@ -8,7 +8,8 @@ ApiError
 ├── TooLarge             413  send less
 ├── TryLater             429  the queue is full
 ├── Failed               500  the engine broke on this request
-└── Unavailable          503  this pod is going away, or a part that the request needs is
+├── Unavailable          503  this pod is going away, or a part that the request needs is
+└── NotCached            504  ask without `only-if-cached`
 """
 
 import logging
@@ -76,6 +77,12 @@ class Failed(ApiError):
 
 class Unavailable(ApiError):
     status, type, code = 503, "server_error", "unavailable"
+
+
+class NotCached(ApiError):
+    """RFC 9111, section 5.2.1.7."""
+
+    status, type, code = 504, "invalid_request_error", "not_cached"
 
 
 def from_validation(fault: ValidationError) -> BadRequest:

@@ -60,7 +60,8 @@ class Guard:
 
 
 class _Noted:
-    """One line in the log for each answer, as it begins; the chat service has one of its own for each that ends."""
+    """One line in the log for each answer, as it begins: what went well only where somebody looks for it, since chat has a line of its own
+    for each answer that ends."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self._scope = scope
@@ -68,5 +69,6 @@ class _Noted:
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            log.info("%s %s %d", self._scope["method"], self._scope["path"][:80], message["status"])
+            level = logging.INFO if message["status"] >= 400 else logging.DEBUG
+            log.log(level, "%s %s %d", self._scope["method"], self._scope["path"][:80], message["status"])
         await self._send(message)

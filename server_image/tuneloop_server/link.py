@@ -1,5 +1,6 @@
 """A connection to a Redis that may be away: known to be so, it costs a request nothing."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -8,7 +9,7 @@ from typing import TypeVar
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
+from redis.exceptions import AuthenticationError, NoPermissionError, OutOfMemoryError, RedisError
 
 log = logging.getLogger(__name__)
 
@@ -27,12 +28,14 @@ class Away(Exception):
 
 
 class Link:
-    """A circuit breaker around one client: after a failure it answers Away at once, and lets one try through when the pause is over."""
+    """A circuit breaker around one client: after a failure it answers Away at once, and lets one try through when the pause is over.
+    `timeout` seconds are for a whole piece of work, connecting included."""
 
     def __init__(self, url: str, *, name: str, timeout: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._client: Redis = Redis.from_url(
             url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0), decode_responses=True
         )  # no retries: the client's own default of ten would hold a request for seconds
+        self._timeout = timeout
         self._name = name
         self._clock = clock
         self._closed_until = 0.0
@@ -45,7 +48,10 @@ class Link:
         if self._clock() < self._closed_until:
             raise Away
         try:
-            result = await work(self._client)
+            async with asyncio.timeout(self._timeout):
+                result = await work(self._client)
+        except OutOfMemoryError as error:
+            raise Away from error  # it takes nothing at the moment, but what is in it can be read
         except (RedisError, OSError, TimeoutError) as error:
             self._failed(error)
             raise Away(unauthorized=isinstance(error, AuthenticationError | NoPermissionError)) from error

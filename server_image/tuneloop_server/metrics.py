@@ -6,8 +6,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from tuneloop_server.engine.base import Pressure
 
-_LATENCY = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80)
-"""Seconds: a cache hit takes milliseconds, a long answer on a CPU a minute."""
+_LATENCY = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80)
+"""Seconds: a cache hit takes less than a millisecond, a long answer on a CPU a minute."""
 
 
 class Metrics:
@@ -17,12 +17,12 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.requests = self._counter("tuneloop_requests_total", "Chat requests by revision and outcome", "adapter", "outcome")
         self.seconds = Histogram(
-            "tuneloop_request_seconds", "From request to the end of its answer", ["cache"], buckets=_LATENCY, registry=self.registry
+            "tuneloop_request_seconds", "From request to its answer's end", ["cache", "domain"], buckets=_LATENCY, registry=self.registry
         )
         self.first_token = Histogram(
             "vllm:time_to_first_token_seconds", "From request to the first piece", buckets=_LATENCY, registry=self.registry
         )
-        self.cache = self._counter("tuneloop_cache_total", "Lookups by result: hit-exact, miss, bypass", "result")
+        self.cache = self._counter("tuneloop_cache_total", "Chat requests by their X-Cache: hit-exact, miss, bypass", "result", "domain")
         self.cache_errors = self._counter("tuneloop_cache_errors_total", "Times the cache was passed by because Redis was away")
         self.fallbacks = self._counter("tuneloop_fallbacks_total", "Requests whose revision was not loaded here", "wanted")
         self.written = self._counter("tuneloop_records_written_total", "Entries of the record that Redis took")
@@ -31,8 +31,13 @@ class Metrics:
         self.generation_tokens = self._counter("vllm:generation_tokens_total", "Tokens generated")
         self.redis_up = Gauge("tuneloop_redis_up", "1 if the last try succeeded", ["role"], registry=self.registry)
         self.adapters = Gauge("tuneloop_adapters", "Entries of the manifest by state", ["state"], registry=self.registry)
+        self._remembered = Gauge("tuneloop_cache_memory_bytes", "Answers in this pod's own memory", registry=self.registry)
         self._running = Gauge("vllm:num_requests_running", "Rows being decoded", registry=self.registry)
         self._waiting = Gauge("vllm:num_requests_waiting", "Rows waiting for a place", registry=self.registry)
+
+    def follow_memory(self, remembered: Callable[[], int]) -> None:
+        """Read at each scrape."""
+        self._remembered.set_function(remembered)
 
     def follow(self, pressure: Callable[[], Pressure]) -> None:
         """Read at each scrape."""

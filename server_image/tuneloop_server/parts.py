@@ -9,7 +9,11 @@ from functools import partial
 
 from tuneloop_contracts.pods import AdapterState
 from tuneloop_server.adapters.service import AdapterService
-from tuneloop_server.cache.service import BUDGET, AnswerCache
+from tuneloop_server.cache.exact import BUDGET, PREFIX, ExactTier
+from tuneloop_server.cache.tiers import Tier
+from tuneloop_server.cache.watch import watch
+from tuneloop_server.chat.books import Books
+from tuneloop_server.chat.reading import Readings
 from tuneloop_server.chat.service import ChatService
 from tuneloop_server.engine.base import Engine
 from tuneloop_server.feedback.service import FeedbackService
@@ -49,10 +53,9 @@ class Parts:
         self._marks = Marks(lambda: self.current.manifest.salt)
         self._connect()
         self.health = RecordHealth(self._record_link, settings.target, news.tell)
-        self.chat = ChatService(
-            engine, self.adapters, self.world, self._marks, self.metrics, self._cache, self.recorder, settings.max_new_tokens
-        )
-        self.feedback = FeedbackService(self._marks, self.recorder)
+        self.readings = Readings(settings.max_new_tokens)
+        self.chat = ChatService(engine, self.adapters, self.world, self._marks, self._tiers, Books(self.metrics, self.recorder))
+        self.feedback = FeedbackService(self._marks, self.recorder, self._tiers)
         self.status = StatusService(self.adapters, self.current, self.health, news, lambda: (settings.model_name, engine.facts.digest))
         self._observe()
 
@@ -61,9 +64,11 @@ class Parts:
 
     @asynccontextmanager
     async def running(self, env: Mapping[str, str] = os.environ) -> AsyncIterator[None]:
-        """Follow the manifest and write the record for as long as this lasts; then write what is left of it."""
+        """Follow the manifest and the cache, and write the record, for as long as this lasts; then write what is left of it."""
         followed = follow(self.settings.target, self.settings.manifest_file, env, self.current.take)
         tasks: list[asyncio.Task[None]] = [asyncio.create_task(followed, name="manifest")]
+        if self.exact:
+            tasks.append(asyncio.create_task(watch(self.settings.redis_url, PREFIX, self.exact), name="cache watch"))
         if self.recorder:
             tasks.append(asyncio.create_task(self.recorder.run(), name="record"))
             tasks.append(asyncio.create_task(self.health.run(), name="record health"))
@@ -91,7 +96,8 @@ class Parts:
         settings, metrics = self.settings, self.metrics
         caching = settings.redis_url and settings.cache_ttl
         self._cache_link = Link(settings.redis_url, name="cache", timeout=BUDGET) if caching else None
-        self._cache = AnswerCache(self._cache_link, settings.cache_ttl, metrics.cache_errors.inc) if self._cache_link else None
+        self.exact = ExactTier(self._cache_link, settings.cache_ttl, metrics.cache_errors.inc) if self._cache_link else None
+        self._tiers: tuple[Tier, ...] = (self.exact,) if self.exact else ()
         self._record_link = Link(settings.record_url, name="record", timeout=recording.TIMEOUT) if settings.record_url else None
         self.recorder = (
             Recorder(self._record_link, settings.target, settings.record_retention, metrics.written.inc, metrics.dropped.inc)
@@ -102,6 +108,9 @@ class Parts:
     def _observe(self) -> None:
         """Gauges that are read at each scrape."""
         self.metrics.follow(self.engine.pressure)
+        if self.exact:
+            exact = self.exact
+            self.metrics.follow_memory(lambda: exact.remembered)
         for role, link in (("cache", self._cache_link), ("record", self._record_link)):
             if link:
                 self.metrics.redis_up.labels(role).set_function(partial(_up, link))

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from tuneloop_contracts.domains import DEFAULT_DOMAINS, Domain, classify
 from tuneloop_contracts.manifest import AdapterManifest, ManifestAdapter, Route
@@ -88,7 +89,13 @@ RULES: tuple[Rule, ...] = (by_content, base_by_name, domain_by_name, revision_by
 
 
 def _domain(ask: Ask, world: World) -> str:
-    return ask.tag or classify(ask.text[-TEXT_LIMIT:], world.domains)
+    return ask.tag or _classify(ask.text[-TEXT_LIMIT:], world.domains)
+
+
+@lru_cache(maxsize=1024)
+def _classify(text: str, domains: tuple[Domain, ...]) -> str:
+    """Remembered, since a repeated question takes longer to classify than to answer from the cache."""
+    return classify(text, domains)
 
 
 def _routed(domain: str, tagged: bool, ask: Ask, world: World) -> Decision:

@@ -58,8 +58,10 @@ def _server(app: FastAPI, host: str, port: int) -> Server:
         app,
         host=host,
         port=port,
+        http="httptools",
         log_config=None,
         access_log=False,
+        proxy_headers=False,  # whoever asks says so by a key, not by an address
         lifespan="off",
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=1,

@@ -1,63 +1,106 @@
 """What shares an answer and what must not."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from tuneloop_server.cache.key import cache_key
+from tuneloop_server.cache.control import parse_cache_control
+from tuneloop_server.cache.key import exact_key, request_digest
 from tuneloop_server.chat.protocol import ChatRequest
-from tuneloop_server.engine.base import Generation, Message, Sampling
+from tuneloop_server.chat.reading import Reading, Readings
+from tuneloop_server.engine.base import Message, Sampling
+from tuneloop_server.errors import BadRequest
 
-ASKED = Generation((Message("user", "hello"),), Sampling(max_tokens=16, temperature=0), "support-v1-aaaaaaaa-1")
-KEY = cache_key(ASKED, base_digest="sha256:b", adapter_digest="sha256:a", tenant="acme")
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        pytest.param(cache_key(ASKED, base_digest="sha256:B", adapter_digest="sha256:a", tenant="acme"), id="base"),
-        pytest.param(cache_key(ASKED, base_digest="sha256:b", adapter_digest="sha256:A", tenant="acme"), id="adapter"),
-        pytest.param(cache_key(ASKED, base_digest="sha256:b", adapter_digest="", tenant="acme"), id="no adapter"),
-        pytest.param(cache_key(ASKED, base_digest="sha256:b", adapter_digest="sha256:a", tenant="other"), id="tenant"),
-    ],
-)
-def test_another_digest_or_tenant_is_another_answer(other: str) -> None:
-    assert other != KEY
+MESSAGES = (Message("user", "hello"),)
+SAMPLING = Sampling(max_tokens=16, temperature=0)
+REQUEST = request_digest(MESSAGES, SAMPLING)
+WHO: dict[str, str] = {"base_digest": "sha256:b", "adapter_digest": "sha256:a", "tenant": "acme"}
+KEY = exact_key(REQUEST, **WHO)
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"messages": (Message("user", "hello "),)},
-        {"messages": (Message("system", "hello"),)},
-        {"messages": (Message("system", "be brief"), Message("user", "hello"))},
-        {"sampling": replace(ASKED.sampling, max_tokens=17)},
-        {"sampling": replace(ASKED.sampling, stop=("x",))},
-        {"sampling": replace(ASKED.sampling, seed=1)},
-        {"sampling": replace(ASKED.sampling, top_p=0.5)},
+        {"base_digest": "sha256:B"},
+        {"adapter_digest": "sha256:A"},
+        {"adapter_digest": ""},
+        {"tenant": "other"},
     ],
 )
-def test_another_request_is_another_answer(change: dict[str, object]) -> None:
-    assert cache_key(replace(ASKED, **change), base_digest="sha256:b", adapter_digest="sha256:a", tenant="acme") != KEY  # type: ignore[arg-type]
+def test_another_digest_or_tenant_is_another_answer(change: dict[str, str]) -> None:
+    assert exact_key(REQUEST, **WHO | change) != KEY
 
 
-def test_names_do_not_count() -> None:
-    """The same weights under another handle give the same answer; only digests count."""
-    renamed = replace(ASKED, adapter="support-v2-bbbbbbbb-7")
-    assert cache_key(renamed, base_digest="sha256:b", adapter_digest="sha256:a", tenant="acme") == KEY
+def test_what_follows_on_another_is_not_taken_for_it() -> None:
+    assert exact_key(REQUEST, base_digest="a", adapter_digest="bc", tenant="d") != exact_key(
+        REQUEST, base_digest="ab", adapter_digest="c", tenant="d"
+    )
+
+
+@pytest.mark.parametrize(
+    ("messages", "sampling"),
+    [
+        ((Message("user", "hello "),), SAMPLING),
+        ((Message("system", "hello"),), SAMPLING),
+        ((Message("system", "be brief"), *MESSAGES), SAMPLING),
+        (MESSAGES, replace(SAMPLING, max_tokens=17)),
+        (MESSAGES, replace(SAMPLING, stop=("x",))),
+        (MESSAGES, replace(SAMPLING, seed=1)),
+        (MESSAGES, replace(SAMPLING, top_p=0.5)),
+    ],
+)
+def test_another_request_is_another_answer(messages: tuple[Message, ...], sampling: Sampling) -> None:
+    assert request_digest(messages, sampling) != REQUEST
+
+
+def reading(**fields: Any) -> Reading:
+    body = {"model": "m", "messages": [{"role": "user", "content": "hello"}]} | fields
+    return Reading.of(ChatRequest.model_validate(body), 9)
 
 
 def test_streamed_or_not_and_unknown_fields_share() -> None:
-    message = {"role": "user", "content": "hello"}
-    plain = ChatRequest.model_validate({"model": "m", "messages": [message], "temperature": 0})
     parts = {"role": "user", "content": [{"type": "text", "text": "hello"}]}
-    fancy = ChatRequest.model_validate(
-        {"model": "n", "messages": [parts], "temperature": 0, "stream": True, "user": "u", "service_tier": "auto"}
-    )
-    assert (plain.turns(), plain.sampling(9)) == (fancy.turns(), fancy.sampling(9))
+    fancy = reading(model="n", messages=[parts], temperature=0.0, stream=True, user="u", service_tier="auto")
+    assert reading(temperature=0).digest == fancy.digest
 
 
-@pytest.mark.parametrize(("fields", "want"), [({"temperature": 0}, True), ({"seed": 7}, True), ({}, False), ({"temperature": 0.7}, False)])
-def test_only_what_repeats_may_be_cached(fields: dict[str, object], want: bool) -> None:
-    request = ChatRequest.model_validate({"model": "m", "messages": [{"role": "user", "content": "x"}]} | fields)
-    assert request.sampling(9).deterministic is want
+@pytest.mark.parametrize(
+    ("fields", "control", "want"),
+    [
+        ({"temperature": 0}, "", True),
+        ({"seed": 7}, "", True),
+        ({}, "", False),
+        ({"temperature": 0.7}, "", False),
+        ({"temperature": 0.7}, "max-age=60", True),
+        ({"temperature": 0, "messages": [{"role": "user", "content": "x"}, {"role": "user", "content": " \n"}]}, "", False),
+    ],
+)
+def test_only_what_repeats_may_be_cached(fields: dict[str, object], control: str, want: bool) -> None:
+    assert reading(**fields).repeatable(parse_cache_control(control)) is want
+
+
+@pytest.mark.parametrize(
+    ("header", "want"),
+    [
+        ("", (True, True, False, None)),
+        ("no-cache", (False, True, False, None)),
+        ("No-Store", (False, False, False, None)),
+        ("max-age=60, only-if-cached", (True, True, True, 60)),
+        ('max-age="5"', (True, True, False, 5)),
+        ("max-age=0", (True, True, False, 0)),
+        ("max-age=soon, max-age, no-transform, ,=,private=1", (True, True, False, None)),
+    ],
+)
+def test_cache_control(header: str, want: tuple[object, ...]) -> None:
+    control = parse_cache_control(header)
+    assert (control.read, control.write, control.only, control.max_age) == want
+
+
+def test_a_body_is_read_once_and_a_refused_one_each_time() -> None:
+    readings = Readings(9)
+    good = b'{"model": "m", "messages": [{"role": "user", "content": "hello"}]}'
+    assert readings.of(good) is readings.of(good)
+    for _ in range(2):
+        with pytest.raises(BadRequest):
+            readings.of(good.replace(b'"hello"', b"7"))

@@ -15,7 +15,9 @@ import redis as sync_redis
 from redisserver import RedisServer, free_port
 from tuneloop_contracts.pods import RedisState
 from tuneloop_contracts.record import Feedback, Record, meta_key
-from tuneloop_server.cache.service import AnswerCache, Stored
+from tuneloop_server.cache.exact import ExactTier
+from tuneloop_server.cache.tiers import Lookup, Stored
+from tuneloop_server.engine.base import Message, Sampling
 from tuneloop_server.link import LAST_PAUSE, Away, Link
 from tuneloop_server.record import recorder as recording
 from tuneloop_server.record.health import RecordHealth, may_evict_records
@@ -31,6 +33,10 @@ class Tally:
 
     def add(self, number: int = 1) -> None:
         self.count += number
+
+
+def look_up(key: str) -> Lookup:
+    return Lookup(key, "acme", "support", "sha256:b", "", (Message("user", "x"),), Sampling(8, temperature=0))
 
 
 def a_record(number: int) -> Record:
@@ -92,18 +98,18 @@ async def test_the_cache_misses_counts_and_comes_back() -> None:
     answer = Stored("hello", "stop", 1, 1, "int-1", time.time())
     try:
         async with link_to(server.url, clock=lambda: now) as link:
-            cache = AnswerCache(link, 60, errors.add)
-            await cache.put("key", answer)
-            hit = await cache.find("key")
+            cache = ExactTier(link, 60, errors.add)
+            await cache.put(look_up("key"), answer)
+            hit = await cache.find(look_up("key"))
             assert hit
             assert hit.answer == answer
             server.stop()
-            assert await cache.find("key") is None
-            await cache.put("key", answer)
+            assert await cache.find(look_up("key")) is None
+            await cache.put(look_up("key"), answer)
             assert errors.count == 2
             server.start()
             now += LAST_PAUSE
-            assert await cache.find("key") is None
+            assert await cache.find(look_up("key")) is None
             assert (errors.count, link.up) == (2, True)
     finally:
         server.stop()
@@ -112,19 +118,19 @@ async def test_the_cache_misses_counts_and_comes_back() -> None:
 async def test_an_entry_that_is_not_ours_is_a_miss(redis_url: str) -> None:
     with sync_redis.Redis.from_url(redis_url) as client:
         for key, value in {"a": "not json", "b": "{}", "c": "[1]", "d": json.dumps({"text": "x", "new": 1})}.items():
-            client.set(key, value)
+            client.set(f"tuneloop:cache:{{{key}}}", value)
     errors = Tally()
     async with link_to(redis_url) as link:
-        cache = AnswerCache(link, 60, errors.add)
-        assert [await cache.find(key) for key in "abcd"] == [None] * 4
+        cache = ExactTier(link, 60, errors.add)
+        assert [await cache.find(look_up(key)) for key in "abcd"] == [None] * 4
     assert errors.count == 4
 
 
 async def test_a_redis_of_the_wrong_type_or_full_is_away_not_an_error(redis_url: str) -> None:
     with sync_redis.Redis.from_url(redis_url) as client:
-        client.lpush("key", "x")
+        client.lpush("tuneloop:cache:{key}", "x")
     async with link_to(redis_url) as link:
-        assert await AnswerCache(link, 60, Tally().add).find("key") is None
+        assert await ExactTier(link, 60, Tally().add).find(look_up("key")) is None
 
 
 async def test_the_record_waits_for_redis_and_loses_nothing() -> None:

@@ -1,4 +1,4 @@
-"""OpenAI's chat completions on the wire: what we read of a request, and the bodies we answer with. Pure.
+"""OpenAI's chat completions on the wire: what we read of a request. Pure; answers are in wire.
 
 Fields that we do not know are ignored, as OpenAI's servers do. What would change the answer in a way that we cannot give is
 refused: tools, several choices, formats other than text, content other than text.
@@ -109,13 +109,3 @@ class ChatRequest(BaseModel):
     def conversation(self) -> str:
         named = (self.metadata or {}).get("conversation_id")
         return named if isinstance(named, str) else ""
-
-
-def usage(prompt_tokens: int, completion_tokens: int) -> dict[str, int]:
-    return {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens, "total_tokens": prompt_tokens + completion_tokens}
-
-
-def completion(*, id: str, created: int, model: str, text: str, finish: str, used: dict[str, int]) -> dict[str, Any]:
-    """The body of an answer in one piece."""
-    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "logprobs": None, "finish_reason": finish}
-    return {"id": id, "object": "chat.completion", "created": created, "model": model, "choices": [choice], "usage": used}

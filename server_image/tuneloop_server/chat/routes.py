@@ -6,14 +6,16 @@ from contextlib import aclosing
 from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from tuneloop_server.body import read_body
-from tuneloop_server.chat.protocol import ChatRequest, completion, usage
+from tuneloop_server.body import read_bytes
+from tuneloop_server.chat.caller import caller_of
+from tuneloop_server.chat.door import EVENTS, PATH
+from tuneloop_server.chat.reading import Reading, Readings
 from tuneloop_server.chat.service import ChatService, Reply
-from tuneloop_server.chat.sse import Envelope, events
 from tuneloop_server.chat.turn import Caller
+from tuneloop_server.chat.wire import Envelope, events, whole
 from tuneloop_server.tenants import Tenants
 
 T = TypeVar("T")
@@ -22,55 +24,37 @@ CLIENT_CLOSED_REQUEST = 499
 """nginx's status for a client that hung up; only the log sees it."""
 
 
-def chat_routes(service: ChatService, tenants: Tenants) -> APIRouter:
+def chat_routes(service: ChatService, tenants: Tenants, readings: Readings) -> APIRouter:
     router = APIRouter()
 
-    @router.post("/v1/chat/completions")
+    @router.post(PATH)
     async def chat(request: Request) -> Response:
-        caller = caller_of(request, tenants)
-        asked = await read_body(request, ChatRequest)
-        if asked.stream:
-            reply = await service.reply(asked, caller)
-            return AnswerStream(reply, asked)
-        answered = await unless_gone(request, whole(service, asked, caller))
+        caller = caller_of(request.headers, tenants)
+        reading = readings.of(await read_bytes(request))
+        if reading.request.stream:
+            return AnswerStream(await service.reply(reading, caller))
+        answered = await unless_gone(request, in_one_piece(service, reading, caller))
         return answered or Response(status_code=CLIENT_CLOSED_REQUEST)
 
     return router
 
 
-def caller_of(request: Request, tenants: Tenants) -> Caller:
-    """Raises Unauthorized."""
-    headers = request.headers
-    return Caller(
-        tenant=tenants.of(headers.get("authorization")),
-        tag=headers.get("x-domain", "").strip(),
-        conversation=headers.get("x-conversation-id", ""),
-        record=headers.get("x-record", "").strip().lower() != "no",
-    )
-
-
-async def whole(service: ChatService, asked: ChatRequest, caller: Caller) -> Response:
-    """The answer in one piece."""
-    reply = await service.reply(asked, caller)
+async def in_one_piece(service: ChatService, reading: Reading, caller: Caller) -> Response:
+    reply = await service.reply(reading, caller)
     try:
-        pieces = [piece async for piece in reply.pieces]
+        answer = await reply.answer()
     finally:
         reply.close()
-    used = usage(reply.prompt_tokens, sum(piece.tokens for piece in pieces))
-    text = "".join(piece.text for piece in pieces)
-    turn = reply.turn
-    body = completion(id=turn.id, created=turn.created, model=asked.model, text=text, finish=pieces[-1].finish, used=used)
-    return JSONResponse(body, headers=reply.headers)
+    return Response(whole(_envelope(reply), answer), headers=reply.headers, media_type="application/json")
 
 
 class AnswerStream(StreamingResponse):
     """Server-sent events; frees the row as soon as the client is gone, also when it never took the first event."""
 
-    def __init__(self, reply: Reply, asked: ChatRequest) -> None:
+    def __init__(self, reply: Reply) -> None:
         self._reply = reply
-        envelope = Envelope(reply.turn.id, reply.turn.created, asked.model)
-        stream = events(envelope, reply.pieces, reply.prompt_tokens, with_usage=asked.wants_usage)
-        super().__init__(stream, headers=reply.headers | {"Cache-Control": "no-cache"}, media_type="text/event-stream")
+        stream = events(_envelope(reply), reply.pieces, reply.prompt_tokens, with_usage=reply.turn.reading.request.wants_usage)
+        super().__init__(stream, headers=EVENTS | reply.headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         pieces: Any = self._reply.pieces
@@ -79,6 +63,10 @@ class AnswerStream(StreamingResponse):
                 await super().__call__(scope, receive, send)
         finally:
             self._reply.close()
+
+
+def _envelope(reply: Reply) -> Envelope:
+    return Envelope(reply.turn.id, reply.turn.created, reply.turn.reading.request.model)
 
 
 async def unless_gone(request: Request, work: Awaitable[T]) -> T | None:

@@ -1,25 +1,22 @@
-"""From a chat request to the pieces of its answer: route, look in the cache, generate, keep."""
+"""From a chat request to the pieces of its answer: route, ask the cache, generate once for all who ask the same, keep."""
 
-import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
-from tuneloop_contracts.names import AUTO
 from tuneloop_server.adapters.service import AdapterService
-from tuneloop_server.cache.key import cache_key
-from tuneloop_server.cache.service import AnswerCache, Hit, Stored
-from tuneloop_server.chat.protocol import ChatRequest
-from tuneloop_server.chat.turn import BASE, Caller, Turn
-from tuneloop_server.engine.base import Answer, Engine, Generation, Piece
-from tuneloop_server.errors import ApiError
-from tuneloop_server.metrics import Metrics
+from tuneloop_server.cache.key import exact_key
+from tuneloop_server.cache.tiers import Hit, Lookup, Stored, Tier
+from tuneloop_server.chat.books import Books, outcome_of
+from tuneloop_server.chat.flight import Flight, Flights, Head
+from tuneloop_server.chat.reading import Reading
+from tuneloop_server.chat.turn import Caller, Turn
+from tuneloop_server.engine.base import Engine, Generation, Piece
+from tuneloop_server.errors import ApiError, NotCached
 from tuneloop_server.record.marks import Marks, conversation_id
-from tuneloop_server.record.recorder import Recorder
-from tuneloop_server.routing import Ask, Decision, World, decide
-
-log = logging.getLogger(__name__)
+from tuneloop_server.routing import Ask, World, decide
 
 NAME_LIMIT = 128
 """Characters of a conversation's name that are kept."""
@@ -27,150 +24,179 @@ NAME_LIMIT = 128
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer that has begun. Iterate `pieces` to the end, and call `close` in any case."""
+    """An answer that has begun. Iterate `pieces` to the end, or await `answer`; and call `close` once, in any case."""
 
     turn: Turn
     pieces: AsyncIterator[Piece]
     prompt_tokens: int
     headers: dict[str, str]
-    close: Callable[[], None]
+    flight: Flight
+
+    async def answer(self) -> Stored:
+        """All of it."""
+        async for _ in self.pieces:
+            pass
+        return self.flight.answer
+
+    def close(self) -> None:
+        self.flight.leave()
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """An answer from before, whole."""
+
+    turn: Turn
+    answer: Stored
+    headers: dict[str, str]
 
 
 class ChatService:
     def __init__(
-        self,
-        engine: Engine,
-        adapters: AdapterService,
-        world: Callable[[], World],
-        marks: Marks,
-        metrics: Metrics,
-        cache: AnswerCache | None,
-        recorder: Recorder | None,
-        max_new_tokens: int,
+        self, engine: Engine, adapters: AdapterService, world: Callable[[], World], marks: Marks, tiers: Sequence[Tier], books: Books
     ) -> None:
+        """`tiers`: asked in this order; the first one, which must answer fast, also before a request is let in."""
         self._engine = engine
         self._adapters = adapters
         self._world = world
         self._marks = marks
-        self._metrics = metrics
-        self._cache = cache
-        self._recorder = recorder
-        self._max_new_tokens = max_new_tokens
+        self._tiers = tuple(tiers)
+        self._books = books
+        self._flights = Flights()
 
-    async def reply(self, request: ChatRequest, caller: Caller) -> Reply:
-        """Raises ApiError: NotFound, BadRequest, PromptTooLong, TryLater."""
+    async def repeat(self, reading: Reading, caller: Caller) -> Repeat | None:
+        """What the first tier has, written down as given. Raises NotFound or BadRequest."""
+        turn = self._turn(reading, caller)
+        hit = await self._ask(turn, self._tiers[:1])
+        if hit is None:
+            return None
+        self._books.answered(turn, hit.answer, repeated=True)
+        self._books.ended(turn, hit.answer.finish, hit)
+        return Repeat(turn, hit.answer, _headers(turn, hit))
+
+    async def reply(self, reading: Reading, caller: Caller) -> Reply:
+        """Raises ApiError: NotFound, BadRequest, PromptTooLong, TryLater, NotCached."""
+        turn = self._turn(reading, caller)
+        flight, led = self._board(turn)  # without waiting in between: the revision must not leave meanwhile
         try:
-            turn = self._begin(request, caller)
-        except ApiError as error:
-            self._metrics.requests.labels("none", error.code or error.type).inc()
-            raise
-        try:
-            return await self._answer(turn)
+            head = await flight.head()
         except BaseException as error:
-            self._end(turn, outcome_of(error), turn.cache_label)
+            flight.leave()
+            self._books.ended(turn, outcome_of(error), None)
             raise
+        turn = self._as_hit(turn, head.hit)
+        return Reply(turn, self._pieces(turn, flight, head, led), head.prompt_tokens, _headers(turn, head.hit), flight)
 
-    def _begin(self, request: ChatRequest, caller: Caller) -> Turn:
-        """No await in here: what was chosen is loaded, and is held before anything can change."""
+    def _turn(self, reading: Reading, caller: Caller) -> Turn:
         world = self._world()
+        request, texts = reading.request, reading.texts
         user = self._marks.hide(f"{caller.tenant} {request.user}") if request.user else ""
-        texts = request.user_texts()
         named = (caller.conversation or request.conversation)[:NAME_LIMIT]
         conversation = conversation_id(named, texts[0] if texts else "", user)
         decision = decide(Ask(request.model, caller.tag, "\n".join(texts), user or conversation), world)
-        if decision.missing:
-            self._metrics.fallbacks.labels(decision.missing).inc()
-        held = self._adapters.hold(decision.revision) if decision.revision else None
-        generation = Generation(request.turns(), request.sampling(self._max_new_tokens), held.handle if held else None)
+        digest = world.loaded[decision.revision].digest if decision.revision else ""
+        lookup = self._lookup(reading, caller, decision.domain, digest)
         return Turn(
-            id=self._marks.new_id(caller.tenant) if caller.record else f"chatcmpl-{secrets.token_hex(14)}",
-            request=request, caller=caller, conversation=conversation, user=user, decision=decision, held=held,
-            generation=generation, key=self._key(generation, held.digest if held else "", caller.tenant), created=int(time.time()),
+            id=self._new_id(caller, lookup.key if lookup else ""), reading=reading, caller=caller, conversation=conversation,
+            user=user, decision=decision, lookup=lookup, created=int(time.time()),
         )  # fmt: skip
 
-    def _key(self, generation: Generation, adapter_digest: str, tenant: str) -> str | None:
-        if self._cache is None or not generation.sampling.deterministic:
+    def _lookup(self, reading: Reading, caller: Caller, domain: str, adapter_digest: str) -> Lookup | None:
+        control = caller.control
+        if not (self._tiers and (control.read or control.write) and reading.repeatable(control)):
             return None
-        return cache_key(generation, base_digest=self._engine.facts.digest, adapter_digest=adapter_digest, tenant=tenant)
+        base = self._engine.facts.digest
+        key = exact_key(reading.digest, base_digest=base, adapter_digest=adapter_digest, tenant=caller.tenant)
+        return Lookup(key, caller.tenant, domain, base, adapter_digest, reading.messages, reading.sampling)
 
-    async def _answer(self, turn: Turn) -> Reply:
-        hit = await self._cache.find(turn.key) if self._cache and turn.key else None
-        if hit:
-            label = f"hit-{hit.tier}"
-            headers = _headers(turn, label) | {"Age": str(hit.age)}
-            return Reply(turn, self._repeated(turn, hit), hit.answer.prompt_tokens, headers, turn.release)
-        label = turn.cache_label
-        answer = await self._engine.generate(turn.generation)
+    def _new_id(self, caller: Caller, key: str) -> str:
+        return self._marks.new_id(caller.tenant, key) if caller.record else f"chatcmpl-{secrets.token_hex(14)}"
 
-        def close() -> None:
-            answer.cancel()
-            turn.release()
+    def _as_hit(self, turn: Turn, hit: Hit | None) -> Turn:
+        """A thumbs-down must find the entry that the answer came from, which another request may have made."""
+        made_by_another = hit and turn.lookup and hit.key != turn.lookup.key
+        return replace(turn, id=self._new_id(turn.caller, hit.key)) if hit and made_by_another else turn
 
-        return Reply(turn, self._generated(turn, answer, label), answer.prompt_tokens, _headers(turn, label), close)
+    async def _ask(self, turn: Turn, tiers: Sequence[Tier]) -> Hit | None:
+        if turn.lookup and turn.reads:
+            for tier in tiers:
+                hit = await tier.find(turn.lookup)
+                if hit and turn.caller.control.accepts(hit.age):
+                    return hit
+        return None
 
-    async def _repeated(self, turn: Turn, hit: Hit) -> AsyncIterator[Piece]:
-        stored = hit.answer
-        self._record(turn, stored, cached=True)
-        self._end(turn, stored.finish, f"hit-{hit.tier}")
-        yield Piece(stored.text, stored.completion_tokens, stored.finish)
+    def _board(self, turn: Turn) -> tuple[Flight, bool]:
+        """(the flight, whether this turn's request is what it generates). The adapter is held until the flight has ended, whoever is
+        left of its passengers."""
+        if turn.caller.control.only:
+            return self._flights.join(None, partial(self._fly_cached, turn))
+        held = self._adapters.hold(turn.decision.revision) if turn.decision.revision else None
+        flight, led = self._flights.join(turn.share, partial(self._fly, turn, held.handle if held else None))
+        if held:
+            flight.when_done(held.release) if led else held.release()
+        return flight, led
 
-    async def _generated(self, turn: Turn, answer: Answer, label: str) -> AsyncIterator[Piece]:
+    async def _fly_cached(self, turn: Turn, flight: Flight) -> None:
+        hit = await self._ask(turn, self._tiers)
+        if hit is None:
+            raise NotCached("there is no such answer in the cache, and the request said only-if-cached")
+        flight.bring(hit)
+
+    async def _fly(self, turn: Turn, handle: str | None, flight: Flight) -> None:
+        if hit := await self._ask(turn, self._tiers):
+            return flight.bring(hit)
+        answer = await self._engine.generate(Generation(turn.reading.messages, turn.reading.sampling, handle))
+        flight.begin(Head(answer.prompt_tokens))
         texts: list[str] = []
         tokens = 0
-        outcome = "cancelled"
         try:
             async for piece in answer.pieces():
-                if not tokens:
-                    self._metrics.first_token.observe(turn.seconds)
                 texts.append(piece.text)
                 tokens += piece.tokens
+                if not piece.finish:
+                    flight.add(piece)
+                    continue
+                stored = Stored("".join(texts), piece.finish, answer.prompt_tokens, tokens, _origin(turn), time.time())
+                await self._keep(turn, stored)
+                flight.add(piece, stored)
+        finally:
+            answer.cancel()
+            self._books.generated(answer.prompt_tokens, tokens)
+
+    async def _keep(self, turn: Turn, answer: Stored) -> None:
+        """Before the last piece goes out: who has seen an answer end finds it in the cache."""
+        self._books.answered(turn, answer, repeated=False)
+        if turn.lookup and turn.caller.control.write:
+            for tier in self._tiers:
+                await tier.put(turn.lookup, answer)
+
+    async def _pieces(self, turn: Turn, flight: Flight, head: Head, led: bool) -> AsyncIterator[Piece]:
+        outcome, begun = "cancelled", False
+        try:
+            async for piece in flight.pieces():
+                if not (begun or head.hit):
+                    self._books.first_piece(turn)
+                begun = True
                 outcome = piece.finish or outcome
-                if piece.finish:
-                    await self._keep(turn, Stored("".join(texts), piece.finish, answer.prompt_tokens, tokens, _origin(turn), time.time()))
+                if piece.finish and (head.hit or not led):
+                    self._books.answered(turn, flight.answer, repeated=True)
                 yield piece
         except ApiError as error:
             outcome = outcome_of(error)
             raise
         finally:
-            answer.cancel()
-            self._metrics.prompt_tokens.inc(answer.prompt_tokens)
-            self._metrics.generation_tokens.inc(tokens)
-            self._end(turn, outcome, label)
-
-    async def _keep(self, turn: Turn, answer: Stored) -> None:
-        self._record(turn, answer, cached=False)
-        if self._cache and turn.key:
-            await self._cache.put(turn.key, answer)
-
-    def _record(self, turn: Turn, answer: Stored, *, cached: bool) -> None:
-        if self._recorder and turn.caller.record:
-            self._recorder.put(turn.to_record(answer, cached=cached))
-
-    def _end(self, turn: Turn, outcome: str, cache: str) -> None:
-        """Once for each turn, however it ends."""
-        turn.release()
-        self._metrics.requests.labels(turn.revision, outcome).inc()
-        self._metrics.cache.labels(cache).inc()
-        self._metrics.seconds.labels(cache).observe(turn.seconds)
-        kind = _kind(turn.request.model, turn.decision)
-        log.info("chat %s adapter=%s outcome=%s cache=%s ms=%d", kind, turn.revision, outcome, cache, 1000 * turn.seconds)
-
-
-def outcome_of(error: BaseException) -> str:
-    """For a label: an OpenAI code, or that the client went away."""
-    return error.code or error.type if isinstance(error, ApiError) else "cancelled"
+            self._books.ended(turn, outcome, head.hit)
 
 
 def _origin(turn: Turn) -> str:
     return turn.id if turn.caller.record else ""
 
 
-def _headers(turn: Turn, cache: str) -> dict[str, str]:
+def _headers(turn: Turn, hit: Hit | None) -> dict[str, str]:
     """Without an interaction id when nothing is recorded: there is nothing that feedback could be joined to."""
-    headers = {"X-Cache": cache, "X-Adapter": turn.revision}
-    return headers | ({"X-Interaction-Id": turn.id} if turn.caller.record else {})
-
-
-def _kind(model: str, decision: Decision) -> str:
-    """How it was asked for, for the log."""
-    return model if model in (AUTO, decision.domain, decision.revision) else BASE
+    headers = {"X-Cache": turn.cache_label(hit), "X-Adapter": turn.revision}
+    if hit:
+        headers["Age"] = str(hit.age)
+    if turn.caller.record:
+        headers["X-Interaction-Id"] = turn.id
+    return headers

@@ -4,10 +4,9 @@ import time
 from dataclasses import dataclass, field
 
 from tuneloop_contracts.record import Record
-from tuneloop_server.adapters.entry import Held
-from tuneloop_server.cache.service import Stored
-from tuneloop_server.chat.protocol import ChatRequest
-from tuneloop_server.engine.base import Generation
+from tuneloop_server.cache.control import DEFAULT, CacheControl
+from tuneloop_server.cache.tiers import Hit, Lookup, Stored
+from tuneloop_server.chat.reading import Reading
 from tuneloop_server.routing import Decision
 
 BASE = "base"
@@ -25,51 +24,54 @@ class Caller:
     """X-Conversation-Id."""
     record: bool = True
     """False with `X-Record: no`: nothing of this request is kept for training."""
+    control: CacheControl = DEFAULT
 
 
 @dataclass(frozen=True)
 class Turn:
     id: str
     """The interaction's, which feedback may name; also the completion's."""
-    request: ChatRequest
+    reading: Reading
     caller: Caller
     conversation: str
     user: str
     """Hidden already."""
     decision: Decision
-    held: Held | None
-    """The adapter that answers; None: the base."""
-    generation: Generation
-    key: str | None
-    """Of the cache; None when this request may not use it."""
+    lookup: Lookup | None
+    """None when this request may not use the cache."""
     created: int
     """Seconds since the epoch."""
     began: float = field(default_factory=time.monotonic)
 
     @property
     def revision(self) -> str:
-        return self.held.revision if self.held else BASE
+        return self.decision.revision or BASE
 
     @property
-    def cache_label(self) -> str:
-        """Of X-Cache, without a hit."""
-        return "miss" if self.key else "bypass"
+    def reads(self) -> bool:
+        """May be answered from the cache, or along with another request."""
+        return self.lookup is not None and self.caller.control.read
+
+    @property
+    def share(self) -> object | None:
+        """What requests have in common that one generation may answer; None: nothing."""
+        return (self.lookup.key, self.caller.control.max_age) if self.lookup and self.reads else None
+
+    def cache_label(self, hit: Hit | None) -> str:
+        """Of X-Cache and the metrics."""
+        return f"hit-{hit.tier}" if hit else "miss" if self.reads else "bypass"
 
     @property
     def seconds(self) -> float:
         return time.monotonic() - self.began
 
-    def release(self) -> None:
-        if self.held:
-            self.held.release()
-
-    def to_record(self, answer: Stored, *, cached: bool) -> Record:
-        """A cache hit that repeats a recorded interaction says only which one."""
+    def to_record(self, answer: Stored, *, repeated: bool) -> Record:
+        """One that repeats a recorded interaction says only which."""
         return Record(
             id=self.id, conversation=self.conversation, user=self.user, tenant=self.caller.tenant,
-            model=self.request.model, revision=self.revision, domain=self.decision.domain, tagged=self.decision.tagged,
-            source="cache" if cached else "gen", finish=answer.finish, milliseconds=int(1000 * self.seconds),
+            model=self.reading.request.model, revision=self.revision, domain=self.decision.domain, tagged=self.decision.tagged,
+            source="cache" if repeated else "gen", finish=answer.finish, milliseconds=int(1000 * self.seconds),
             prompt_tokens=answer.prompt_tokens, completion_tokens=answer.completion_tokens,
-            messages=tuple({"role": message.role, "content": message.content} for message in self.generation.messages),
-            answer=answer.text, origin=answer.origin if cached else "",
+            messages=tuple({"role": message.role, "content": message.content} for message in self.reading.messages),
+            answer=answer.text, origin=answer.origin if repeated else "",
         )  # fmt: skip

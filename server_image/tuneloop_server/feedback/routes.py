@@ -15,7 +15,7 @@ def feedback_routes(service: FeedbackService, tenants: Tenants) -> APIRouter:
     async def feedback(request: Request) -> FeedbackAccepted:
         tenant = tenants.of(request.headers.get("authorization"))
         said = await read_body(request, FeedbackRequest)
-        service.take(said, tenant)
+        await service.take(said, tenant)
         return FeedbackAccepted(interaction_id=said.interaction_id, rating=said.rating)
 
     return router

@@ -1,22 +1,38 @@
-"""Takes feedback on answers that this target gave to this tenant."""
+"""Takes feedback on answers that this target gave to this tenant; one that was found wrong leaves the cache."""
+
+from collections.abc import Sequence
 
 from tuneloop_contracts.record import Feedback
+from tuneloop_server.cache.tiers import Tier
 from tuneloop_server.errors import NotFound, Unavailable
 from tuneloop_server.feedback.protocol import FeedbackRequest
+from tuneloop_server.link import Away
 from tuneloop_server.record.marks import Marks
 from tuneloop_server.record.recorder import Recorder
 
 
 class FeedbackService:
-    def __init__(self, marks: Marks, recorder: Recorder | None) -> None:
+    def __init__(self, marks: Marks, recorder: Recorder | None, tiers: Sequence[Tier]) -> None:
         self._marks = marks
         self._recorder = recorder
+        self._tiers = tiers
 
-    def take(self, request: FeedbackRequest, tenant: str) -> None:
-        """Raises NotFound for another's answer and for one that never was, without telling which; Unavailable when it is not kept."""
+    async def take(self, request: FeedbackRequest, tenant: str) -> None:
+        """Raises NotFound for another's answer and for one that never was, without telling which; Unavailable when it is not kept
+        or the cache could not be told."""
         if not self._marks.belongs(request.interaction_id, tenant):
             raise NotFound("no such interaction", param="interaction_id", code="interaction_not_found")
         by = self._marks.hide(f"{tenant} {request.user}") if request.user else ""
         feedback = Feedback(request.interaction_id, request.rating, request.correction, by, request.comment)
         if self._recorder is None or not self._recorder.put(feedback):
             raise Unavailable("feedback is not being recorded at the moment", code="not_recorded")
+        if request.rating == "down":
+            await self._forget(self._marks.key_of(request.interaction_id))
+
+    async def _forget(self, key: str) -> None:
+        try:
+            for tier in self._tiers if key else ():
+                await tier.forget(key)
+        except Away as away:
+            said = "recorded, but the cache cannot be told at the moment and may repeat the answer; send it again"
+            raise Unavailable(said, code="still_cached", retry_after=1) from away

@@ -11,16 +11,17 @@ _MARK = 16
 
 
 class Marks:
-    """`int-<time and randomness>-<mark>`: the mark is an HMAC over id and tenant, so that feedback on another tenant's answer, or on
-    one that never was, is recognised without looking anything up."""
+    """`int-<time and randomness>[-<cache key>]-<mark>`: the mark is an HMAC over the rest and the tenant, so that feedback on another
+    tenant's answer, or on one that never was, is recognised without looking anything up. The key names the cache's entry that the answer
+    made or came from, so that no table must say which."""
 
     def __init__(self, salt: Callable[[], str]) -> None:
         self._salt = salt
         self._own = secrets.token_bytes(32)
         """For a server without a manifest: its ids are worth something in this process only."""
 
-    def new_id(self, tenant: str) -> str:
-        stem = f"int-{time.time_ns() // 1_000_000:012x}{secrets.token_hex(8)}"
+    def new_id(self, tenant: str, key: str = "") -> str:
+        stem = f"int-{time.time_ns() // 1_000_000:012x}{secrets.token_hex(8)}" + (f"-{key}" if key else "")
         return f"{stem}-{_mark(self._keys()[0], f'{stem} {tenant}')}"
 
     def belongs(self, interaction: str, tenant: str) -> bool:
@@ -28,6 +29,12 @@ class Marks:
         if not (stem.startswith("int-") and mark.isascii()):
             return False
         return any(hmac.compare_digest(_mark(key, f"{stem} {tenant}"), mark) for key in self._keys())
+
+    @staticmethod
+    def key_of(interaction: str) -> str:
+        """The cache's key in an id that belongs to its tenant; "" when the answer has nothing to do with the cache."""
+        parts = interaction.split("-")
+        return parts[2] if len(parts) == 4 else ""
 
     def hide(self, name: str) -> str:
         """The same person is the same hash in every pod of the target; "" stays ""."""

@@ -1,10 +1,10 @@
 """Writes the record in the background: a request hands its entry over and goes on."""
 
 import asyncio
+import json
 import logging
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
 
 from redis.asyncio import Redis
 
@@ -18,6 +18,8 @@ QUEUE = 2000
 """Entries that wait for Redis; at some kilobytes each, a few megabytes. What comes on top is dropped and counted."""
 BATCH = 100
 """Entries written in one round trip."""
+GATHER = 0.02
+"""Seconds from the first entry of a batch to its writing: under load a batch is then some dozens, and a round trip costs each little."""
 TIMEOUT = 1.0
 """Seconds for one round trip; nobody waits for it."""
 PAUSE = 0.5
@@ -25,6 +27,18 @@ PAUSE = 0.5
 
 COUNT_PREFIX = "n:"
 """Of the meta hash's fields that count examples by domain."""
+
+WRITE = """
+redis.call('HSET', KEYS[1], 'shards', '1', 'schema', ARGV[1])
+for _, entry in ipairs(cjson.decode(ARGV[3])) do
+  local stream, counted, fields = KEYS[entry[1]], entry[2], entry[3]
+  redis.call('XADD', stream, '*', unpack(fields))
+  redis.call('EXPIREAT', stream, ARGV[2])
+  if counted ~= '' then redis.call('HINCRBY', KEYS[1], counted, 1) end
+end
+"""
+"""A batch as one command with one argument: packing and reading a command for each entry took the client 60 µs, a fifth of an exact hit.
+KEYS: the meta hash, the day's record, the day's feedback. ARGV: schema, expiry, entries as [index of its KEY, field to count, fields]."""
 
 Entry = Record | Feedback
 
@@ -47,14 +61,14 @@ class Recorder:
         self._on_written = on_written
         self._on_dropped = on_dropped
         self._now = now
-        self._queue: asyncio.Queue[Entry] = asyncio.Queue(QUEUE)
-        self._batch: list[Entry] = []
+        self._queue: asyncio.Queue[bytes] = asyncio.Queue(QUEUE)
+        self._batch: list[bytes] = []
         """Taken from the queue, not yet known to be in Redis."""
 
     def put(self, entry: Entry) -> bool:
         """Never blocks and never raises; False when it had to be dropped."""
         try:
-            self._queue.put_nowait(entry)
+            self._queue.put_nowait(to_line(entry))
         except asyncio.QueueFull:
             self._on_dropped(1)
             return False
@@ -65,6 +79,8 @@ class Recorder:
         while True:
             if not self._batch:
                 self._batch = [await self._queue.get()]
+                if self._queue.qsize() < BATCH:
+                    await asyncio.sleep(GATHER)
             await self._write_or_pause()
 
     async def flush(self, seconds: float) -> None:
@@ -92,20 +108,21 @@ class Recorder:
     async def _write(self, redis: Redis) -> None:
         """One round trip, into the stream of the day on which Redis takes it, since its id says that day. The meta hash comes along
         each time, so that a Redis that was flushed is whole again at once."""
-        pipe = redis.pipeline(transaction=False)
-        pipe.hset(meta_key(self._target), mapping={"shards": "1", "schema": SCHEMA})
         day = self._now().date()
-        for entry in self._batch:
-            pipe.xadd(self._stream(entry, day), dict[Any, Any](entry.to_fields()))
-            if isinstance(entry, Record) and not entry.origin:  # a hit is no new example
-                pipe.hincrby(meta_key(self._target), f"{COUNT_PREFIX}{entry.domain}", 1)
-        for stream in {self._stream(entry, day) for entry in self._batch}:
-            pipe.expireat(stream, expiry(day, self._retention))
-        await pipe.execute()
+        keys = [meta_key(self._target), record_stream(self._target, SHARD, day), feedback_stream(self._target, SHARD, day)]
+        expires = int(expiry(day, self._retention).timestamp())
+        await redis.register_script(WRITE)(keys, [SCHEMA, expires, b"[%b]" % b",".join(self._batch)])
 
-    def _stream(self, entry: Entry, day: date) -> str:
-        name = record_stream if isinstance(entry, Record) else feedback_stream
-        return name(self._target, SHARD, day)
+
+def to_line(entry: Entry) -> bytes:
+    """One element of WRITE's list, as JSON. Pure."""
+    is_record = isinstance(entry, Record)
+    counted = f"{COUNT_PREFIX}{entry.domain}" if isinstance(entry, Record) and not entry.origin else ""  # a hit is no new example
+    fields = [text for field in entry.to_fields().items() for text in field]
+    return _encode([2 if is_record else 3, counted, fields]).encode()
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def expiry(day: date, retention: timedelta) -> datetime:

@@ -1,0 +1,116 @@
+"""The exact tier: Redis, which all pods share, and the pod's own memory of what Redis said.
+
+    tuneloop:cache:{KEY}           the answer, as JSON
+    tuneloop:cache:{KEY}:denied    a user found it wrong: neither given nor kept while this is there
+
+Memory is filled by reading only, and emptied by what `watch` hears, so that it never says what Redis would not. Written answers
+reach it with their first repetition.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from redis.asyncio import Redis
+
+from tuneloop_server.cache.memory import Memory
+from tuneloop_server.cache.tiers import Hit, Lookup, Stored
+from tuneloop_server.link import Away, Link
+
+BUDGET = 0.045
+"""Seconds a request may lose to one look at Redis: with all else below the 50 ms that a Redis in trouble may cost an answer."""
+MEMORY = 32 * 2**20
+"""Bytes of answers in the pod: some ten thousand of a usual length, next to a model that takes gigabytes."""
+OVERHEAD = 1000
+"""Bytes of an entry beside its text: a few objects and the key."""
+PREFIX = "tuneloop:cache:"
+
+
+class ExactTier:
+    """A Tier (see tiers). A Redis that is away is a miss, counted by `on_error`."""
+
+    def __init__(self, link: Link, ttl: int, on_error: Callable[[], None], now: Callable[[], float] = time.time) -> None:
+        self._link = link
+        self._ttl = ttl
+        self._on_error = on_error
+        self._now = now
+        self._memory: Memory[Stored] = Memory(MEMORY)
+        self._changes = 0
+        """Counts what `watch` said, so that an answer overtaken on its way here is not remembered."""
+        self._watched = False
+
+    @property
+    def remembered(self) -> int:
+        """Bytes of answers in the pod's memory."""
+        return self._memory.size
+
+    async def find(self, lookup: Lookup) -> Hit | None:
+        answer = self._memory.get(lookup.key) or await self._read(lookup.key)
+        age = self._now() - answer.written if answer else 0.0
+        return Hit(answer, "exact", lookup.key, max(0, int(age))) if answer and age < self._ttl else None
+
+    async def put(self, lookup: Lookup, answer: Stored) -> None:
+        """The time to live counts from now; a hit does not prolong it, so a popular answer grows old too."""
+
+        async def write(redis: Redis) -> None:
+            if not await redis.exists(_denied(lookup.key)):
+                await redis.set(_entry(lookup.key), json.dumps(asdict(answer)), ex=self._ttl)
+
+        try:
+            await self._link.run(write)
+        except Away:
+            self._on_error()
+
+    async def forget(self, key: str) -> None:
+        async def deny(redis: Redis) -> None:
+            pipe = redis.pipeline(transaction=True)
+            pipe.set(_denied(key), "", ex=self._ttl)
+            pipe.delete(_entry(key))
+            await pipe.execute()
+
+        self._memory.drop(key)
+        await self._link.run(deny)
+
+    def watched(self, yes: bool) -> None:
+        """Whether changes will be told: only then is memory used, and it begins empty."""
+        self._watched = yes
+        self.changed(None)
+
+    def changed(self, keys: list[str] | None) -> None:
+        """These keys of Redis, or all, are not what they were."""
+        self._changes += 1
+        if keys is None:
+            self._memory.clear()
+        for key in keys or ():
+            self._memory.drop(_key_of(key))
+
+    async def _read(self, key: str) -> Stored | None:
+        before = self._changes
+
+        async def get(redis: Redis) -> Any:
+            return await redis.mget(_entry(key), _denied(key))
+
+        try:
+            raw, denied = await self._link.run(get)
+            answer = Stored(**json.loads(raw)) if raw and denied is None else None
+        except (Away, ValueError, TypeError):
+            self._on_error()
+            return None
+        if answer and self._watched and before == self._changes:
+            self._memory.put(key, answer, OVERHEAD + 2 * len(answer.quoted))
+        return answer
+
+
+def _entry(key: str) -> str:
+    """The braces keep an entry and its denial in one slot of a Redis Cluster."""
+    return f"{PREFIX}{{{key}}}"
+
+
+def _denied(key: str) -> str:
+    return f"{_entry(key)}:denied"
+
+
+def _key_of(name: str) -> str:
+    return name.removeprefix(PREFIX + "{").partition("}")[0]

@@ -1,0 +1,85 @@
+"""The short way for POST /v1/chat/completions: an answer that is there already is sent before the framework wakes up.
+
+Whatever is not plainly a hit goes on as it came: errors, misses and everything unusual are the route's. So nothing is refused here, and
+nothing is answered that the route would refuse: both read the body by the same Readings.
+"""
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tuneloop_server.body import LIMIT
+from tuneloop_server.chat.caller import caller_of
+from tuneloop_server.chat.reading import Readings
+from tuneloop_server.chat.service import ChatService, Repeat
+from tuneloop_server.chat.wire import Envelope, replayed, whole
+from tuneloop_server.errors import ApiError
+from tuneloop_server.tenants import Tenants
+
+EVENTS = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
+PATH = "/v1/chat/completions"
+
+
+class Door:
+    """A middleware, inside the lifecycle's Guard. Pure ASGI."""
+
+    def __init__(self, app: ASGIApp, service: ChatService, tenants: Tenants, readings: Readings) -> None:
+        self._app = app
+        self._service = service
+        self._tenants = tenants
+        self._readings = readings
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
+            return await self._app(scope, receive, send)
+        taken = _Taken(receive)
+        repeat = await self._repeat(Headers(scope=scope), taken)
+        if repeat is None:
+            return await self._app(scope, taken.again, send)
+        await _send(repeat, send)
+
+    async def _repeat(self, headers: Headers, taken: "_Taken") -> Repeat | None:
+        try:
+            caller = caller_of(headers, self._tenants)
+            body = await taken.body()
+            return await self._service.repeat(self._readings.of(body), caller) if body else None
+        except ApiError:
+            return None
+
+
+class _Taken:
+    """The body's messages, to be read here and once more by the application."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._messages: list[Message] = []
+        self._given = 0
+
+    async def body(self) -> bytes:
+        """Empty when it is too large or its client went away."""
+        size = 0
+        while True:
+            message = await self._receive()
+            self._messages.append(message)
+            size += len(message.get("body", b""))
+            if message["type"] != "http.request" or size > LIMIT:
+                return b""
+            if not message.get("more_body"):
+                return b"".join(message.get("body", b"") for message in self._messages)
+
+    async def again(self) -> Message:
+        if self._given < len(self._messages):
+            self._given += 1
+            return self._messages[self._given - 1]
+        return await self._receive()
+
+
+async def _send(repeat: Repeat, send: Send) -> None:
+    request, turn = repeat.turn.reading.request, repeat.turn
+    envelope = Envelope(turn.id, turn.created, request.model)
+    if request.stream:
+        body, headers = replayed(envelope, repeat.answer, with_usage=request.wants_usage), EVENTS | repeat.headers
+    else:
+        body, headers = whole(envelope, repeat.answer), {"Content-Type": "application/json"} | repeat.headers
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()] + [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": raw})
+    await send({"type": "http.response.body", "body": body})

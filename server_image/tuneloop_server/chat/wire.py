@@ -1,0 +1,95 @@
+"""OpenAI's answers on the wire, in one piece or as server-sent events. Pure, but for the pieces that come in.
+
+data: {"choices": [{"delta": {"role": "assistant", "content": ""}}]}
+data: {"choices": [{"delta": {"content": "Hello"}}]}       one for each piece with text
+data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}
+data: {"choices": [], "usage": {...}}                      if the client asked for it
+data: [DONE]
+"""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+from tuneloop_server.cache.tiers import Stored
+from tuneloop_server.engine.base import Piece
+from tuneloop_server.errors import ApiError
+
+DONE = b"data: [DONE]\n\n"
+
+_WHOLE = (
+    b'{"id":%b,"object":"chat.completion","created":%d,"model":%b,"choices":[{"index":0,"message":{"role":"assistant","content":%b},'
+    b'"logprobs":null,"finish_reason":%b}],"usage":%b}'
+)
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """What all parts of one answer share."""
+
+    id: str
+    created: int
+    model: str
+
+    def event(self, **fields: Any) -> bytes:
+        return _event({"id": self.id, "object": "chat.completion.chunk", "created": self.created, "model": self.model} | fields)
+
+    def delta(self, delta: dict[str, str], finish: str | None = None) -> bytes:
+        return self.event(choices=[{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}])
+
+
+def whole(envelope: Envelope, answer: Stored) -> bytes:
+    """The answer in one piece."""
+    used = _json(usage(answer.prompt_tokens, answer.completion_tokens))
+    return _WHOLE % (_json(envelope.id), envelope.created, _json(envelope.model), answer.quoted, _json(answer.finish), used)
+
+
+def replayed(envelope: Envelope, answer: Stored, *, with_usage: bool) -> bytes:
+    """The events of an answer that is there already."""
+    text = [envelope.delta({"content": answer.text})] if answer.text else []
+    closing = _closing(envelope, answer.prompt_tokens, answer.completion_tokens, with_usage)
+    return b"".join([_opening(envelope), *text, envelope.delta({}, answer.finish), *closing])
+
+
+async def events(envelope: Envelope, pieces: AsyncIterator[Piece], prompt_tokens: int, *, with_usage: bool) -> AsyncIterator[bytes]:
+    """An engine that breaks on the way ends the stream with an `error` event and no [DONE]: the status line is long gone."""
+    tokens = 0
+    yield _opening(envelope)
+    try:
+        async for piece in pieces:
+            tokens += piece.tokens
+            if piece.text:
+                yield envelope.delta({"content": piece.text})
+            if piece.finish:
+                yield envelope.delta({}, piece.finish)
+    except ApiError as error:
+        yield _event(error.body())
+        return
+    for event in _closing(envelope, prompt_tokens, tokens, with_usage):
+        yield event
+
+
+def usage(prompt_tokens: int, completion_tokens: int) -> dict[str, int]:
+    return {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens, "total_tokens": prompt_tokens + completion_tokens}
+
+
+def _opening(envelope: Envelope) -> bytes:
+    return envelope.delta({"role": "assistant", "content": ""})
+
+
+def _closing(envelope: Envelope, prompt_tokens: int, tokens: int, with_usage: bool) -> list[bytes]:
+    used = [envelope.event(choices=[], usage=usage(prompt_tokens, tokens))] if with_usage else []
+    return [*used, DONE]
+
+
+def _event(value: dict[str, Any]) -> bytes:
+    return b"data: " + _json(value) + b"\n\n"
+
+
+def _json(value: object) -> bytes:
+    return _encode(value).encode()
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""Made once: json.dumps makes one for each call."""

@@ -1,0 +1,262 @@
+"""The cache as a client and a second pod meet it: over real HTTP and a real Redis, with an engine that waits until it is told to go on."""
+
+import asyncio
+import json
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+import redis as sync_redis
+
+from lightserver import BASE, HeldEngine, LightServer, light_server, until
+from tuneloop_server.errors import Failed, TryLater
+
+QUESTION = "Where is my order?"
+
+
+async def rate(pod: LightServer, answer: httpx.Response, rating: str = "down") -> httpx.Response:
+    return await pod.http.post("/v1/feedback", json={"interaction_id": answer.headers["X-Interaction-Id"], "rating": rating})
+
+
+async def warm(pod: LightServer, **options: Any) -> None:
+    """Until the pod answers from its own memory: then Redis is asked no more."""
+
+    async def remembered() -> bool:
+        await pod.ask(**options)
+        return not nothing_in_memory(pod)
+
+    await until(remembered)
+
+
+async def test_a_hit_says_the_same_with_an_identity_of_its_own(redis_url: str) -> None:
+    async with light_server(redis_url) as pod:
+        first, again = await pod.ask(), await pod.ask()
+        assert (first.headers["X-Cache"], again.headers["X-Cache"]) == ("miss", "hit-exact")
+        one, two = first.json(), again.json()
+        assert one.pop("id") != two.pop("id")
+        assert one.pop("created") <= two.pop("created")
+        assert one == two
+        assert two["choices"][0]["message"]["content"] == "One two three."
+        assert len(pod.engine.generations) == 1
+
+
+async def test_streamed_and_whole_share_an_entry_both_ways(redis_url: str) -> None:
+    async with light_server(redis_url) as pod:
+        streamed = await pod.ask("a", stream=True)
+        whole = await pod.ask("a")
+        assert (streamed.headers["X-Cache"], whole.headers["X-Cache"]) == ("miss", "hit-exact")
+        replayed = await pod.ask("a", stream=True, stream_options={"include_usage": True})
+        assert replayed.headers["X-Cache"] == "hit-exact"
+        assert replayed.headers["Content-Type"] == streamed.headers["Content-Type"]
+        assert text_of(replayed) == text_of(streamed) == whole.json()["choices"][0]["message"]["content"]
+        *events, done = replayed.text.strip().split("\n\n")
+        parsed = [json.loads(event.removeprefix("data: ")) for event in events]
+        assert parsed[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+        assert parsed[-2]["choices"][0]["finish_reason"] == "stop"
+        assert parsed[-1]["usage"] == whole.json()["usage"]
+        assert (done, len({event["id"] for event in parsed})) == ("data: [DONE]", 1)
+
+
+def text_of(streamed: httpx.Response) -> str:
+    events = [json.loads(line.removeprefix("data: ")) for line in streamed.text.split("\n\n") if line.startswith("data: {")]
+    return "".join(event["choices"][0]["delta"].get("content", "") for event in events if event["choices"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"temperature": False}, {"temperature": "zero"}, {"temperature": -1}, {"n": 2}, {"tools": [{"type": "function"}]}, {"stop": [""]},
+        {"response_format": {"type": "json_object"}}, {"logprobs": True}, {"stream": "perhaps"}, {"stream_options": "x"}, {"user": 7},
+        {"user": "u" * 600}, {"metadata": []}, {"max_tokens": 1.5}, {"seed": 2**64}, {"model": ""}, {"model": "gpt-4"}, {"messages": []},
+        {"messages": [{"role": "robot", "content": QUESTION}]}, {"messages": [{"role": "user", "content": "\ud800"}]},
+        {"messages": [{"role": "user", "content": QUESTION}, {"role": "user"}]}, {"messages": {"role": "user", "content": QUESTION}},
+    ],
+)  # fmt: skip
+async def test_what_is_refused_without_a_cache_is_refused_with_a_full_one(redis_url: str, change: dict[str, Any]) -> None:
+    """Each differs from a cached request in one thing that the protocol or the router does not take."""
+    async with light_server("") as bare, light_server(redis_url) as pod:
+        await warm(pod)
+        body = {"model": BASE, "messages": [{"role": "user", "content": QUESTION}], "temperature": 0} | change
+        raw = json.dumps(body).encode()  # httpx would not send half a surrogate pair
+        without, within = [await each.http.post("/v1/chat/completions", content=raw) for each in (bare, pod)]
+        assert (within.status_code, "X-Cache" in within.headers) == (without.status_code, "X-Cache" in without.headers)
+        if change != {"temperature": False}:  # pydantic reads it as 0
+            assert within.status_code in (400, 404)
+
+
+async def test_the_door_keeps_keys_draining_and_the_books(redis_url: str, tmp_path: Any) -> None:
+    keys = tmp_path / "keys.json"
+    keys.write_text('{"key-a": "acme", "key-b": "bigco"}')
+    async with light_server(redis_url, api_keys_file=keys) as pod:
+        mine, theirs = {"Authorization": "Bearer key-a"}, {"Authorization": "Bearer key-b"}
+        await warm(pod, headers=mine)
+        assert (await pod.ask()).status_code == 401
+        assert await pod.cached(headers=theirs) == "miss", "another tenant"
+        before = sample(pod, "tuneloop_cache_total", result="hit-exact", domain="support")
+        assert await pod.cached(headers=mine) == "hit-exact"
+        assert sample(pod, "tuneloop_cache_total", result="hit-exact", domain="support") == before + 1
+        assert sample(pod, "tuneloop_request_seconds_count", cache="hit-exact", domain="support") == before + 1
+        assert (await pod.ask(headers=mine | {"X-Domain": "astrology"})).status_code == 400
+        pod.parts.lifecycle.draining = True
+        assert (await pod.ask(headers=mine)).status_code == 503
+
+
+def sample(pod: LightServer, name: str, **labels: str) -> float:
+    return pod.parts.metrics.registry.get_sample_value(name, labels) or 0.0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_equal_requests_at_once_generate_once(redis_url: str, stream: bool) -> None:
+    async with light_server(redis_url) as pod:
+        pod.engine.go.clear()
+        asked = [asyncio.create_task(pod.ask(stream=stream)) for _ in range(12)]
+        other = asyncio.create_task(pod.ask("Something else?"))
+        await until(lambda: passengers(pod) == 13)
+        pod.engine.go.set()
+        answers = await asyncio.gather(*asked)
+        await other
+        assert len(pod.engine.generations) == 2
+        said = {text_of(answer) if stream else answer.json()["choices"][0]["message"]["content"] for answer in answers}
+        assert said == {"One two three."}
+        assert {answer.headers["X-Cache"] for answer in answers} == {"miss"}
+        assert len({answer.headers["X-Interaction-Id"] for answer in answers}) == 12
+
+
+def passengers(pod: LightServer) -> int:
+    return sum(flight._passengers for flight in pod.parts.chat._flights._by_key.values())
+
+
+async def test_followers_outlive_the_leader_and_the_last_one_ends_it(redis_url: str) -> None:
+    async with light_server(redis_url) as pod:
+        pod.engine.go.clear()
+        leader = asyncio.create_task(pod.ask())
+        await until(lambda: passengers(pod) == 1)
+        followers = [asyncio.create_task(pod.ask(stream=stream)) for stream in (False, True)]
+        await until(lambda: passengers(pod) == 3)
+        leader.cancel()
+        await until(lambda: passengers(pod) == 2)
+        followers[0].cancel()
+        await until(lambda: passengers(pod) == 1)
+        pod.engine.go.set()
+        assert text_of(await followers[1]) == "One two three."
+        assert [answer.cancelled for answer in pod.engine.generations] == [False]
+
+        pod.engine.go.clear()
+        alone = asyncio.create_task(pod.ask("Nobody waits for this."))
+        await until(lambda: len(pod.engine.generations) == 2)
+        alone.cancel()
+        await until(lambda: pod.engine.generations[1].cancelled)
+        pod.engine.go.set()
+        assert await pod.cached("Nobody waits for this.") == "miss"
+
+
+@pytest.mark.parametrize(
+    ("engine", "want"),
+    [
+        pytest.param(HeldEngine(refuses=TryLater("full", retry_after=2)), 429, id="refused"),
+        pytest.param(HeldEngine(pieces=["One", Failed("broken")]), 500, id="broken on the way"),
+    ],
+)
+async def test_an_error_is_everybodys_and_nobodys_answer_later(redis_url: str, engine: HeldEngine, want: int) -> None:
+    async with light_server(redis_url, engine) as pod:
+        engine.go.clear()
+        asked = [asyncio.create_task(pod.ask()) for _ in range(3)]
+        await until(lambda: passengers(pod) == 3 or all(task.done() for task in asked))
+        engine.go.set()
+        assert [answer.status_code for answer in await asyncio.gather(*asked)] == [want] * 3
+        engine.refuses, engine.pieces = None, ["Better."]
+        assert (await pod.ask()).json()["choices"][0]["message"]["content"] == "Better."
+
+
+async def test_cache_control(redis_url: str) -> None:
+    async with light_server(redis_url) as pod:
+
+        async def with_control(control: str, text: str = QUESTION, **fields: Any) -> httpx.Response:
+            return await pod.ask(text, headers={"Cache-Control": control}, **fields)
+
+        nothing = await with_control("only-if-cached")
+        assert (nothing.status_code, nothing.json()["error"]["code"]) == (504, "not_cached")
+        assert (await with_control("no-store")).headers["X-Cache"] == "bypass"
+        assert await pod.cached() == "miss", "no-store wrote nothing"
+        assert (await with_control("only-if-cached")).headers["X-Cache"] == "hit-exact"
+        pod.engine.pieces = ["Fresh."]
+        assert (await with_control("no-cache")).headers["X-Cache"] == "bypass"
+        assert (await pod.ask()).json()["choices"][0]["message"]["content"] == "Fresh.", "no-cache wrote"
+        hit = await with_control("max-age=60")
+        assert (hit.headers["X-Cache"], 0 <= int(hit.headers["Age"]) <= 60) == ("hit-exact", True)
+
+        assert (await pod.ask(temperature=0.7)).headers["X-Cache"] == "bypass"
+        assert (await with_control("max-age=60", temperature=0.7)).headers["X-Cache"] == "miss"
+        assert (await with_control("max-age=60", temperature=0.7)).headers["X-Cache"] == "hit-exact"
+
+
+async def test_an_answer_older_than_asked_for_is_made_anew(redis_url: str) -> None:
+    async with light_server(redis_url) as pod:
+        await pod.ask()
+        age_all(redis_url, 100)
+        assert (await pod.ask(headers={"Cache-Control": "max-age=99"})).headers["X-Cache"] == "miss"
+        assert (await pod.ask(headers={"Cache-Control": "max-age=99"})).headers["X-Cache"] == "hit-exact"
+
+
+def age_all(redis_url: str, seconds: float) -> None:
+    with sync_redis.Redis.from_url(redis_url) as client:
+        for key in client.scan_iter("tuneloop:cache:*"):
+            entry = json.loads(client.get(key))  # type: ignore[arg-type]
+            client.set(key, json.dumps(entry | {"written": entry["written"] - seconds}))
+
+
+@pytest.mark.parametrize("judged", ["what made it", "what came from it"])
+async def test_a_thumbs_down_removes_the_answer_in_every_pod_and_denies_it(redis_url: str, judged: str) -> None:
+    async with light_server(redis_url) as pod, light_server(redis_url) as other:
+        other.parts.current.take(pod.parts.current._seen)  # type: ignore[arg-type]
+        other.parts._marks._own = pod.parts._marks._own  # as the manifest's salt does in a cluster
+        made = await pod.ask()
+        await warm(pod)
+        await warm(other)
+        repeated = await other.ask()
+        assert repeated.headers["X-Cache"] == "hit-exact"
+        assert (await rate(other, repeated, "up")).status_code == 200
+        assert await other.cached() == "hit-exact"
+        assert (await rate(pod, made if judged == "what made it" else repeated)).status_code == 200
+        for each in (pod, other):
+            await until(partial(nothing_in_memory, each))
+            assert await each.cached() == "miss"
+            assert await each.cached() == "miss", "and it is not kept again"
+            assert await each.cached(f"Another question, {each.port}?") == "miss"
+            assert await each.cached(f"Another question, {each.port}?") == "hit-exact", "nothing else is denied"
+
+
+def nothing_in_memory(pod: LightServer) -> bool:
+    return pod.parts.exact is not None and pod.parts.exact.remembered == 0
+
+
+async def test_another_pods_fresh_answer_replaces_the_one_in_memory(redis_url: str) -> None:
+    async with light_server(redis_url) as pod, light_server(redis_url, HeldEngine(pieces=["Fresh."])) as other:
+        await warm(pod)
+        await other.ask(headers={"Cache-Control": "no-cache"})
+
+        async def follows() -> bool:
+            return bool((await pod.ask()).json()["choices"][0]["message"]["content"] == "Fresh.")
+
+        await until(follows)
+
+
+async def test_a_flushed_redis_is_an_empty_cache(redis_url: str) -> None:
+    async with light_server(redis_url) as pod:
+        await warm(pod)
+        with sync_redis.Redis.from_url(redis_url) as client:
+            client.flushall()
+
+        async def gone() -> bool:
+            return await pod.cached() == "miss"
+
+        await until(gone)
+
+
+async def test_half_a_surrogate_pair_is_refused_before_it_can_stop_the_record(redis_url: str) -> None:
+    async with light_server(redis_url) as pod:
+        body = {"model": BASE, "messages": [{"role": "user", "content": "x"}], "metadata": {"conversation_id": "\ud800"}}
+        assert (await pod.http.post("/v1/chat/completions", content=json.dumps(body).encode())).status_code == 400
+        await pod.ask("y")
+        await until(lambda: sample(pod, "tuneloop_records_written_total") == 1)

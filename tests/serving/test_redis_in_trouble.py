@@ -1,0 +1,88 @@
+"""A Redis that is mute, full or killed in the midst of traffic: every answer comes, and what was lost is counted."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+import redis as sync_redis
+
+from lightserver import LightServer, light_server, until
+from redisserver import RedisServer
+
+SOON = 1.0
+"""Seconds: half of what the mute Redis would take; the budget itself is a twentieth of this."""
+
+
+@pytest.fixture
+def own_redis() -> Iterator[RedisServer]:
+    server = RedisServer().start()
+    yield server
+    if server.process:
+        server.process.send_signal(signal.SIGCONT)
+    server.stop()
+
+
+def sample(pod: LightServer, name: str) -> float:
+    return pod.parts.metrics.registry.get_sample_value(name) or 0.0
+
+
+async def test_a_mute_redis_holds_nobody_up(own_redis: RedisServer) -> None:
+    async with light_server(own_redis.url) as pod:
+        await pod.ask()
+        assert own_redis.process
+        os.kill(own_redis.process.pid, signal.SIGSTOP)
+        for number in range(5):
+            began = time.monotonic()
+            answer = await pod.ask(f"Question {number}?")
+            assert (answer.status_code, answer.headers["X-Cache"]) == (200, "miss")
+            assert time.monotonic() - began < SOON
+        assert sample(pod, "tuneloop_cache_errors_total") >= 5
+        os.kill(own_redis.process.pid, signal.SIGCONT)
+
+        async def back() -> bool:
+            return await pod.cached("Back?") == "hit-exact"
+
+        await until(back)
+        await until(lambda: sample(pod, "tuneloop_records_written_total") >= 7)
+        assert sample(pod, "tuneloop_records_dropped_total") == 0
+
+
+async def test_a_thumbs_down_that_the_cache_cannot_hear_is_not_called_done(own_redis: RedisServer) -> None:
+    async with light_server(own_redis.url) as pod:
+        answer = await pod.ask()
+        own_redis.stop()
+        body = {"interaction_id": answer.headers["X-Interaction-Id"], "rating": "down"}
+        said = await pod.http.post("/v1/feedback", json=body)
+        assert (said.status_code, said.json()["error"]["code"]) == (503, "still_cached")
+        assert said.headers["Retry-After"]
+        assert (await pod.http.post("/v1/feedback", json=body | {"rating": "up"})).status_code == 200
+
+
+async def test_a_full_redis_is_still_read(own_redis: RedisServer) -> None:
+    async with light_server(own_redis.url) as pod:
+        await pod.ask("Kept?")
+        with sync_redis.Redis.from_url(own_redis.url) as client:
+            client.config_set("maxmemory", "1")
+            for number in range(3):
+                assert await pod.cached(f"Question {number}?") == "miss"
+                assert await pod.cached("Kept?") == "hit-exact"
+            assert sample(pod, "tuneloop_cache_errors_total") == 3, "each answer that could not be kept, and nothing else"
+            client.config_set("maxmemory", "0")
+        await until(lambda: sample(pod, "tuneloop_records_written_total") == 7)
+        assert await pod.cached("Question 0?") == "miss"
+        assert await pod.cached("Question 0?") == "hit-exact"
+
+
+async def test_answers_in_memory_are_not_given_while_removals_cannot_be_heard(own_redis: RedisServer) -> None:
+    async with light_server(own_redis.url) as pod:
+
+        async def remembered() -> bool:
+            await pod.ask()
+            return pod.parts.exact is not None and pod.parts.exact.remembered > 0
+
+        await until(remembered)
+        own_redis.stop()
+        await until(lambda: pod.parts.exact is not None and pod.parts.exact.remembered == 0)
+        assert await pod.cached() == "miss"
