@@ -35,7 +35,8 @@ def peer(answer: str) -> tuple[subprocess.Popen[str], Callable[[], float]]:
     packages = [part for package in PEER for part in ("--with", package)]
     script = str(Path(__file__).with_name("gptcache_peer.py"))
     command = [os.environ["UV"], "run", "--no-project", "--python", "3.11", *packages, "python", script]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    one_core = os.environ | {"OMP_NUM_THREADS": "1"}  # a short text is embedded no slower so, and rates are of one core
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=one_core)
     assert process.stdin
     assert process.stdout
     to, back = process.stdin, process.stdout

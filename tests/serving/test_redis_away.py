@@ -231,3 +231,20 @@ async def test_what_the_operator_hears_of_redis(caplog: pytest.LogCaptureFixture
 )
 def test_which_policy_may_evict_records(settings: dict[str, str], want: bool) -> None:
     assert may_evict_records(settings) is want
+
+
+async def test_a_denied_answer_is_neither_given_nor_kept(redis_url: str) -> None:
+    """Each by itself: a generation may have begun before the denial, and end after it."""
+    answer = Stored("hello", "stop", 1, 1, "int-1", time.time())
+    async with link_to(redis_url) as link:
+        tier = ExactTier(link, 60, Tally().add)
+        await tier.put(look_up("written"), answer)
+        with sync_redis.Redis.from_url(redis_url) as client:
+            kept = client.get("tuneloop:cache:{written}")
+            await tier.forget("written")
+            assert client.get("tuneloop:cache:{written}") is None
+            await tier.put(look_up("written"), answer)
+            assert client.get("tuneloop:cache:{written}") is None
+            client.set("tuneloop:cache:{written}", str(kept, "utf-8"))  # type: ignore[arg-type]
+            assert 0 < client.ttl("tuneloop:cache:{written}:denied") <= 60  # type: ignore[operator]
+        assert await tier.find(look_up("written")) is None
