@@ -27,6 +27,7 @@ class Metrics:
         self.fallbacks = self._counter("tuneloop_fallbacks_total", "Requests whose revision was not loaded here", "wanted")
         self.written = self._counter("tuneloop_records_written_total", "Entries of the record that Redis took")
         self.dropped = self._counter("tuneloop_records_dropped_total", "Entries of the record that were given up")
+        self.refused = self._counter("tuneloop_refused_total", "Requests turned away at the gate", "reason")
         self.prompt_tokens = self._counter("vllm:prompt_tokens_total", "Tokens of prompts read")
         self.generation_tokens = self._counter("vllm:generation_tokens_total", "Tokens generated")
         self.redis_up = Gauge("tuneloop_redis_up", "1 if the last try succeeded", ["role"], registry=self.registry)

@@ -30,7 +30,8 @@ from tuneloop_server.record.recorder import Recorder
 from tuneloop_server.routing import World
 from tuneloop_server.settings import Settings
 from tuneloop_server.status.service import StatusService
-from tuneloop_server.tenants import Tenants
+from tuneloop_server.tenants.keys import Tenants
+from tuneloop_server.tenants.limit import Concurrency
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class Parts:
         self.settings = settings
         self.engine = engine
         self.tenants = Tenants.from_file(settings.api_keys_file)
+        self.concurrency = Concurrency(settings.tenant_concurrency)
         self.lifecycle = Lifecycle()
         self.metrics = Metrics()
         news = News()
@@ -67,6 +69,8 @@ class Parts:
         """Follow the manifest and the cache, and write the record, for as long as this lasts; then write what is left of it."""
         followed = follow(self.settings.target, self.settings.manifest_file, env, self.current.take)
         tasks: list[asyncio.Task[None]] = [asyncio.create_task(followed, name="manifest")]
+        if self.settings.api_keys_file:
+            tasks.append(asyncio.create_task(self.tenants.follow(self.settings.api_keys_file), name="API keys"))
         if self.exact:
             tasks.append(asyncio.create_task(watch(self.settings.redis_url, PREFIX, self.exact), name="cache watch"))
         if self.recorder:

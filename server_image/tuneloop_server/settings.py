@@ -35,7 +35,9 @@ class Settings:
     record_retention: timedelta = DEFAULT_RETENTION
     """RECORD_RETENTION: how long a day of the record is kept."""
     api_keys_file: Path | None = None
-    """API_KEYS_FILE: a JSON object {key: tenant}, read at start. None: everybody is tenant `default`."""
+    """API_KEYS_FILE: a JSON object {key: tenant}, followed while it changes. None: everybody is tenant `default`."""
+    tenant_concurrency: int = 0
+    """TENANT_CONCURRENCY: requests of one tenant that one pod answers at the same time; more get 429. 0 = no limit but the queue's."""
     manifest_file: Path | None = None
     """MANIFEST_FILE: the adapter manifest as a file, where the ConfigMap may not be watched or there is no cluster."""
     max_lora_rank: int = 64
@@ -72,6 +74,7 @@ class Settings:
             cache_ttl=read.number("CACHE_TTL", defaults.cache_ttl, least=0),
             record_retention=read.duration("RECORD_RETENTION", defaults.record_retention),
             api_keys_file=read.path("API_KEYS_FILE"),
+            tenant_concurrency=read.number("TENANT_CONCURRENCY", defaults.tenant_concurrency, least=0),
             manifest_file=read.path("MANIFEST_FILE"),
             max_lora_rank=read.number("MAX_LORA_RANK", defaults.max_lora_rank, least=1),
             max_batch=read.number("MAX_BATCH", defaults.max_batch, least=1),

@@ -4,7 +4,6 @@ Whatever is not plainly a hit goes on as it came: errors, misses and everything 
 nothing is answered that the route would refuse: both read the body by the same Readings.
 """
 
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tuneloop_server.body import LIMIT
@@ -13,35 +12,32 @@ from tuneloop_server.chat.reading import Readings
 from tuneloop_server.chat.service import ChatService, Repeat
 from tuneloop_server.chat.wire import Envelope, replayed, whole
 from tuneloop_server.errors import ApiError
-from tuneloop_server.tenants import Tenants
 
 EVENTS = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
 PATH = "/v1/chat/completions"
 
 
 class Door:
-    """A middleware, inside the lifecycle's Guard. Pure ASGI."""
+    """A middleware, inside the tenants' Gate. Pure ASGI."""
 
-    def __init__(self, app: ASGIApp, service: ChatService, tenants: Tenants, readings: Readings) -> None:
+    def __init__(self, app: ASGIApp, service: ChatService, readings: Readings) -> None:
         self._app = app
         self._service = service
-        self._tenants = tenants
         self._readings = readings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
             return await self._app(scope, receive, send)
         taken = _Taken(receive)
-        repeat = await self._repeat(Headers(scope=scope), taken)
+        repeat = await self._repeat(scope, taken)
         if repeat is None:
             return await self._app(scope, taken.again, send)
         await _send(repeat, send)
 
-    async def _repeat(self, headers: Headers, taken: "_Taken") -> Repeat | None:
+    async def _repeat(self, scope: Scope, taken: "_Taken") -> Repeat | None:
         try:
-            caller = caller_of(headers, self._tenants)
             body = await taken.body()
-            return await self._service.repeat(self._readings.of(body), caller) if body else None
+            return await self._service.repeat(self._readings.of(body), caller_of(scope)) if body else None
         except ApiError:
             return None
 

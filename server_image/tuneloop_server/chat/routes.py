@@ -16,7 +16,6 @@ from tuneloop_server.chat.reading import Reading, Readings
 from tuneloop_server.chat.service import ChatService, Reply
 from tuneloop_server.chat.turn import Caller
 from tuneloop_server.chat.wire import Envelope, events, whole
-from tuneloop_server.tenants import Tenants
 
 T = TypeVar("T")
 
@@ -24,12 +23,12 @@ CLIENT_CLOSED_REQUEST = 499
 """nginx's status for a client that hung up; only the log sees it."""
 
 
-def chat_routes(service: ChatService, tenants: Tenants, readings: Readings) -> APIRouter:
+def chat_routes(service: ChatService, readings: Readings) -> APIRouter:
     router = APIRouter()
 
     @router.post(PATH)
     async def chat(request: Request) -> Response:
-        caller = caller_of(request.headers, tenants)
+        caller = caller_of(request.scope)
         reading = readings.of(await read_bytes(request))
         if reading.request.stream:
             return AnswerStream(await service.reply(reading, caller))
