@@ -4,9 +4,11 @@ Whatever is not plainly a hit goes on as it came: errors, misses and everything 
 nothing is answered that the route would refuse: both read the body by the same Readings.
 """
 
+import asyncio
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tuneloop_server.body import LIMIT
+from tuneloop_server.body import LIMIT, SECONDS
 from tuneloop_server.chat.caller import caller_of
 from tuneloop_server.chat.reading import Readings
 from tuneloop_server.chat.service import ChatService, Repeat
@@ -36,9 +38,10 @@ class Door:
 
     async def _repeat(self, scope: Scope, taken: "_Taken") -> Repeat | None:
         try:
-            body = await taken.body()
+            async with asyncio.timeout(SECONDS):
+                body = await taken.body()
             return await self._service.repeat(self._readings.of(body), caller_of(scope)) if body else None
-        except ApiError:
+        except (ApiError, TimeoutError):
             return None
 
 

@@ -16,11 +16,9 @@ from tuneloop_server.chat.reading import Reading, Readings
 from tuneloop_server.chat.service import ChatService, Reply
 from tuneloop_server.chat.turn import Caller
 from tuneloop_server.chat.wire import Envelope, events, whole
+from tuneloop_server.errors import CLIENT_CLOSED_REQUEST
 
 T = TypeVar("T")
-
-CLIENT_CLOSED_REQUEST = 499
-"""nginx's status for a client that hung up; only the log sees it."""
 
 
 def chat_routes(service: ChatService, readings: Readings) -> APIRouter:
