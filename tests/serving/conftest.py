@@ -59,7 +59,7 @@ def _tiny_server_of_session(tmp_path_factory: pytest.TempPathFactory) -> Iterato
     (folder / "keys.json").write_text(json.dumps(KEYS))
     redis = RedisServer()
     settings = {
-        "MODEL_PATH": str(make_tiny_model(folder / "model")), "MODEL_NAME": TINY, "MAX_NEW_TOKENS": "300", "OMP_NUM_THREADS": "1",
+        "MODEL_PATH": str(make_tiny_model(folder / "model")), "MODEL_NAME": TINY, "MAX_NEW_TOKENS": "48", "OMP_NUM_THREADS": "1",
         "REDIS_URL": redis.url, "API_KEYS_FILE": str(folder / "keys.json"), "TENANT_CONCURRENCY": str(TENANT_CONCURRENCY),
     }  # fmt: skip
     try:

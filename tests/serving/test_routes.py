@@ -24,7 +24,9 @@ WRITES = {("POST", "/v1/chat/completions"), ("POST", "/v1/feedback")}
 
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "MKCOL", "get", "Post")
-OF_OTHERS = ("/v1/load_lora_adapter", "/v1/unload_lora_adapter", "/v1/adapters", "/v1/models/{name}/adapters", "/docs", "/redoc", "/openapi.json")
+OF_OTHERS = (
+    "/v1/load_lora_adapter", "/v1/unload_lora_adapter", "/v1/adapters", "/v1/models/{name}/adapters", "/docs", "/redoc", "/openapi.json",
+)  # fmt: skip
 """Paths by which other servers take adapters, or show their routes."""
 A_CHANGE = json.dumps({"lora_name": "evil", "lora_path": "/tmp/evil", "load_inplace": True, "adapters": [], "routes": {}})
 """A body as those servers would have it; the API's own two POSTs find it wanting."""
@@ -57,7 +59,8 @@ def spellings(path: str) -> list[str]:
     """Other ways to write a path that a router, a proxy or a file system might take for the same."""
     first, rest = path[1], path[2:]
     return [
-        path, path.upper(), path.title(), path + "/", path + "//", "/" + path, "/." + path, "/x/.." + path, "/%2e" + path, "/x/%2e%2e" + path,
+        path, path.upper(), path.title(), path + "/", path + "//", "/" + path, "/." + path, "/x/.." + path, "/%2e" + path,
+        "/x/%2e%2e" + path,
         f"/%{ord(first):02x}{rest}", path[0] + path[1:].replace("/", "%2f"), path + "%00", path + "%0a", path + ";x", path + "?wait=0s",
         path + "#x", "http://127.0.0.1" + path,
     ]  # fmt: skip

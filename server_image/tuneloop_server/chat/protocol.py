@@ -1,7 +1,7 @@
 """OpenAI's chat completions on the wire: what we read of a request. Pure; answers are in wire.
 
 Fields that we do not know are ignored, as OpenAI's servers do. What would change the answer in a way that we cannot give is
-refused: tools, several choices, formats other than text, content other than text.
+refused: tools, several choices, penalties, formats other than text, content other than text.
 """
 
 from typing import Annotated, Any
@@ -11,12 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from tuneloop_server.engine.base import Message, Sampling
 
 _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
-_REFUSED = {
-    "tools": "tools are not supported",
-    "functions": "functions are not supported",
-    "logprobs": "logprobs are not supported",
-    "audio": "audio is not supported",
-}
+_REFUSED = (
+    "tools", "functions", "logprobs", "top_logprobs", "audio", "prediction", "web_search_options", "logit_bias", "frequency_penalty",
+    "presence_penalty",
+)  # fmt: skip
+"""Would change the answer; null, zero and empty ones ask for nothing."""
+
+MOST_TOKENS = 2**20
+"""No model reads as many: who asks for more has made a slip. Below it, an answer ends at MAX_NEW_TOKENS or at the context's end."""
 
 
 class ChatMessage(BaseModel):
@@ -53,8 +55,8 @@ class ChatRequest(BaseModel):
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     """Default 1, as OpenAI's. 0 decodes greedily."""
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    max_tokens: Annotated[int, Field(ge=1)] | None = None
-    max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] | None = None
+    max_completion_tokens: Annotated[int, Field(ge=1, le=MOST_TOKENS)] | None = None
     stop: Annotated[list[Annotated[str, Field(min_length=1, max_length=500)]], Field(max_length=4)] = Field(default_factory=list)
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     n: int | None = None
@@ -66,9 +68,9 @@ class ChatRequest(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def refuse_what_we_cannot_do(cls, value: dict[str, Any]) -> dict[str, Any]:
-        for name, why in _REFUSED.items():
+        for name in _REFUSED:
             if value.get(name):
-                raise ValueError(why)
+                raise ValueError(f"{name} is not supported")
         if value.get("response_format") not in (None, {"type": "text"}):
             raise ValueError("response_format other than text is not supported")
         return value
