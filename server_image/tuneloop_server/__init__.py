@@ -8,6 +8,7 @@
     adapters                 from a manifest entry to weights that answer: fetch, preflight, load, probe, drain
     manifest mounted         follows the adapter manifest: a ConfigMap or a file
     engine                   the model: decoding in batches, one thread
+    tracing                  spans of answers, for those who set an OTLP endpoint
     cache                    finished answers of deterministic requests
     record                   what was asked and answered, to Redis, in the background
 

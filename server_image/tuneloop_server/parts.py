@@ -32,6 +32,7 @@ from tuneloop_server.settings import Settings
 from tuneloop_server.status.service import StatusService
 from tuneloop_server.tenants.keys import Tenants
 from tuneloop_server.tenants.limit import Concurrency
+from tuneloop_server.tracing.span import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +54,12 @@ class Parts:
         self.adapters = AdapterService(engine, settings.max_lora_rank, news)
         self.current = Current(self.adapters.apply)
         self._marks = Marks(lambda: self.current.manifest.salt)
+        self._tracing = start_tracing() if settings.traces else None
         self._connect()
         self.health = RecordHealth(self._record_link, settings.target, news.tell)
         self.readings = Readings(settings.max_new_tokens)
-        self.chat = ChatService(engine, self.adapters, self.world, self._marks, self._tiers, Books(self.metrics, self.recorder))
+        books = Books(self.metrics, self.recorder, self._tracing)
+        self.chat = ChatService(engine, self.adapters, self.world, self._marks, self._tiers, books)
         self.feedback = FeedbackService(self._marks, self.recorder, self._tiers)
         self.status = StatusService(self.adapters, self.current, self.health, news, lambda: (settings.model_name, engine.facts.digest))
         self._observe()
@@ -90,6 +93,8 @@ class Parts:
         if self.recorder:
             await self.recorder.flush(FLUSH_SECONDS)
         await self.adapters.close()
+        if self._tracing:
+            await asyncio.to_thread(self._tracing.flush)
         for link in (self._cache_link, self._record_link):
             if link:
                 with suppress(OSError):
@@ -123,6 +128,12 @@ class Parts:
 
     def _count(self, state: AdapterState) -> float:
         return float(sum(report.state is state for report in self.adapters.report()))
+
+
+def start_tracing() -> Tracing:
+    from tuneloop_server.tracing.otlp import Otlp  # half a second and 20 MB, for those who asked for it
+
+    return Otlp()
 
 
 def _up(link: Link) -> float:

@@ -46,6 +46,9 @@ class Settings:
     """MAX_BATCH: rows of one adapter that are decoded together."""
     max_new_tokens: int = 512
     """MAX_NEW_TOKENS: cap and default of a request's max_tokens."""
+    traces: bool = False
+    """OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, unless OTEL_TRACES_EXPORTER=none or OTEL_SDK_DISABLED=true:
+    a span for each answer goes there by OTLP over HTTP. OpenTelemetry's other variables hold as its SDK reads them."""
     host: str = "0.0.0.0"  # noqa: S104 - a pod's own network
     """HOST: address to listen on."""
     port: int = 8000
@@ -79,6 +82,7 @@ class Settings:
             max_lora_rank=read.number("MAX_LORA_RANK", defaults.max_lora_rank, least=1),
             max_batch=read.number("MAX_BATCH", defaults.max_batch, least=1),
             max_new_tokens=read.number("MAX_NEW_TOKENS", defaults.max_new_tokens, least=1),
+            traces=wants_traces(env),
             host=env.get("HOST", defaults.host),
             port=read.number("PORT", defaults.port, least=0),
             status_port=read.number("STATUS_PORT", defaults.status_port, least=0),
@@ -129,6 +133,18 @@ class _Reader:
         except ValueError as fault:
             self.faults.append(f"{name}: {fault}")
             return default
+
+
+def wants_traces(env: Mapping[str, str]) -> bool:
+    """By OpenTelemetry's own variables; off unless one of them says where to (or, without a place, `otlp`: to localhost). Pure.
+
+    https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+    """
+    if env.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return False
+    places = env.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or env.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    exporter = env.get("OTEL_TRACES_EXPORTER") or ("otlp" if places else "none")
+    return "otlp" in exporter.split(",")
 
 
 def parse_duration(text: str) -> timedelta:

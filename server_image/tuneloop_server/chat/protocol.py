@@ -104,6 +104,11 @@ class ChatRequest(BaseModel):
         return tuple(message.content for message in self.messages if message.role == "user")
 
     @property
+    def operation(self) -> str:
+        """As OpenTelemetry calls it."""
+        return "chat"
+
+    @property
     def wants_usage(self) -> bool:
         return bool(self.stream_options and self.stream_options.include_usage)
 

@@ -71,7 +71,8 @@ class ChatService:
         if hit is None:
             return None
         self._books.answered(turn, hit.answer, repeated=True)
-        self._books.ended(turn, hit.answer.finish, hit)
+        used = {"prompt_tokens": hit.answer.prompt_tokens, "completion_tokens": hit.answer.completion_tokens}
+        self._books.ended(turn, hit.answer.finish, hit, **used)
         return Repeat(turn, hit.answer, _headers(turn, hit))
 
     async def reply(self, reading: Reading, caller: Caller) -> Reply:
@@ -145,23 +146,23 @@ class ChatService:
     async def _fly(self, turn: Turn, handle: str | None, flight: Flight) -> None:
         if hit := await self._ask(turn, self._tiers):
             return flight.bring(hit)
+        meter = self._books.meter()
         answer = await self._engine.generate(Generation(turn.reading.messages, turn.reading.sampling, handle))
         flight.begin(Head(answer.prompt_tokens))
         texts: list[str] = []
-        tokens = 0
         try:
             async for piece in answer.pieces():
                 texts.append(piece.text)
-                tokens += piece.tokens
+                meter.piece(piece)
                 if not piece.finish:
                     flight.add(piece)
                     continue
-                stored = Stored("".join(texts), piece.finish, answer.prompt_tokens, tokens, _origin(turn), time.time())
+                stored = Stored("".join(texts), piece.finish, answer.prompt_tokens, meter.tokens, _origin(turn), time.time())
                 await self._keep(turn, stored)
                 flight.add(piece, stored)
         finally:
             answer.cancel()
-            self._books.generated(answer.prompt_tokens, tokens)
+            meter.ended(answer.prompt_tokens)
 
     async def _keep(self, turn: Turn, answer: Stored) -> None:
         """Before the last piece goes out: who has seen an answer end finds it in the cache."""
@@ -171,12 +172,12 @@ class ChatService:
                 await tier.put(turn.lookup, answer)
 
     async def _pieces(self, turn: Turn, flight: Flight, head: Head, led: bool) -> AsyncIterator[Piece]:
-        outcome, begun = "cancelled", False
+        outcome, tokens = "cancelled", 0
         try:
             async for piece in flight.pieces():
-                if not (begun or head.hit):
+                if not (tokens or head.hit):
                     self._books.first_piece(turn)
-                begun = True
+                tokens += piece.tokens
                 outcome = piece.finish or outcome
                 if piece.finish and (head.hit or not led):
                     self._books.answered(turn, flight.answer, repeated=True)
@@ -185,7 +186,7 @@ class ChatService:
             outcome = outcome_of(error)
             raise
         finally:
-            self._books.ended(turn, outcome, head.hit)
+            self._books.ended(turn, outcome, head.hit, prompt_tokens=head.prompt_tokens, completion_tokens=tokens)
 
 
 def _origin(turn: Turn) -> str:
