@@ -1,4 +1,5 @@
-"""A whole model folder in a second, for tests of what stands around the model: two random layers, one token a byte."""
+"""A whole model folder in a second, for tests of what stands around the model: two random layers, one token a
+byte, and none that ends an answer."""
 
 from pathlib import Path
 
@@ -17,15 +18,15 @@ def make_tiny_model(folder: Path) -> Path:
     from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
     letters = pre_tokenizers.ByteLevel.alphabet()
-    vocabulary = {letter: number for number, letter in enumerate(["<end>", *sorted(letters)])}
+    vocabulary = {letter: number for number, letter in enumerate(sorted(letters))}
     tokenizer = Tokenizer(models.BPE(vocabulary, []))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<end>", chat_template=_TEMPLATE).save_pretrained(folder)
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, chat_template=_TEMPLATE).save_pretrained(folder)
     torch.manual_seed(1)
     config = LlamaConfig(
         vocab_size=len(vocabulary), hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
-        max_position_embeddings=CONTEXT, bos_token_id=None, eos_token_id=0, pad_token_id=0,
+        max_position_embeddings=CONTEXT, bos_token_id=None, eos_token_id=None,
     )  # fmt: skip
     LlamaForCausalLM(config).save_pretrained(folder)
     return folder

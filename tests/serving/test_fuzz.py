@@ -11,6 +11,7 @@ import httpx
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from openai.types import Completion
 from openai.types.chat import ChatCompletion
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -21,10 +22,12 @@ from serverprocess import ServerProcess
 from tinymodel import TINY
 from tuneloop_contracts.names import AUTO
 from tuneloop_server.chat.protocol import ChatRequest
+from tuneloop_server.completions.protocol import CompletionRequest
 from tuneloop_server.feedback.protocol import FeedbackAccepted, FeedbackRequest
 from tuneloop_server.models.protocol import Model, ModelList
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+ANSWERS: dict[str, type[BaseModel]] = {"/v1/chat/completions": ChatCompletion, "/v1/completions": Completion}
 KEY = {"Authorization": "Bearer key-a"}
 REFERENCE = "#/components/schemas/{model}"
 NAMES = [TINY, AUTO, "support", "gpt-4"]
@@ -41,16 +44,18 @@ ERROR = {
 
 
 def document() -> dict[str, Any]:
-    kinds: tuple[type[BaseModel], ...] = (ChatRequest, FeedbackRequest, FeedbackAccepted, Model, ModelList)
+    kinds: tuple[type[BaseModel], ...] = (ChatRequest, CompletionRequest, FeedbackRequest, FeedbackAccepted, Model, ModelList)
     _, schemas = models_json_schema([(kind, "validation") for kind in kinds], ref_template=REFERENCE)
     defined = schemas["$defs"]
-    defined["ChatRequest"]["properties"]["model"] = {"enum": NAMES}  # or hardly any request would come further than to a 404
-    defined["ChatRequest"]["properties"]["max_tokens"] = {"type": "integer", "maximum": 8}
+    for kind in ("ChatRequest", "CompletionRequest"):
+        defined[kind]["properties"]["model"] = {"enum": NAMES}  # or hardly any request would come further than to a 404
+        defined[kind]["properties"]["max_tokens"] = {"type": "integer", "maximum": 8}
     defined["ChatMessage"]["properties"]["role"] = {"enum": ["system", "developer", "user", "assistant"]}
     headers = [{"name": "X-Domain", "in": "header", "schema": {"enum": ["support", "", "nowhere"]}}, header("X-Conversation-Id")]
     name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
     paths = {
         "/v1/chat/completions": {"post": operation(body="ChatRequest", parameters=[*headers, header("X-Record")])},
+        "/v1/completions": {"post": operation(body="CompletionRequest", parameters=headers)},
         "/v1/feedback": {"post": operation(body="FeedbackRequest", answer="FeedbackAccepted")},
         "/v1/models": {"get": operation(answer="ModelList")},
         "/v1/models/{name}": {"get": operation(answer="Model", parameters=[name])},
@@ -88,15 +93,15 @@ schema = schemathesis.openapi.from_dict(document())
 def test_requests_from_the_schema_and_from_beside_it(case: schemathesis.Case, tiny_server: ServerProcess) -> None:
     response = case.call(base_url=tiny_server.url, headers=KEY, timeout=60)
     case.validate_response(response, checks=CHECKS)
-    if case.path == "/v1/chat/completions" and response.status_code == 200:
-        check_answer(response.headers["content-type"][0], response.content)
+    if case.path in ANSWERS and response.status_code == 200:
+        check_answer(response.headers["content-type"][0], response.content, ANSWERS[case.path])
 
 
-def check_answer(media_type: str, content: bytes) -> None:
+def check_answer(media_type: str, content: bytes, kind: type[BaseModel]) -> None:
     if media_type.startswith("text/event-stream"):
         assert content.endswith(b"data: [DONE]\n\n")
     else:
-        ChatCompletion.model_validate_json(content)
+        kind.model_validate_json(content)
 
 
 GOOD = json.dumps({"model": TINY, "messages": [{"role": "user", "content": "olá 🎉"}], "max_tokens": 2, "stop": ["x"]}, ensure_ascii=False)

@@ -19,7 +19,7 @@ READS = {
     ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/v1/models"), ("GET", "/v1/models/{name}"),
     ("GET", "/status/adapters"), ("GET", "/status/recorded"),
 }  # fmt: skip
-WRITES = {("POST", "/v1/chat/completions"), ("POST", "/v1/feedback")}
+WRITES = {("POST", "/v1/chat/completions"), ("POST", "/v1/completions"), ("POST", "/v1/feedback")}
 """Answers and feedback; neither names an adapter's place or weights."""
 
 
@@ -48,7 +48,7 @@ def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
             yield method.upper(), path
 
 
-async def test_every_route_reads_but_the_two_of_the_api() -> None:
+async def test_every_route_reads_but_the_three_of_the_api() -> None:
     engine: Any = NoModel()
     parts = Parts(Settings(Path("/models/x"), "x"), engine)
     assert set(routes(create_app(parts))) | set(routes(create_status_app(parts))) == READS | WRITES

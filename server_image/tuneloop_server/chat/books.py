@@ -34,7 +34,7 @@ class Books:
 
     def ended(self, turn: Turn, outcome: str, hit: Hit | None, *, prompt_tokens: int = 0, completion_tokens: int = 0) -> None:
         """Once for each turn, however it ends; the tokens are those of the answer, whoever generated it."""
-        label, domain = turn.cache_label(hit), turn.decision.domain
+        label, domain, operation = turn.cache_label(hit), turn.decision.domain, turn.reading.request.operation
         self._metrics.requests.labels(turn.revision, outcome).inc()
         self._metrics.cache.labels(label, domain).inc()
         self._metrics.seconds.labels(label, domain).observe(turn.seconds)
@@ -42,7 +42,7 @@ class Books:
             self._metrics.fallbacks.labels(turn.decision.missing).inc()
         if self._tracing:
             self._tracing.tell(_told(turn, outcome, label, prompt_tokens, completion_tokens))
-        log.info("chat %s adapter=%s outcome=%s cache=%s ms=%d", _kind(turn), turn.revision, outcome, label, 1000 * turn.seconds)
+        log.info("%s %s adapter=%s outcome=%s cache=%s ms=%d", operation, _kind(turn), turn.revision, outcome, label, 1000 * turn.seconds)
 
 
 def outcome_of(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from tuneloop_server.body import LIMIT, SECONDS
 from tuneloop_server.chat.caller import caller_of
 from tuneloop_server.chat.reading import Readings
 from tuneloop_server.chat.service import ChatService, Repeat
-from tuneloop_server.chat.wire import Envelope, replayed, whole
+from tuneloop_server.chat.wire import Envelope, replayed
 from tuneloop_server.errors import ApiError
 
 EVENTS = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
@@ -78,7 +78,7 @@ async def _send(repeat: Repeat, send: Send) -> None:
     if request.stream:
         body, headers = replayed(envelope, repeat.answer, with_usage=request.wants_usage), EVENTS | repeat.headers
     else:
-        body, headers = whole(envelope, repeat.answer), {"Content-Type": "application/json"} | repeat.headers
+        body, headers = envelope.whole(repeat.answer), {"Content-Type": "application/json"} | repeat.headers
     raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()] + [(b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": raw})
     await send({"type": "http.response.body", "body": body})

@@ -98,7 +98,7 @@ class ChatService:
         digest = world.loaded[decision.revision].digest if decision.revision else ""
         lookup = self._lookup(reading, caller, decision.domain, digest)
         return Turn(
-            id=self._new_id(caller, lookup.key if lookup else ""), reading=reading, caller=caller, conversation=conversation,
+            id=self._new_id(reading, caller, lookup.key if lookup else ""), reading=reading, caller=caller, conversation=conversation,
             user=user, decision=decision, lookup=lookup, created=int(time.time()),
         )  # fmt: skip
 
@@ -110,13 +110,13 @@ class ChatService:
         key = exact_key(reading.digest, base_digest=base, adapter_digest=adapter_digest, tenant=caller.tenant)
         return Lookup(key, caller.tenant, domain, base, adapter_digest, reading.messages, reading.sampling)
 
-    def _new_id(self, caller: Caller, key: str) -> str:
-        return self._marks.new_id(caller.tenant, key) if caller.record else f"chatcmpl-{secrets.token_hex(14)}"
+    def _new_id(self, reading: Reading, caller: Caller, key: str) -> str:
+        return self._marks.new_id(caller.tenant, key) if caller.record else f"{reading.request.id_prefix}-{secrets.token_hex(14)}"
 
     def _as_hit(self, turn: Turn, hit: Hit | None) -> Turn:
         """A thumbs-down must find the entry that the answer came from, which another request may have made."""
         made_by_another = hit and turn.lookup and hit.key != turn.lookup.key
-        return replace(turn, id=self._new_id(turn.caller, hit.key)) if hit and made_by_another else turn
+        return replace(turn, id=self._new_id(turn.reading, turn.caller, hit.key)) if hit and made_by_another else turn
 
     async def _ask(self, turn: Turn, tiers: Sequence[Tier]) -> Hit | None:
         if turn.lookup and turn.reads:
