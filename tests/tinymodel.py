@@ -1,5 +1,5 @@
-"""A whole model folder in a second, for tests of what stands around the model: two random layers, one token a
-byte, and none that ends an answer."""
+"""A whole model folder in a second, for tests of what stands around the model: two random layers, one token a byte, and none that ends
+an answer."""
 
 from pathlib import Path
 

@@ -50,6 +50,7 @@ def document() -> dict[str, Any]:
     for kind in ("ChatRequest", "CompletionRequest"):
         defined[kind]["properties"]["model"] = {"enum": NAMES}  # or hardly any request would come further than to a 404
         defined[kind]["properties"]["max_tokens"] = {"type": "integer", "maximum": 8}
+        defined[kind]["required"].append("max_tokens")
     defined["ChatMessage"]["properties"]["role"] = {"enum": ["system", "developer", "user", "assistant"]}
     headers = [{"name": "X-Domain", "in": "header", "schema": {"enum": ["support", "", "nowhere"]}}, header("X-Conversation-Id")]
     name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
@@ -69,7 +70,7 @@ def header(name: str) -> dict[str, Any]:
 
 def operation(*, body: str = "", answer: str = "", parameters: list[dict[str, Any]] | None = None) -> dict[str, Any]:
     good = {"application/json": {"schema": {"$ref": REFERENCE.format(model=answer)} if answer else {}}}
-    streamed: dict[str, Any] = {} if answer else {"text/event-stream": {"schema": {"type": "string"}}}
+    streamed: dict[str, Any] = {} if answer else {"text/event-stream": {}}
     said = {
         "200": {"description": "an answer", "content": good | streamed},
         "4XX": {"description": "an error", "content": {"application/json": {"schema": ERROR}}},

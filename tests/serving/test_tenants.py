@@ -78,6 +78,13 @@ def test_a_tenant_has_its_places_and_no_more() -> None:
     places.enter("acme")
 
 
+def test_a_path_cannot_forge_a_line_of_the_log(tiny_server: ServerProcess) -> None:
+    ask = {"url": f"{tiny_server.url}/v1/models/x%0Aforged%20line", "headers": {"Authorization": "Bearer key-a"}}
+    assert httpx.get(**ask).status_code == 404  # type: ignore[arg-type]
+    tiny_server.wait_until(lambda: "forged%20line 404" in tiny_server.log(), "it is in the log")
+    assert "\nforged" not in tiny_server.log()
+
+
 def test_without_a_limit_everybody_enters() -> None:
     places = Concurrency(0)
     for _ in range(1000):
