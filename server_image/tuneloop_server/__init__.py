@@ -2,11 +2,13 @@
 
     __main__ app settings    start, wiring, environment
     errors                   one tree of exceptions -> OpenAI's error body
+    tenants body             the gate: who asks, how much at a time; and what they send
     routing                  model name -> revision (pure)
-    chat models feedback status    what clients and the operator ask: protocol, service, routes each
+    chat completions models feedback status    what clients and the operator ask: protocol, service, routes each
     adapters                 from a manifest entry to weights that answer: fetch, preflight, load, probe, drain
-    manifest                 follows the adapter manifest: a ConfigMap or a file
+    manifest mounted         follows the adapter manifest: a ConfigMap or a file
     engine                   the model: decoding in batches, one thread
+    tracing                  spans of answers, for those who set an OTLP endpoint
     cache                    finished answers of deterministic requests
     record                   what was asked and answered, to Redis, in the background
 

@@ -5,21 +5,28 @@ from fastapi import FastAPI
 from tuneloop_server import errors
 from tuneloop_server.chat.door import Door
 from tuneloop_server.chat.routes import chat_routes
+from tuneloop_server.completions.routes import completion_routes
 from tuneloop_server.feedback.routes import feedback_routes
 from tuneloop_server.lifecycle import Guard
 from tuneloop_server.models.routes import model_routes
 from tuneloop_server.parts import Parts
 from tuneloop_server.status.routes import probe_routes, status_routes
+from tuneloop_server.tenants.gate import Gate
 
 
 def create_app(parts: Parts) -> FastAPI:
-    """OpenAI's API, probes and metrics. Of the middlewares, the last added comes first: the door answers only what the guard lets in."""
+    """OpenAI's API, probes and metrics. The middleware added last comes first: the door answers only whom guard and gate let in."""
     app = _bare()
-    app.include_router(chat_routes(parts.chat, parts.tenants, parts.readings))
-    app.include_router(model_routes(parts.world, parts.tenants))
-    app.include_router(feedback_routes(parts.feedback, parts.tenants))
+    app.include_router(chat_routes(parts.chat, parts.readings))
+    app.include_router(completion_routes(parts.chat, parts.settings.max_new_tokens))
+    app.include_router(model_routes(parts.world))
+    app.include_router(feedback_routes(parts.feedback))
     app.include_router(probe_routes(parts.status, parts.lifecycle, parts.metrics))
-    app.add_middleware(Door, service=parts.chat, tenants=parts.tenants, readings=parts.readings)
+    refused = parts.metrics.refused
+    app.add_middleware(Door, service=parts.chat, readings=parts.readings)
+    app.add_middleware(
+        Gate, tenants=parts.tenants, concurrency=parts.concurrency, on_refused=lambda reason: refused.labels(reason).inc()
+    )
     app.add_middleware(Guard, lifecycle=parts.lifecycle)
     return app
 
@@ -31,6 +38,6 @@ def create_status_app(parts: Parts) -> FastAPI:
 
 
 def _bare() -> FastAPI:
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     errors.install(app)
     return app

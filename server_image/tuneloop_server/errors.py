@@ -5,8 +5,9 @@ ApiError
 │   └── PromptTooLong    400  context_length_exceeded
 ├── Unauthorized         401  send a valid key
 ├── NotFound             404  ask for something that exists
+├── TooSlow              408  send the body faster
 ├── TooLarge             413  send less
-├── TryLater             429  the queue is full
+├── TryLater             429  the queue is full, or the tenant's share of it
 ├── Failed               500  the engine broke on this request
 ├── Unavailable          503  this pod is going away, or a part that the request needs is
 └── NotCached            504  ask without `only-if-cached`
@@ -15,15 +16,19 @@ ApiError
 import logging
 import traceback
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 log = logging.getLogger(__name__)
 
 MESSAGE_LIMIT = 500
+
+CLIENT_CLOSED_REQUEST = 499
+"""nginx's status for a client that hung up; only the log sees it."""
 
 
 class ApiError(Exception):
@@ -61,6 +66,10 @@ class Unauthorized(ApiError):
 
 class NotFound(ApiError):
     status, type = 404, "invalid_request_error"
+
+
+class TooSlow(ApiError):
+    status, type, code = 408, "invalid_request_error", "request_timeout"
 
 
 class TooLarge(ApiError):
@@ -104,6 +113,10 @@ def install(app: FastAPI) -> None:
     async def of_the_framework(_: Request, error: HTTPException) -> JSONResponse:
         answer = (NotFound if error.status_code == 404 else BadRequest)(error.detail)
         return JSONResponse(answer.body(), error.status_code, error.headers)
+
+    @app.exception_handler(ClientDisconnect)
+    async def in_the_middle_of_its_body(_: Request, __: ClientDisconnect) -> Response:
+        return Response(status_code=CLIENT_CLOSED_REQUEST)
 
     @app.exception_handler(RequestValidationError)
     async def of_a_query(_: Request, error: RequestValidationError) -> JSONResponse:

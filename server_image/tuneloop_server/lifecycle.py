@@ -61,7 +61,7 @@ class Guard:
 
 class _Noted:
     """One line in the log for each answer, as it begins: what went well only where somebody looks for it, since chat has a line of its own
-    for each answer that ends."""
+    for each answer that ends. The path is as it came: decoded, it could hold a line's end and forge the next one."""
 
     def __init__(self, scope: Scope, send: Send) -> None:
         self._scope = scope
@@ -70,5 +70,5 @@ class _Noted:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             level = logging.INFO if message["status"] >= 400 else logging.DEBUG
-            log.log(level, "%s %s %d", self._scope["method"], self._scope["path"][:80], message["status"])
+            log.log(level, "%s %s %d", self._scope["method"], self._scope["raw_path"][:80].decode("latin-1"), message["status"])
         await self._send(message)

@@ -9,6 +9,8 @@ from tuneloop_server.engine.base import Pressure
 _LATENCY = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80)
 """Seconds: a cache hit takes less than a millisecond, a long answer on a CPU a minute."""
 
+_TOKENS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
+
 
 class Metrics:
     """Own registry: several servers may live in one process, as in tests. vLLM's names where vLLM has one."""
@@ -27,8 +29,10 @@ class Metrics:
         self.fallbacks = self._counter("tuneloop_fallbacks_total", "Requests whose revision was not loaded here", "wanted")
         self.written = self._counter("tuneloop_records_written_total", "Entries of the record that Redis took")
         self.dropped = self._counter("tuneloop_records_dropped_total", "Entries of the record that were given up")
+        self.refused = self._counter("tuneloop_refused_total", "Requests turned away at the gate", "reason")
         self.prompt_tokens = self._counter("vllm:prompt_tokens_total", "Tokens of prompts read")
         self.generation_tokens = self._counter("vllm:generation_tokens_total", "Tokens generated")
+        self._like_vllm()
         self.redis_up = Gauge("tuneloop_redis_up", "1 if the last try succeeded", ["role"], registry=self.registry)
         self.adapters = Gauge("tuneloop_adapters", "Entries of the manifest by state", ["state"], registry=self.registry)
         self._remembered = Gauge("tuneloop_cache_memory_bytes", "Answers in this pod's own memory", registry=self.registry)
@@ -43,6 +47,22 @@ class Metrics:
         """Read at each scrape."""
         self._running.set_function(lambda: pressure().running)
         self._waiting.set_function(lambda: pressure().waiting)
+
+    def _like_vllm(self) -> None:
+        """Of what was generated here, by vLLM's names and definitions, so that dashboards and autoscalers made for it read the engine
+        rather than the cache: https://docs.vllm.ai/en/latest/usage/metrics/"""
+        self.success = self._counter("vllm:request_success_total", "Generations that came to their end", "finished_reason")
+        self.e2e = self._seconds("vllm:e2e_request_latency_seconds", "From a generation's request to its end")
+        self.inter_token = self._seconds("vllm:inter_token_latency_seconds", "Between two pieces of an answer")
+        self.per_token = self._seconds("vllm:request_time_per_output_token_seconds", "Mean between tokens, of each generation")
+        self.prompt_sizes = self._sizes("vllm:request_prompt_tokens", "Tokens of each prompt")
+        self.generation_sizes = self._sizes("vllm:request_generation_tokens", "Tokens of each generation")
+
+    def _seconds(self, name: str, what: str) -> Histogram:
+        return Histogram(name, what, buckets=_LATENCY, registry=self.registry)
+
+    def _sizes(self, name: str, what: str) -> Histogram:
+        return Histogram(name, what, buckets=_TOKENS, registry=self.registry)
 
     def text(self) -> bytes:
         return generate_latest(self.registry)

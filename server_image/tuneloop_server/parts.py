@@ -30,7 +30,9 @@ from tuneloop_server.record.recorder import Recorder
 from tuneloop_server.routing import World
 from tuneloop_server.settings import Settings
 from tuneloop_server.status.service import StatusService
-from tuneloop_server.tenants import Tenants
+from tuneloop_server.tenants.keys import Tenants
+from tuneloop_server.tenants.limit import Concurrency
+from tuneloop_server.tracing.span import Tracing
 
 log = logging.getLogger(__name__)
 
@@ -45,16 +47,19 @@ class Parts:
         self.settings = settings
         self.engine = engine
         self.tenants = Tenants.from_file(settings.api_keys_file)
+        self.concurrency = Concurrency(settings.tenant_concurrency)
         self.lifecycle = Lifecycle()
         self.metrics = Metrics()
         news = News()
         self.adapters = AdapterService(engine, settings.max_lora_rank, news)
         self.current = Current(self.adapters.apply)
         self._marks = Marks(lambda: self.current.manifest.salt)
+        self._tracing = start_tracing() if settings.traces else None
         self._connect()
         self.health = RecordHealth(self._record_link, settings.target, news.tell)
         self.readings = Readings(settings.max_new_tokens)
-        self.chat = ChatService(engine, self.adapters, self.world, self._marks, self._tiers, Books(self.metrics, self.recorder))
+        books = Books(self.metrics, self.recorder, self._tracing)
+        self.chat = ChatService(engine, self.adapters, self.world, self._marks, self._tiers, books)
         self.feedback = FeedbackService(self._marks, self.recorder, self._tiers)
         self.status = StatusService(self.adapters, self.current, self.health, news, lambda: (settings.model_name, engine.facts.digest))
         self._observe()
@@ -67,6 +72,8 @@ class Parts:
         """Follow the manifest and the cache, and write the record, for as long as this lasts; then write what is left of it."""
         followed = follow(self.settings.target, self.settings.manifest_file, env, self.current.take)
         tasks: list[asyncio.Task[None]] = [asyncio.create_task(followed, name="manifest")]
+        if self.settings.api_keys_file:
+            tasks.append(asyncio.create_task(self.tenants.follow(self.settings.api_keys_file), name="API keys"))
         if self.exact:
             tasks.append(asyncio.create_task(watch(self.settings.redis_url, PREFIX, self.exact), name="cache watch"))
         if self.recorder:
@@ -86,6 +93,8 @@ class Parts:
         if self.recorder:
             await self.recorder.flush(FLUSH_SECONDS)
         await self.adapters.close()
+        if self._tracing:
+            await asyncio.to_thread(self._tracing.flush)
         for link in (self._cache_link, self._record_link):
             if link:
                 with suppress(OSError):
@@ -119,6 +128,12 @@ class Parts:
 
     def _count(self, state: AdapterState) -> float:
         return float(sum(report.state is state for report in self.adapters.report()))
+
+
+def start_tracing() -> Tracing:
+    from tuneloop_server.tracing.otlp import Otlp  # half a second and 20 MB, for those who asked for it
+
+    return Otlp()
 
 
 def _up(link: Link) -> float:

@@ -35,7 +35,9 @@ class Settings:
     record_retention: timedelta = DEFAULT_RETENTION
     """RECORD_RETENTION: how long a day of the record is kept."""
     api_keys_file: Path | None = None
-    """API_KEYS_FILE: a JSON object {key: tenant}, read at start. None: everybody is tenant `default`."""
+    """API_KEYS_FILE: a JSON object {key: tenant}, followed while it changes. None: everybody is tenant `default`."""
+    tenant_concurrency: int = 0
+    """TENANT_CONCURRENCY: requests of one tenant that one pod answers at the same time; more get 429. 0 = no limit but the queue's."""
     manifest_file: Path | None = None
     """MANIFEST_FILE: the adapter manifest as a file, where the ConfigMap may not be watched or there is no cluster."""
     max_lora_rank: int = 64
@@ -44,6 +46,9 @@ class Settings:
     """MAX_BATCH: rows of one adapter that are decoded together."""
     max_new_tokens: int = 512
     """MAX_NEW_TOKENS: cap and default of a request's max_tokens."""
+    traces: bool = False
+    """OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, unless OTEL_TRACES_EXPORTER=none or OTEL_SDK_DISABLED=true:
+    a span for each answer goes there by OTLP over HTTP. OpenTelemetry's other variables hold as its SDK reads them."""
     host: str = "0.0.0.0"  # noqa: S104 - a pod's own network
     """HOST: address to listen on."""
     port: int = 8000
@@ -72,10 +77,12 @@ class Settings:
             cache_ttl=read.number("CACHE_TTL", defaults.cache_ttl, least=0),
             record_retention=read.duration("RECORD_RETENTION", defaults.record_retention),
             api_keys_file=read.path("API_KEYS_FILE"),
+            tenant_concurrency=read.number("TENANT_CONCURRENCY", defaults.tenant_concurrency, least=0),
             manifest_file=read.path("MANIFEST_FILE"),
             max_lora_rank=read.number("MAX_LORA_RANK", defaults.max_lora_rank, least=1),
             max_batch=read.number("MAX_BATCH", defaults.max_batch, least=1),
             max_new_tokens=read.number("MAX_NEW_TOKENS", defaults.max_new_tokens, least=1),
+            traces=wants_traces(env),
             host=env.get("HOST", defaults.host),
             port=read.number("PORT", defaults.port, least=0),
             status_port=read.number("STATUS_PORT", defaults.status_port, least=0),
@@ -126,6 +133,18 @@ class _Reader:
         except ValueError as fault:
             self.faults.append(f"{name}: {fault}")
             return default
+
+
+def wants_traces(env: Mapping[str, str]) -> bool:
+    """By OpenTelemetry's own variables; off unless one of them says where to (or, without a place, `otlp`: to localhost). Pure.
+
+    https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+    """
+    if env.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return False
+    places = env.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or env.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    exporter = env.get("OTEL_TRACES_EXPORTER") or ("otlp" if places else "none")
+    return "otlp" in exporter.split(",")
 
 
 def parse_duration(text: str) -> timedelta:

@@ -1,9 +1,10 @@
 """Adapters come, go and fail under traffic, over real HTTP on the real model."""
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import pairwise
+from itertools import cycle, pairwise
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,35 @@ def test_each_kind_of_bad_adapter_under_traffic(server: ServerProcess, adapters:
         server.wait_until(lambda: (200, better.name) in seen(), "the next good one answers")
     assert set(seen()) == {(200, good.name), (200, better.name)}
     assert server.metric('tuneloop_adapters{state="Failed"}') == len(bad)
+
+
+def test_fifty_bad_loads_one_after_another_lose_no_request(server: ServerProcess, adapters: Path) -> None:
+    """Each is asked for while requests run, and given up before the next; then a good one loads as if nothing had been."""
+    good = revision(adapters, "support", 1)
+    server.serve(good, routes={"support": good.name})
+    with traffic(server, "support", BASE) as seen:
+        for number, kind in zip(range(50), cycle(BAD), strict=False):
+            folder = adapters / f"bad-{number}"
+            bad = named(folder, "legal", number + 1, kind.make(folder))
+            server.serve(good, bad, routes={"support": good.name, "legal": bad.name})
+            entry = server.entry(bad.name)
+            assert entry
+            assert (entry.state, entry.reason) == (AdapterState.FAILED, kind.fault)
+            shutil.rmtree(folder)
+        better = revision(adapters, "support", 2, seed=2)
+        server.serve(good, better, routes={"support": better.name})
+        server.wait_until(lambda: (200, better.name) in seen(), "the next good one answers")
+    assert set(seen()) == {(200, "base"), (200, good.name), (200, better.name)}
+
+
+def test_names_that_lead_out_of_a_folder_are_refused(server: ServerProcess, adapters: Path) -> None:
+    good = revision(adapters, "support", 1)
+    elsewhere = {"name": "../../evil-v1-00000000"}, {"name": "a/b-v1-00000000"}, {"name": "a.b"}, {"digest": "sha256:../../../evil"}
+    bad = [good.model_copy(update=change) for change in elsewhere]
+    server.serve(good, *bad, routes={"support": good.name})
+    refused = [report for report in server.report().adapters if report.name != good.name or report.digest != good.digest]
+    assert [(report.state, report.reason) for report in refused] == [(AdapterState.FAILED, LoadFault.LOAD_FAILED)] * len(bad)
+    assert answered_by(server, "support") == good.name
 
 
 def test_a_revision_that_failed_falls_back_and_says_so(server: ServerProcess, adapters: Path) -> None:

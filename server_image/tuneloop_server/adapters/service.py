@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from tuneloop_contracts.manifest import AdapterManifest, ManifestAdapter
 from tuneloop_contracts.pods import AdapterReport, AdapterState, LoadFault
+from tuneloop_server.adapters.admission import admit
 from tuneloop_server.adapters.entry import Entry, Held
 from tuneloop_server.adapters.fetch import fetch, forget
 from tuneloop_server.adapters.preflight import Limits, preflight
@@ -31,7 +32,7 @@ class AdapterService:
         self._limits = Limits(engine.facts, max_rank)
         self._news = news
         self._entries: list[Entry] = []
-        self._surplus: tuple[AdapterReport, ...] = ()
+        self._refused: tuple[AdapterReport, ...] = ()
         self._tasks: set[asyncio.Task[None]] = set()
         self._numbers = itertools.count(1)
         self._one_at_a_time = asyncio.Lock()
@@ -39,8 +40,8 @@ class AdapterService:
 
     def apply(self, manifest: AdapterManifest) -> None:
         """Drop what it does not name, begin what is new. Returns at once; the work is done in the background."""
-        wanted, surplus = admitted(manifest)
-        self._surplus = tuple(_too_many(adapter, manifest.max_loaded_adapters) for adapter in surplus)
+        admission = admit(manifest)
+        wanted, self._refused = admission.wanted, admission.refused
         for entry in self._entries:
             if entry.adapter not in wanted:
                 self._drop(entry)
@@ -65,7 +66,7 @@ class AdapterService:
         return all(entry.state is not AdapterState.LOADING for entry in self._entries)
 
     def report(self) -> tuple[AdapterReport, ...]:
-        return (*(entry.report() for entry in self._entries), *self._surplus)
+        return (*(entry.report() for entry in self._entries), *self._refused)
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -148,23 +149,11 @@ class AdapterService:
             self._news.tell()
 
 
-def admitted(manifest: AdapterManifest) -> tuple[tuple[ManifestAdapter, ...], tuple[ManifestAdapter, ...]]:
-    """(to load, too many): what routes name comes first, so that a long history never pushes out what serves. Pure."""
-    routed = {route.to for routes in manifest.routes.values() for route in routes}
-    ordered = sorted(dict.fromkeys(manifest.adapters), key=lambda adapter: adapter.name not in routed)
-    return tuple(ordered[: manifest.max_loaded_adapters]), tuple(ordered[manifest.max_loaded_adapters :])
-
-
 def judge(delta: float) -> Refused | None:
     """Of the probe: an adapter that changes nothing was not really loaded, and one that breaks the numbers must not answer. Pure."""
     if not math.isfinite(delta):
         return Refused(LoadFault.CORRUPT_WEIGHTS, "the model's output overflows with it")
     return None if delta > 0 else Refused(LoadFault.NO_EFFECT, "the model's output is the base's, to the bit")
-
-
-def _too_many(adapter: ManifestAdapter, most: int) -> AdapterReport:
-    message = f"the manifest names more adapters than this target's maxLoadedAdapters ({most})"
-    return AdapterReport(name=adapter.name, digest=adapter.digest, state=AdapterState.FAILED, reason=LoadFault.LOAD_FAILED, message=message)
 
 
 async def _waited(event: asyncio.Event, seconds: float) -> bool:

@@ -1,21 +1,24 @@
-"""What is written of a turn: the record, metrics, a line in the log."""
+"""What is written of a turn: the record, metrics, a span, a line in the log."""
 
 import logging
 
 from tuneloop_contracts.names import AUTO
 from tuneloop_server.cache.tiers import Hit, Stored
+from tuneloop_server.chat.meter import Meter
 from tuneloop_server.chat.turn import BASE, Turn
 from tuneloop_server.errors import ApiError
 from tuneloop_server.metrics import Metrics
 from tuneloop_server.record.recorder import Recorder
+from tuneloop_server.tracing.span import Told, Tracing
 
 log = logging.getLogger(__name__)
 
 
 class Books:
-    def __init__(self, metrics: Metrics, recorder: Recorder | None) -> None:
+    def __init__(self, metrics: Metrics, recorder: Recorder | None, tracing: Tracing | None) -> None:
         self._metrics = metrics
         self._recorder = recorder
+        self._tracing = tracing
 
     def answered(self, turn: Turn, answer: Stored, *, repeated: bool) -> None:
         """An answer that came to its end: generated for this turn, or for another one before."""
@@ -25,25 +28,34 @@ class Books:
     def first_piece(self, turn: Turn) -> None:
         self._metrics.first_token.observe(turn.seconds)
 
-    def generated(self, prompt_tokens: int, tokens: int) -> None:
-        """Once for each generation, however it ended."""
-        self._metrics.prompt_tokens.inc(prompt_tokens)
-        self._metrics.generation_tokens.inc(tokens)
+    def meter(self) -> Meter:
+        """For one generation, which begins now."""
+        return Meter(self._metrics)
 
-    def ended(self, turn: Turn, outcome: str, hit: Hit | None) -> None:
-        """Once for each turn, however it ends."""
-        label, domain = turn.cache_label(hit), turn.decision.domain
+    def ended(self, turn: Turn, outcome: str, hit: Hit | None, *, prompt_tokens: int = 0, completion_tokens: int = 0) -> None:
+        """Once for each turn, however it ends; the tokens are those of the answer, whoever generated it."""
+        label, domain, operation = turn.cache_label(hit), turn.decision.domain, turn.reading.request.operation
         self._metrics.requests.labels(turn.revision, outcome).inc()
         self._metrics.cache.labels(label, domain).inc()
         self._metrics.seconds.labels(label, domain).observe(turn.seconds)
         if turn.decision.missing:
             self._metrics.fallbacks.labels(turn.decision.missing).inc()
-        log.info("chat %s adapter=%s outcome=%s cache=%s ms=%d", _kind(turn), turn.revision, outcome, label, 1000 * turn.seconds)
+        if self._tracing:
+            self._tracing.tell(_told(turn, outcome, label, prompt_tokens, completion_tokens))
+        log.info("%s %s adapter=%s outcome=%s cache=%s ms=%d", operation, _kind(turn), turn.revision, outcome, label, 1000 * turn.seconds)
 
 
 def outcome_of(error: BaseException) -> str:
     """For a label: an OpenAI code, or that the client went away."""
     return error.code or error.type if isinstance(error, ApiError) else "cancelled"
+
+
+def _told(turn: Turn, outcome: str, cache: str, prompt_tokens: int, completion_tokens: int) -> Told:
+    return Told(
+        operation=turn.reading.request.operation, id=turn.id, model=turn.reading.request.model, answered_by=turn.revision, cache=cache,
+        sampling=turn.reading.sampling, outcome=outcome, seconds=turn.seconds, prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens, trace=turn.caller.trace,
+    )  # fmt: skip
 
 
 def _kind(turn: Turn) -> str:

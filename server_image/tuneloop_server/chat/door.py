@@ -4,45 +4,44 @@ Whatever is not plainly a hit goes on as it came: errors, misses and everything 
 nothing is answered that the route would refuse: both read the body by the same Readings.
 """
 
-from starlette.datastructures import Headers
+import asyncio
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tuneloop_server.body import LIMIT
+from tuneloop_server.body import LIMIT, SECONDS
 from tuneloop_server.chat.caller import caller_of
 from tuneloop_server.chat.reading import Readings
 from tuneloop_server.chat.service import ChatService, Repeat
-from tuneloop_server.chat.wire import Envelope, replayed, whole
+from tuneloop_server.chat.wire import Envelope, replayed
 from tuneloop_server.errors import ApiError
-from tuneloop_server.tenants import Tenants
 
 EVENTS = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
 PATH = "/v1/chat/completions"
 
 
 class Door:
-    """A middleware, inside the lifecycle's Guard. Pure ASGI."""
+    """A middleware, inside the tenants' Gate. Pure ASGI."""
 
-    def __init__(self, app: ASGIApp, service: ChatService, tenants: Tenants, readings: Readings) -> None:
+    def __init__(self, app: ASGIApp, service: ChatService, readings: Readings) -> None:
         self._app = app
         self._service = service
-        self._tenants = tenants
         self._readings = readings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
             return await self._app(scope, receive, send)
         taken = _Taken(receive)
-        repeat = await self._repeat(Headers(scope=scope), taken)
+        repeat = await self._repeat(scope, taken)
         if repeat is None:
             return await self._app(scope, taken.again, send)
         await _send(repeat, send)
 
-    async def _repeat(self, headers: Headers, taken: "_Taken") -> Repeat | None:
+    async def _repeat(self, scope: Scope, taken: "_Taken") -> Repeat | None:
         try:
-            caller = caller_of(headers, self._tenants)
-            body = await taken.body()
-            return await self._service.repeat(self._readings.of(body), caller) if body else None
-        except ApiError:
+            async with asyncio.timeout(SECONDS):
+                body = await taken.body()
+            return await self._service.repeat(self._readings.of(body), caller_of(scope)) if body else None
+        except (ApiError, TimeoutError):
             return None
 
 
@@ -79,7 +78,7 @@ async def _send(repeat: Repeat, send: Send) -> None:
     if request.stream:
         body, headers = replayed(envelope, repeat.answer, with_usage=request.wants_usage), EVENTS | repeat.headers
     else:
-        body, headers = whole(envelope, repeat.answer), {"Content-Type": "application/json"} | repeat.headers
+        body, headers = envelope.whole(repeat.answer), {"Content-Type": "application/json"} | repeat.headers
     raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()] + [(b"content-length", b"%d" % len(body))]
     await send({"type": "http.response.start", "status": 200, "headers": raw})
     await send({"type": "http.response.body", "body": body})

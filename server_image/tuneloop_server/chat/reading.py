@@ -7,7 +7,7 @@ from tuneloop_server.body import parse
 from tuneloop_server.cache.control import CacheControl
 from tuneloop_server.cache.key import request_digest
 from tuneloop_server.cache.memory import Memory
-from tuneloop_server.chat.protocol import ChatRequest
+from tuneloop_server.chat.protocol import AnswerRequest, ChatRequest
 from tuneloop_server.engine.base import Message, Sampling
 
 MEMORY = 8 * 2**20
@@ -18,7 +18,7 @@ GROWTH = 8
 
 @dataclass(frozen=True)
 class Reading:
-    request: ChatRequest
+    request: AnswerRequest
     messages: tuple[Message, ...]
     sampling: Sampling
     texts: tuple[str, ...]
@@ -27,7 +27,7 @@ class Reading:
     """Equal for equal requests, in whatever form (see cache.key)."""
 
     @classmethod
-    def of(cls, request: ChatRequest, most_tokens: int) -> "Reading":
+    def of(cls, request: AnswerRequest, most_tokens: int) -> "Reading":
         messages, sampling = request.turns(), request.sampling(most_tokens)
         return cls(request, messages, sampling, request.user_texts(), request_digest(messages, sampling))
 

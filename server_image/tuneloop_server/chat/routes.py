@@ -15,45 +15,46 @@ from tuneloop_server.chat.door import EVENTS, PATH
 from tuneloop_server.chat.reading import Reading, Readings
 from tuneloop_server.chat.service import ChatService, Reply
 from tuneloop_server.chat.turn import Caller
-from tuneloop_server.chat.wire import Envelope, events, whole
-from tuneloop_server.tenants import Tenants
+from tuneloop_server.chat.wire import Envelope, events
+from tuneloop_server.errors import CLIENT_CLOSED_REQUEST
 
 T = TypeVar("T")
 
-CLIENT_CLOSED_REQUEST = 499
-"""nginx's status for a client that hung up; only the log sees it."""
 
-
-def chat_routes(service: ChatService, tenants: Tenants, readings: Readings) -> APIRouter:
+def chat_routes(service: ChatService, readings: Readings) -> APIRouter:
     router = APIRouter()
 
     @router.post(PATH)
     async def chat(request: Request) -> Response:
-        caller = caller_of(request.headers, tenants)
-        reading = readings.of(await read_bytes(request))
-        if reading.request.stream:
-            return AnswerStream(await service.reply(reading, caller))
-        answered = await unless_gone(request, in_one_piece(service, reading, caller))
-        return answered or Response(status_code=CLIENT_CLOSED_REQUEST)
+        caller = caller_of(request.scope)
+        return await answer(request, service, readings.of(await read_bytes(request)), caller, Envelope)
 
     return router
 
 
-async def in_one_piece(service: ChatService, reading: Reading, caller: Caller) -> Response:
+async def answer(request: Request, service: ChatService, reading: Reading, caller: Caller, envelope: type[Envelope]) -> Response:
+    """Streamed or in one piece, as it was asked for."""
+    if reading.request.stream:
+        return AnswerStream(await service.reply(reading, caller), envelope)
+    answered = await unless_gone(request, in_one_piece(service, reading, caller, envelope))
+    return answered or Response(status_code=CLIENT_CLOSED_REQUEST)
+
+
+async def in_one_piece(service: ChatService, reading: Reading, caller: Caller, envelope: type[Envelope]) -> Response:
     reply = await service.reply(reading, caller)
     try:
         answer = await reply.answer()
     finally:
         reply.close()
-    return Response(whole(_envelope(reply), answer), headers=reply.headers, media_type="application/json")
+    return Response(_filled(envelope, reply).whole(answer), headers=reply.headers, media_type="application/json")
 
 
 class AnswerStream(StreamingResponse):
     """Server-sent events; frees the row as soon as the client is gone, also when it never took the first event."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: Reply, envelope: type[Envelope]) -> None:
         self._reply = reply
-        stream = events(_envelope(reply), reply.pieces, reply.prompt_tokens, with_usage=reply.turn.reading.request.wants_usage)
+        stream = events(_filled(envelope, reply), reply.pieces, reply.prompt_tokens, with_usage=reply.turn.reading.request.wants_usage)
         super().__init__(stream, headers=EVENTS | reply.headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,8 +66,8 @@ class AnswerStream(StreamingResponse):
             self._reply.close()
 
 
-def _envelope(reply: Reply) -> Envelope:
-    return Envelope(reply.turn.id, reply.turn.created, reply.turn.reading.request.model)
+def _filled(envelope: type[Envelope], reply: Reply) -> Envelope:
+    return envelope(reply.turn.id, reply.turn.created, reply.turn.reading.request.model)
 
 
 async def unless_gone(request: Request, work: Awaitable[T]) -> T | None:

@@ -71,7 +71,8 @@ class ChatService:
         if hit is None:
             return None
         self._books.answered(turn, hit.answer, repeated=True)
-        self._books.ended(turn, hit.answer.finish, hit)
+        used = {"prompt_tokens": hit.answer.prompt_tokens, "completion_tokens": hit.answer.completion_tokens}
+        self._books.ended(turn, hit.answer.finish, hit, **used)
         return Repeat(turn, hit.answer, _headers(turn, hit))
 
     async def reply(self, reading: Reading, caller: Caller) -> Reply:
@@ -97,7 +98,7 @@ class ChatService:
         digest = world.loaded[decision.revision].digest if decision.revision else ""
         lookup = self._lookup(reading, caller, decision.domain, digest)
         return Turn(
-            id=self._new_id(caller, lookup.key if lookup else ""), reading=reading, caller=caller, conversation=conversation,
+            id=self._new_id(reading, caller, lookup.key if lookup else ""), reading=reading, caller=caller, conversation=conversation,
             user=user, decision=decision, lookup=lookup, created=int(time.time()),
         )  # fmt: skip
 
@@ -109,13 +110,13 @@ class ChatService:
         key = exact_key(reading.digest, base_digest=base, adapter_digest=adapter_digest, tenant=caller.tenant)
         return Lookup(key, caller.tenant, domain, base, adapter_digest, reading.messages, reading.sampling)
 
-    def _new_id(self, caller: Caller, key: str) -> str:
-        return self._marks.new_id(caller.tenant, key) if caller.record else f"chatcmpl-{secrets.token_hex(14)}"
+    def _new_id(self, reading: Reading, caller: Caller, key: str) -> str:
+        return self._marks.new_id(caller.tenant, key) if caller.record else f"{reading.request.id_prefix}-{secrets.token_hex(14)}"
 
     def _as_hit(self, turn: Turn, hit: Hit | None) -> Turn:
         """A thumbs-down must find the entry that the answer came from, which another request may have made."""
         made_by_another = hit and turn.lookup and hit.key != turn.lookup.key
-        return replace(turn, id=self._new_id(turn.caller, hit.key)) if hit and made_by_another else turn
+        return replace(turn, id=self._new_id(turn.reading, turn.caller, hit.key)) if hit and made_by_another else turn
 
     async def _ask(self, turn: Turn, tiers: Sequence[Tier]) -> Hit | None:
         if turn.lookup and turn.reads:
@@ -145,23 +146,23 @@ class ChatService:
     async def _fly(self, turn: Turn, handle: str | None, flight: Flight) -> None:
         if hit := await self._ask(turn, self._tiers):
             return flight.bring(hit)
+        meter = self._books.meter()
         answer = await self._engine.generate(Generation(turn.reading.messages, turn.reading.sampling, handle))
         flight.begin(Head(answer.prompt_tokens))
         texts: list[str] = []
-        tokens = 0
         try:
             async for piece in answer.pieces():
                 texts.append(piece.text)
-                tokens += piece.tokens
+                meter.piece(piece)
                 if not piece.finish:
                     flight.add(piece)
                     continue
-                stored = Stored("".join(texts), piece.finish, answer.prompt_tokens, tokens, _origin(turn), time.time())
+                stored = Stored("".join(texts), piece.finish, answer.prompt_tokens, meter.tokens, _origin(turn), time.time())
                 await self._keep(turn, stored)
                 flight.add(piece, stored)
         finally:
             answer.cancel()
-            self._books.generated(answer.prompt_tokens, tokens)
+            meter.ended(answer.prompt_tokens)
 
     async def _keep(self, turn: Turn, answer: Stored) -> None:
         """Before the last piece goes out: who has seen an answer end finds it in the cache."""
@@ -171,12 +172,12 @@ class ChatService:
                 await tier.put(turn.lookup, answer)
 
     async def _pieces(self, turn: Turn, flight: Flight, head: Head, led: bool) -> AsyncIterator[Piece]:
-        outcome, begun = "cancelled", False
+        outcome, tokens = "cancelled", 0
         try:
             async for piece in flight.pieces():
-                if not (begun or head.hit):
+                if not (tokens or head.hit):
                     self._books.first_piece(turn)
-                begun = True
+                tokens += piece.tokens
                 outcome = piece.finish or outcome
                 if piece.finish and (head.hit or not led):
                     self._books.answered(turn, flight.answer, repeated=True)
@@ -185,7 +186,7 @@ class ChatService:
             outcome = outcome_of(error)
             raise
         finally:
-            self._books.ended(turn, outcome, head.hit)
+            self._books.ended(turn, outcome, head.hit, prompt_tokens=head.prompt_tokens, completion_tokens=tokens)
 
 
 def _origin(turn: Turn) -> str:

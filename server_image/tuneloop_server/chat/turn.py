@@ -1,6 +1,7 @@
 """One request on its way, from the door to the record. Values; what is done with them is in service."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tuneloop_contracts.record import Record
@@ -25,6 +26,8 @@ class Caller:
     record: bool = True
     """False with `X-Record: no`: nothing of this request is kept for training."""
     control: CacheControl = DEFAULT
+    trace: Mapping[str, str] = field(default_factory=dict)
+    """`traceparent` and `tracestate`, as far as they came (https://www.w3.org/TR/trace-context/)."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ data: [DONE]
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from tuneloop_server.cache.tiers import Stored
 from tuneloop_server.engine.base import Piece
@@ -26,43 +26,54 @@ _WHOLE = (
 
 @dataclass(frozen=True)
 class Envelope:
-    """What all parts of one answer share."""
+    """What all parts of one answer share, and how each is written."""
+
+    part: ClassVar[str] = "chat.completion.chunk"
+    template: ClassVar[bytes] = _WHOLE
 
     id: str
     created: int
     model: str
 
+    def whole(self, answer: Stored) -> bytes:
+        """The answer in one piece."""
+        used = _json(usage(answer.prompt_tokens, answer.completion_tokens))
+        return self.template % (_json(self.id), self.created, _json(self.model), answer.quoted, _json(answer.finish), used)
+
+    def opening(self) -> bytes:
+        return self._delta({"role": "assistant", "content": ""})
+
+    def text(self, text: str) -> bytes:
+        return self._delta({"content": text})
+
+    def end(self, finish: str) -> bytes:
+        return self._delta({}, finish)
+
     def event(self, **fields: Any) -> bytes:
-        return _event({"id": self.id, "object": "chat.completion.chunk", "created": self.created, "model": self.model} | fields)
+        return _event({"id": self.id, "object": self.part, "created": self.created, "model": self.model} | fields)
 
-    def delta(self, delta: dict[str, str], finish: str | None = None) -> bytes:
+    def _delta(self, delta: dict[str, str], finish: str | None = None) -> bytes:
         return self.event(choices=[{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}])
-
-
-def whole(envelope: Envelope, answer: Stored) -> bytes:
-    """The answer in one piece."""
-    used = _json(usage(answer.prompt_tokens, answer.completion_tokens))
-    return _WHOLE % (_json(envelope.id), envelope.created, _json(envelope.model), answer.quoted, _json(answer.finish), used)
 
 
 def replayed(envelope: Envelope, answer: Stored, *, with_usage: bool) -> bytes:
     """The events of an answer that is there already."""
-    text = [envelope.delta({"content": answer.text})] if answer.text else []
+    text = [envelope.text(answer.text)] if answer.text else []
     closing = _closing(envelope, answer.prompt_tokens, answer.completion_tokens, with_usage)
-    return b"".join([_opening(envelope), *text, envelope.delta({}, answer.finish), *closing])
+    return b"".join([envelope.opening(), *text, envelope.end(answer.finish), *closing])
 
 
 async def events(envelope: Envelope, pieces: AsyncIterator[Piece], prompt_tokens: int, *, with_usage: bool) -> AsyncIterator[bytes]:
     """An engine that breaks on the way ends the stream with an `error` event and no [DONE]: the status line is long gone."""
     tokens = 0
-    yield _opening(envelope)
+    yield envelope.opening()
     try:
         async for piece in pieces:
             tokens += piece.tokens
             if piece.text:
-                yield envelope.delta({"content": piece.text})
+                yield envelope.text(piece.text)
             if piece.finish:
-                yield envelope.delta({}, piece.finish)
+                yield envelope.end(piece.finish)
     except ApiError as error:
         yield _event(error.body())
         return
@@ -72,10 +83,6 @@ async def events(envelope: Envelope, pieces: AsyncIterator[Piece], prompt_tokens
 
 def usage(prompt_tokens: int, completion_tokens: int) -> dict[str, int]:
     return {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens, "total_tokens": prompt_tokens + completion_tokens}
-
-
-def _opening(envelope: Envelope) -> bytes:
-    return envelope.delta({"role": "assistant", "content": ""})
 
 
 def _closing(envelope: Envelope, prompt_tokens: int, tokens: int, with_usage: bool) -> list[bytes]:

@@ -18,6 +18,10 @@ class BaseFacts:
     """One line for the log: architecture, precision, device, seconds to load."""
 
 
+BARE = ""
+"""The role of a prompt that the model goes on from as it is, without its chat template. Such a message comes alone."""
+
+
 @dataclass(frozen=True)
 class Message:
     role: str
@@ -44,6 +48,10 @@ class Generation:
     sampling: Sampling
     adapter: str | None
     """The handle under which it was loaded; None = the base alone."""
+
+    @property
+    def bare(self) -> bool:
+        return self.messages[0].role == BARE
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import jinja2
 import safetensors.torch
 
-from tuneloop_server.engine.base import AdapterWeights, Answer, BaseFacts, Generation, Message, Piece, Pressure, Sampling
+from tuneloop_server.engine.base import AdapterWeights, Answer, BaseFacts, Generation, Piece, Pressure, Sampling
 from tuneloop_server.engine.loading import Loaded
 from tuneloop_server.engine.probe import PROBE_TEXT, Probe
 from tuneloop_server.engine.row import Row
@@ -46,11 +46,12 @@ class HfEngine:
     async def generate(self, request: Generation) -> Answer:
         if self.pressure().waiting >= self._max_waiting:
             raise TryLater("too many requests are waiting; try again in a moment", retry_after=RETRY_AFTER)
-        prompt = await asyncio.get_running_loop().run_in_executor(self._reader, self._prompt, request.messages)
+        prompt = await asyncio.get_running_loop().run_in_executor(self._reader, self._prompt, request)
         room = self._facts.context - len(prompt)
         if room < 1:
             raise PromptTooLong(
-                f"the prompt has {len(prompt)} tokens; with an answer, this model reads at most {self._facts.context}", param="messages"
+                f"the prompt has {len(prompt)} tokens; with an answer, this model reads at most {self._facts.context}",
+                param="prompt" if request.bare else "messages",
             )
         answer = HfAnswer(len(prompt), self._rows)
         row = Row(prompt, _within(request, room), request.adapter, self._vocabulary, answer.emit)
@@ -78,8 +79,10 @@ class HfEngine:
         self._worker.close()
         self._reader.shutdown()
 
-    def _prompt(self, messages: tuple[Message, ...]) -> list[int]:
-        turns = [{"role": message.role, "content": message.content} for message in messages]
+    def _prompt(self, request: Generation) -> list[int]:
+        if request.bare:
+            return self._encode(request.messages[0].content)
+        turns = [{"role": message.role, "content": message.content} for message in request.messages]
         try:
             text = self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         except jinja2.TemplateError as error:

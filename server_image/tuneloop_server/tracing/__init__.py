@@ -1,0 +1,1 @@
+"""Spans of answers, for those who set an OTLP endpoint."""
