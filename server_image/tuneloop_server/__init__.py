@@ -6,7 +6,7 @@
     chat models feedback status    what clients and the operator ask: protocol, service, routes each
     adapters                 from a manifest entry to weights that answer: fetch, preflight, load, probe, drain
     manifest                 follows the adapter manifest: a ConfigMap or a file
-    engine                   the model: decoding in batches, one thread
+    engine                   the model: decoding in batches on one thread here, or by vLLM beside us
     cache                    finished answers of deterministic requests
     record                   what was asked and answered, to Redis, in the background
 

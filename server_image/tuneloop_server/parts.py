@@ -53,7 +53,8 @@ class Parts:
             engine, self.adapters, self.world, self._marks, self.metrics, self._cache, self.recorder, settings.max_new_tokens
         )
         self.feedback = FeedbackService(self._marks, self.recorder)
-        self.status = StatusService(self.adapters, self.current, self.health, news, lambda: (settings.model_name, engine.facts.digest))
+        base = (settings.model_name, engine.facts.digest)
+        self.status = StatusService(self.adapters, self.current, self.health, news, lambda: base, lambda: engine.ready)
         self._observe()
 
     def world(self) -> World:
