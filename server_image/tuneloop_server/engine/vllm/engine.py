@@ -82,7 +82,8 @@ class VllmEngine:
             else:
                 self._there()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._doubt.wait(), LOOK_SECONDS)
+                async with asyncio.timeout(LOOK_SECONDS):  # wait_for of Python 3.11 may swallow the cancellation that ends this
+                    await self._doubt.wait()
 
     async def _ask(self, request: Generation) -> VllmAnswer:
         prompt = await self._client.tokens(request.messages)
