@@ -10,7 +10,7 @@ use_cluster = settings=$$(tests/cluster/choose.sh up) && eval "$$settings"
 redis := $(shell command -v redis-server || echo /usr/bin/redis-server)
 faq := /usr/share/doc/python3.11/html/_sources/faq
 
-.PHONY: demo demo-down test check e2e crds setup
+.PHONY: demo demo-down test test-vllm check e2e crds setup
 
 demo: setup | $(faq) ## the whole loop on a real cluster, with a real model and real questions
 	@$(use_cluster); \
@@ -33,8 +33,12 @@ $(redis): # the tests run it, and openssl, before there is a cluster that would 
 	@source tests/cluster/machine.sh && say "installing redis-server and openssl for the tests" && install_packages redis-server openssl
 
 test: check | $(redis) ## every test there is
-	$(run) pytest tests --ignore=tests/e2e
+	$(run) pytest tests --ignore=tests/e2e --ignore=tests/vllm
 	@$(MAKE) --no-print-directory e2e
+
+test-vllm: setup | $(redis) ## the vLLM engine on the real vLLM, for CPUs: about 10 minutes, and 6 GB once
+	@tests/vllm/install.sh >/dev/null
+	$(run) pytest tests/vllm
 
 e2e: setup ## the tests that need a node, on the cluster that `make demo` would use
 	@$(use_cluster); $(run) pytest tests/e2e

@@ -33,8 +33,8 @@ class VllmStub:
     """Loads to come in the middle of which it breaks the connection."""
     broken_stream: str = ""
     """`error`, `cut` or `hang`: what happens after the first word."""
-    logprobs: dict[str, list[list[float]]] = field(default_factory=dict)
-    """Of a probe, by model: the next answers, the last one for ever."""
+    logprobs: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+    """Of a probe, by `base` or `adapter`: the next answers, the last one for ever; an empty one cannot be written as JSON."""
     _runner: web.AppRunner | None = None
 
     @property
@@ -98,17 +98,16 @@ class VllmStub:
         asked = await request.json()
         if asked["model"] not in (BASE, *self.adapters):
             return _error(404, "does not exist")
-        if "prompt_logprobs" in asked:
+        if "logprobs" in asked:
             return self._probed(asked["model"])
         return self._refusal(request) or await self._streamed(request, asked)
 
     def _probed(self, model: str) -> web.Response:
-        queue = self.logprobs.get(BASE if model == BASE else "adapter", [[-1.0, -2.0] if model == BASE else [-1.5, -2.0]])
+        queue = self.logprobs.get(BASE if model == BASE else "adapter", [{"token_id:7": -1.0 if model == BASE else -1.5}])
         values = queue.pop(0) if len(queue) > 1 else queue[0]
         if not values:
             return _error(400, "Out of range float values are not JSON compliant")
-        positions = [None, *({"7": {"logprob": value, "rank": 1, "decoded_token": "x"}} for value in values)]
-        return web.json_response({"choices": [{"text": "x", "prompt_logprobs": positions}]})
+        return web.json_response({"choices": [{"text": "x", "logprobs": {"top_logprobs": [values]}}]})
 
     async def _streamed(self, request: web.Request, asked: dict[str, Any]) -> web.StreamResponse:
         words = [word if asked["model"] == BASE else word.upper() for word in self._words][: asked["max_tokens"]]

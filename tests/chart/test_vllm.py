@@ -42,7 +42,7 @@ def test_gateway_and_vllm_agree() -> None:
     assert settings.engine == "vllm"
     assert arguments(vllm) == {
         "--host": "127.0.0.1", "--port": str(url.port), "--model": str(settings.model_path), "--enable-lora": "",
-        "--max-lora-rank": "16", "--max-loras": "8", "--max-model-len": "512",
+        "--disable-uvicorn-access-log": "", "--max-lora-rank": "16", "--max-loras": "8", "--max-model-len": "512",
     }  # fmt: skip
     assert (url.hostname, settings.max_lora_rank) == ("127.0.0.1", 16)
     assert {"name": "VLLM_ALLOW_RUNTIME_LORA_UPDATING", "value": "True"} in vllm["env"]

@@ -28,6 +28,7 @@ only the server may call them.
   - --host=127.0.0.1
   - --port=8100
   - --model={{ $quick.model.path }}
+  - --disable-uvicorn-access-log # the server looks at it every second, and logs requests itself
   - --enable-lora
   - --max-lora-rank={{ $vllm.maxLoraRank | int64 }}
   - --max-loras={{ $vllm.maxLoras | int64 }}

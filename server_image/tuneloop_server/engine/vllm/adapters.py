@@ -72,7 +72,7 @@ class Adapters:
         """Load again what is not there. One that cannot be is lost, and does not hold up the others. Raises Away and Refusal."""
         async with self._one_at_a_time:
             if not self._up.is_set():  # the first probe of a vLLM's life keeps everybody waiting: it compiles for up to 20 s on a CPU
-                await self._client.prompt_logprobs(self._base, PROBE_TEXT)
+                await self._client.next_logprobs(self._base, PROBE_TEXT)
             listed = {card.id for card in await self._client.models()}
             for handle, name in list(self._names.items()):
                 if name not in listed and handle not in self._lost:
