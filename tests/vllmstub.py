@@ -31,6 +31,8 @@ class VllmStub:
     """Loads to come that it takes, says 200 to, and forgets."""
     deaths: int = 0
     """Loads to come in the middle of which it breaks the connection."""
+    mute: bool = False
+    """Whether it leaves questions for its models unanswered."""
     broken_stream: str = ""
     """`error`, `cut` or `hang`: what happens after the first word."""
     logprobs: dict[str, list[dict[str, float]]] = field(default_factory=dict)
@@ -61,6 +63,8 @@ class VllmStub:
             self._runner = None
 
     async def _models(self, _: web.Request) -> web.Response:
+        while self.mute:  # noqa: ASYNC110 - a plain value, for tests to set
+            await asyncio.sleep(0.01)
         base = {"id": BASE, "root": self.root, "parent": None, "max_model_len": self.context}
         loaded = [{"id": name, "root": root, "parent": BASE, "max_model_len": None} for name, root in self.adapters.items()]
         return web.json_response({"object": "list", "data": [base, *loaded]})

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
@@ -17,6 +18,7 @@ import vllmstub
 from redisserver import free_port
 from tuneloop_contracts.base import base_digest
 from tuneloop_server.engine.base import AdapterWeights, Generation, Message, Pressure, Sampling
+from tuneloop_server.engine.vllm import client as client_module
 from tuneloop_server.engine.vllm import engine as engine_module
 from tuneloop_server.engine.vllm.adapters import NotLoaded
 from tuneloop_server.engine.vllm.connect import connected
@@ -208,6 +210,18 @@ async def test_a_restart_that_nobody_saw_shows_at_the_first_request(stub: VllmSt
             await engine.generate(asked("one", "a-1"))
         await until(lambda: bool(stub.adapters))
         assert await text_of(engine, asked("one", "a-1")) == "ONE "
+
+
+async def test_a_vllm_that_is_silent_is_away(stub: VllmStub, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with engine_on(stub, base) as engine:
+        monkeypatch.setattr(client_module, "QUICK", aiohttp.ClientTimeout(total=0.05))
+        stub.mute = True
+        await until(lambda: not engine.ready)
+        with pytest.raises(Unavailable):  # at once: nobody waits for what may never answer
+            await engine.generate(asked("one"))
+        stub.mute = False
+        await until(lambda: engine.ready)
+        assert await text_of(engine, asked("one")) == "one "
 
 
 async def test_an_adapter_that_does_not_come_back_is_lost_alone(stub: VllmStub, base: Path) -> None:
