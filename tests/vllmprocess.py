@@ -75,9 +75,10 @@ class VllmProcess:
         listed = httpx.get(f"{self.url}/v1/models", timeout=30).json()["data"]
         return {card["id"]: card["root"] for card in listed if card["parent"]}
 
-    def running(self) -> float:
-        """Requests that it is working on, or that wait inside it."""
-        samples = re.findall(r"^vllm:num_requests_(?:running|waiting)\{.*\} (\S+)$", httpx.get(f"{self.url}/metrics").text, re.MULTILINE)
+    def aborted(self) -> float:
+        """Requests that it gave up because nobody listened any more."""
+        text = httpx.get(f"{self.url}/metrics", timeout=30).text
+        samples = re.findall(r'^vllm:request_success_total\{.*finished_reason="abort".*\} (\S+)$', text, re.MULTILINE)
         assert samples
         return sum(float(value) for value in samples)
 

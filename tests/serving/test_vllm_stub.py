@@ -150,11 +150,12 @@ async def test_a_load_that_is_refused_leaves_nothing_behind(stub: VllmStub, base
 
 
 @pytest.mark.parametrize(
-    ("base_says", "adapter_says", "want"),
+    ("base_says", "adapter_says", "want"),  # of the base: first when it is alone, then beside others
     [
         pytest.param([{"a": -1.0, "b": -2.0}], {"a": -1.0, "b": -2.0}, 0.0, id="nothing at all"),
         pytest.param([{"a": -1.0, "b": -2.0}, {"a": -1.01, "b": -2.0}], {"a": -1.005, "b": -2.0}, 0.0, id="no more than the base"),
         pytest.param([{"a": -1.0, "b": -2.0}, {"a": -1.01, "b": -2.0}], {"a": -1.0, "b": -2.5}, 0.5, id="more than the base"),
+        pytest.param([{"a": -1.0, "b": -2.0}, {"a": -3.0, "b": -2.0}], {"a": -1.1, "b": -2.0}, 0.1, id="a base that is not itself"),
         pytest.param([{"a": -1.0, "b": -2.0}], {"c": -1.5, "d": -1.75}, 0.75, id="other tokens altogether"),
         pytest.param([{"a": -1.0, "b": -2.0}], {"a": -1.0, "c": -1.5}, 0.5, id="one other token"),
         pytest.param([{"a": -1.0, "b": -2.0}], {}, math.nan, id="what JSON cannot say"),
@@ -163,8 +164,8 @@ async def test_a_load_that_is_refused_leaves_nothing_behind(stub: VllmStub, base
 async def test_what_the_probe_says(
     stub: VllmStub, base: Path, base_says: list[dict[str, float]], adapter_says: dict[str, float], want: float
 ) -> None:
+    stub.logprobs = {vllmstub.BASE: list(base_says), "adapter": [adapter_says]}
     async with engine_on(stub, base) as engine:
-        stub.logprobs = {vllmstub.BASE: list(base_says), "adapter": [adapter_says]}
         assert await engine.load("a-1", ADAPTER) == pytest.approx(want, nan_ok=True)
 
 

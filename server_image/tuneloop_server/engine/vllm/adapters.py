@@ -11,14 +11,14 @@ A vLLM that restarted holds nothing: the same again from `loaded` on, for each.
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from tuneloop_server.engine.base import PROBE_TEXT, AdapterWeights
+from tuneloop_server.engine.base import AdapterWeights
 from tuneloop_server.engine.vllm.client import Away, Client, Refusal
 from tuneloop_server.engine.vllm.files import content_digest, empty, remove, write
-from tuneloop_server.engine.vllm.probe import probe
+from tuneloop_server.engine.vllm.probe import look, probe
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +43,8 @@ class Adapters:
         self._lost: set[str] = set()
         """Handles of those that could not be taken back."""
         self._deaths: Counter[str] = Counter()
+        self._base_alone: Mapping[str, float] = {}
+        """The probe of the base, from the start of vLLM's life, before it had anything else to do."""
         self.on_lost: Callable[[str], None] = lambda handle: None
         self._one_at_a_time = asyncio.Lock()
 
@@ -72,7 +74,7 @@ class Adapters:
         """Load again what is not there. One that cannot be is lost, and does not hold up the others. Raises Away and Refusal."""
         async with self._one_at_a_time:
             if not self._up.is_set():  # the first probe of a vLLM's life keeps everybody waiting: it compiles for up to 20 s on a CPU
-                await self._client.next_logprobs(self._base, PROBE_TEXT)
+                self._base_alone = await look(self._client, self._base)
             listed = {card.id for card in await self._client.models()}
             for handle, name in list(self._names.items()):
                 if name not in listed and handle not in self._lost:
@@ -113,7 +115,7 @@ class Adapters:
                 await self._client.load_adapter(name, str(self._folder / name))
             if not await self._listed(name):
                 raise NotLoaded("vLLM says that it is loaded, and does not list it")
-            delta = await probe(self._client, self._base, name)
+            delta = await probe(self._client, self._base, self._base_alone, name)
         except Refusal as refusal:
             log.warning("vLLM does not load %s: %s", name, refusal)
             raise NotLoaded(str(refusal)) from refusal

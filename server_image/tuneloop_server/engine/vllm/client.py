@@ -77,7 +77,8 @@ class Client:
     async def next_logprobs(self, model: str, prompt: str) -> Mapping[str, float]:
         """Log probability of each of the likeliest tokens after a prompt.
 
-        Not of the prompt's own tokens: with LoRA, asking for those while other requests run ends vLLM 0.32 (on a CPU).
+        Not of the prompt's own tokens: with LoRA, asking for those while other requests run ends vLLM 0.32 on a CPU, and maps them to
+        the wrong adapter elsewhere (vllm#16668).
         """
         body = {"model": model, "prompt": prompt, "max_tokens": 1, "temperature": 0, "logprobs": 5, "return_tokens_as_token_ids": True}
         async with self._call("POST", "/v1/completions", SLOW, body) as response:
