@@ -75,12 +75,16 @@ class VllmProcess:
         listed = httpx.get(f"{self.url}/v1/models", timeout=30).json()["data"]
         return {card["id"]: card["root"] for card in listed if card["parent"]}
 
-    def aborted(self) -> float:
-        """Requests that it gave up because nobody listened any more."""
+    def measured(self, *names: str) -> float:
+        """The sum of these of its metrics, over all their labels."""
         text = httpx.get(f"{self.url}/metrics", timeout=30).text
-        samples = re.findall(r'^vllm:request_success_total\{.*finished_reason="abort".*\} (\S+)$', text, re.MULTILINE)
-        assert samples
+        samples = re.findall(rf"^(?:{'|'.join(names)})\{{.*\}} (\S+)$", text, re.MULTILINE)
+        assert samples, names
         return sum(float(value) for value in samples)
+
+    def requests(self) -> float:
+        """That it works on, or that wait inside it."""
+        return self.measured("vllm:num_requests_running", "vllm:num_requests_waiting")
 
     def log(self) -> str:
         return self.log_file.read_text(errors="replace")
