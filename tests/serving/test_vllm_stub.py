@@ -240,6 +240,17 @@ async def test_an_adapter_that_does_not_come_back_is_lost_alone(stub: VllmStub, 
         await engine.unload("a-1")
 
 
+async def test_an_adapter_that_comes_back_without_effect_is_lost(stub: VllmStub, base: Path) -> None:
+    lost: list[str] = []
+    async with engine_on(stub, base) as engine:
+        engine.on_lost(lost.append)
+        await engine.load("a-1", ADAPTER)
+        stub.logprobs["adapter"] = [{"token_id:7": -1.0}]
+        stub.adapters.clear()
+        await until(lambda: bool(lost))
+        assert lost == ["a-1"]
+
+
 @pytest.mark.parametrize(
     ("path", "status", "want"),
     [

@@ -10,6 +10,7 @@ A vLLM that restarted holds nothing: the same again from `loaded` on, for each.
 
 import asyncio
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -73,9 +74,9 @@ class Adapters:
     async def restore(self) -> None:
         """Load again what is not there. One that cannot be is lost, and does not hold up the others. Raises Away and Refusal."""
         async with self._one_at_a_time:
-            if not self._up.is_set():  # the first probe of a vLLM's life keeps everybody waiting: it compiles for up to 20 s on a CPU
-                self._base_alone = await look(self._client, self._base)
             listed = {card.id for card in await self._client.models()}
+            if not self._up.is_set() and listed.isdisjoint(self._names.values()):  # a new life of its own, and nobody asks anything yet
+                self._base_alone = await look(self._client, self._base)  # this first look compiles, for up to 20 s on a CPU
             for handle, name in list(self._names.items()):
                 if name not in listed and handle not in self._lost:
                     await self._take_back(handle, name)
@@ -98,6 +99,8 @@ class Adapters:
     async def _take_back(self, handle: str, name: str) -> None:
         try:
             delta = await self._load(name)
+            if not 0 < delta < math.inf:
+                raise NotLoaded(f"it moves the probe by {delta}")
         except NotLoaded as error:
             log.error("vLLM restarted, and %s could not be loaded again: %s", name, error)
             self._lost.add(handle)
