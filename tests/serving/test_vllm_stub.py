@@ -15,8 +15,14 @@ import pytest
 from safetensors.numpy import save_file
 
 import vllmstub
+from builders_adapters import provenance
 from redisserver import free_port
+from tuneloop_contracts.adapters import CONFIG_FILE, PROVENANCE_FILE, WEIGHTS_FILE, adapter_digest
 from tuneloop_contracts.base import base_digest
+from tuneloop_contracts.manifest import AdapterManifest, ManifestAdapter
+from tuneloop_contracts.names import revision_name
+from tuneloop_contracts.pods import AdapterState, LoadFault
+from tuneloop_server.adapters.service import AdapterService
 from tuneloop_server.engine.base import AdapterWeights, Generation, Message, Pressure, Sampling
 from tuneloop_server.engine.vllm import client as client_module
 from tuneloop_server.engine.vllm import engine as engine_module
@@ -25,6 +31,7 @@ from tuneloop_server.engine.vllm.connect import connected
 from tuneloop_server.engine.vllm.engine import VllmEngine
 from tuneloop_server.engine.vllm.outline import linears
 from tuneloop_server.errors import ApiError, BadRequest, Failed, PromptTooLong, TryLater, Unavailable
+from tuneloop_server.news import News
 from tuneloop_server.settings import BadSettings, Settings
 from vllmstub import VllmStub
 
@@ -249,6 +256,36 @@ async def test_an_adapter_that_comes_back_without_effect_is_lost(stub: VllmStub,
         stub.adapters.clear()
         await until(lambda: bool(lost))
         assert lost == ["a-1"]
+
+
+def make_tiny_adapter(folder: Path, base: Path) -> ManifestAdapter:
+    """For the one layer of `base`."""
+    folder.mkdir()
+    stem = "base_model.model.model.layers.0.q_proj"
+    save_file({f"{stem}.lora_A.weight": np.ones((1, 4), np.float32), f"{stem}.lora_B.weight": np.ones((6, 1), np.float32)},
+              folder / WEIGHTS_FILE)  # fmt: skip
+    (folder / CONFIG_FILE).write_text(json.dumps({"peft_type": "LORA", "r": 1, "lora_alpha": 2, "target_modules": ["q_proj"]}))
+    (folder / PROVENANCE_FILE).write_text(json.dumps(provenance(base_digest(base), "support", 1).to_wire()))
+    digest = adapter_digest(folder)
+    return ManifestAdapter(name=revision_name("support", 1, digest), domain="support", uri=f"file://{folder}", digest=digest)
+
+
+async def test_from_the_manifest_to_vllm_and_what_is_said_of_one_that_is_lost(stub: VllmStub, base: Path, tmp_path: Path) -> None:
+    support = make_tiny_adapter(tmp_path / "made", base)
+    async with engine_on(stub, base) as engine:
+        service = AdapterService(engine, 64, News())
+        service.apply(AdapterManifest(adapters=(support,)))
+        await until(lambda: support.name in service.loaded())
+        assert [name.startswith(support.name) for name in stub.adapters] == [True]
+        stub.deaf = 1
+        stub.adapters.clear()
+        await until(lambda: not service.loaded())
+        (report,) = service.report()
+        assert (report.state, report.reason) == (AdapterState.FAILED, LoadFault.LOAD_FAILED)
+        assert service.settled
+        service.apply(AdapterManifest())
+        await until(lambda: not service.report())
+        assert shared(base) == []
 
 
 @pytest.mark.parametrize(
