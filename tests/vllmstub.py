@@ -62,7 +62,9 @@ class VllmStub:
             await self._runner.cleanup()
             self._runner = None
 
-    async def _models(self, _: web.Request) -> web.Response:
+    async def _models(self, request: web.Request) -> web.Response:
+        if refused := self._refusal(request):
+            return refused
         while self.mute:  # noqa: ASYNC110 - a plain value, for tests to set
             await asyncio.sleep(0.01)
         base = {"id": BASE, "root": self.root, "parent": None, "max_model_len": self.context}

@@ -363,6 +363,13 @@ async def test_it_waits_for_a_vllm_that_comes_later_and_clears_what_an_earlier_l
         assert (stub.adapters, shared(base)) == ({}, [])
 
 
+async def test_another_server_in_its_place_is_refused(stub: VllmStub, base: Path) -> None:
+    stub.answers["/v1/models"] = (404, "nothing here")
+    with pytest.raises(BadSettings, match="nothing here"):
+        async with connected(settings_for(stub, base)):
+            pass
+
+
 async def test_a_vllm_with_another_base_is_refused(stub: VllmStub, base: Path) -> None:
     stub.root = "/models/other"
     with pytest.raises(BadSettings, match="/models/other"):

@@ -57,7 +57,7 @@ class Client:
         """The base, then the adapters that were loaded."""
         async with self._call("GET", "/v1/models", QUICK) as response:
             listed = json.loads(await response.read())["data"]
-        return tuple(Card(card["id"], card["root"], card.get("parent"), card.get("max_model_len")) for card in listed)
+            return tuple(Card(card["id"], card["root"], card.get("parent"), card.get("max_model_len")) for card in listed)
 
     async def tokens(self, messages: Sequence[Message]) -> list[int]:
         """The prompt that the model's chat template makes of them, up to where the answer begins."""

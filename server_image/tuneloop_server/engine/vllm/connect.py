@@ -10,7 +10,7 @@ import aiohttp
 from tuneloop_contracts.base import base_digest
 from tuneloop_server.engine.base import QUEUE_PER_ROW, BaseFacts
 from tuneloop_server.engine.vllm.adapters import Adapters
-from tuneloop_server.engine.vllm.client import Away, Card, Client, connector
+from tuneloop_server.engine.vllm.client import Away, Card, Client, Refusal, connector
 from tuneloop_server.engine.vllm.engine import LOOK_SECONDS, VllmEngine
 from tuneloop_server.engine.vllm.outline import linears
 from tuneloop_server.settings import BadSettings, Settings
@@ -19,13 +19,17 @@ log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def connected(settings: Settings) -> AsyncIterator["VllmEngine"]:
-    """Waits for vLLM. Raises BadSettings when it serves another base, and FileNotFoundError when the base's folder holds no safetensors."""
+async def connected(settings: Settings) -> AsyncIterator[VllmEngine]:
+    """Waits for vLLM. Raises BadSettings when another server answers or it serves another base, and FileNotFoundError when the base's
+    folder holds no safetensors."""
     folder = settings.model_path
     digest, outline = await asyncio.to_thread(lambda: (base_digest(folder), linears(folder)))
     async with aiohttp.ClientSession(settings.vllm_url, connector=connector()) as session:
         client = Client(session)
-        base = await _arrived(client)
+        try:
+            base = await _arrived(client)
+        except Refusal as refusal:
+            raise BadSettings(f"VLLM_URL: what answers there is not vLLM: {refusal}") from refusal
         if base.root != str(folder):
             raise BadSettings(f"vLLM serves {base.root}, and MODEL_PATH is {folder}: give both the same folder under the same path")
         facts = BaseFacts(digest, base.context or 0, outline, f"vLLM at {settings.vllm_url}")
