@@ -10,7 +10,7 @@ use_cluster = settings=$$(tests/cluster/choose.sh up) && eval "$$settings"
 redis := $(shell command -v redis-server || echo /usr/bin/redis-server)
 faq := /usr/share/doc/python3.11/html/_sources/faq
 
-.PHONY: demo demo-down test check e2e crds setup
+.PHONY: demo demo-down test test-vllm check e2e crds setup
 
 demo: setup | $(faq) ## the whole loop on a real cluster, with a real model and real questions
 	@$(use_cluster); \
@@ -34,8 +34,12 @@ $(redis): # the tests run it, and openssl, before there is a cluster that would 
 
 test: check | $(redis) ## every test there is
 	@tests/cluster/build.sh >/dev/null; $(run) python models/smollm2.py >/dev/null # minutes the first time: no test's deadline has to hold them
-	$(run) pytest tests --ignore=tests/e2e
+	$(run) pytest tests --ignore=tests/e2e --ignore=tests/vllm
 	@$(MAKE) --no-print-directory e2e
+
+test-vllm: setup | $(redis) ## the vLLM engine on the real vLLM, for CPUs: about 10 minutes, and 6 GB once
+	@tests/vllm/install.sh >/dev/null
+	$(run) pytest tests/vllm
 
 e2e: setup ## the tests that need a node, on the cluster that `make demo` would use
 	@$(use_cluster); $(run) pytest tests/e2e

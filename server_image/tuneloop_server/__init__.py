@@ -7,7 +7,7 @@
     chat completions models feedback status    what clients and the operator ask: protocol, service, routes each
     adapters                 from a manifest entry to weights that answer: fetch, preflight, load, probe, drain
     manifest mounted         follows the adapter manifest: a ConfigMap or a file
-    engine                   the model: decoding in batches, one thread
+    engine                   the model: decoding in batches on one thread here, or by vLLM beside us
     tracing                  spans of answers, for those who set an OTLP endpoint
     cache                    finished answers of deterministic requests
     record                   what was asked and answered, to Redis, in the background

@@ -1,6 +1,5 @@
 """Settings, model, parts, ports: `python -m tuneloop_server`."""
 
-import asyncio
 import logging
 import os
 import sys
@@ -13,16 +12,15 @@ log = logging.getLogger("tuneloop_server")
 
 
 async def run(settings: Settings) -> None:
-    from tuneloop_server.engine.hf import HfEngine  # seconds of imports: faults in the settings are told before them
-    from tuneloop_server.engine.loading import load_base
+    from tuneloop_server.engine.start import started  # seconds of imports: faults in the settings are told before them
     from tuneloop_server.parts import Parts
     from tuneloop_server.serve import serve
 
-    loaded = await asyncio.to_thread(load_base, settings.model_path)
-    log.info("base model %s: %s; %s", settings.model_name, loaded.facts.description, loaded.facts.digest)
-    parts = Parts(settings, HfEngine(loaded, settings.max_batch))
-    log.info("listening on %s: API on port %d, status on port %d", settings.host, settings.port, settings.status_port)
-    await serve(parts)
+    async with started(settings) as engine:
+        log.info("base model %s: %s; %s", settings.model_name, engine.facts.description, engine.facts.digest)
+        parts = Parts(settings, engine)
+        log.info("listening on %s: API on port %d, status on port %d", settings.host, settings.port, settings.status_port)
+        await serve(parts)
 
 
 def set_up_logging() -> None:

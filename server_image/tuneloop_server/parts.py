@@ -61,7 +61,8 @@ class Parts:
         books = Books(self.metrics, self.recorder, self._tracing)
         self.chat = ChatService(engine, self.adapters, self.world, self._marks, self._tiers, books)
         self.feedback = FeedbackService(self._marks, self.recorder, self._tiers)
-        self.status = StatusService(self.adapters, self.current, self.health, news, lambda: (settings.model_name, engine.facts.digest))
+        base = (settings.model_name, engine.facts.digest)
+        self.status = StatusService(self.adapters, self.current, self.health, news, lambda: base, lambda: engine.ready)
         self._observe()
 
     def world(self) -> World:

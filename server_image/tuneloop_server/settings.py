@@ -10,6 +10,9 @@ from tuneloop_contracts.names import AUTO
 from tuneloop_contracts.pods import STATUS_PORT
 from tuneloop_contracts.record import DEFAULT_RETENTION
 
+ENGINES = ("transformers", "vllm")
+VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""What vLLM's --max-lora-rank may be (MaxLoRARanks of its config/lora.py, 0.32)."""
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _TARGET = re.compile(r"^[a-z0-9][-a-z0-9.]*/[a-z0-9][-a-z0-9.]*$")
 
@@ -38,10 +41,16 @@ class Settings:
     """API_KEYS_FILE: a JSON object {key: tenant}, followed while it changes. None: everybody is tenant `default`."""
     tenant_concurrency: int = 0
     """TENANT_CONCURRENCY: requests of one tenant that one pod answers at the same time; more get 429. 0 = no limit but the queue's."""
+    engine: str = "transformers"
+    """ENGINE: `transformers` decodes in this process, `vllm` in a vLLM server beside it."""
+    vllm_url: str = "http://127.0.0.1:8100"
+    """VLLM_URL: that server; nobody else may reach it, and it serves MODEL_PATH."""
+    vllm_adapters: Path = Path("/tmp/tuneloop-vllm")  # noqa: S108 - a pod's own
+    """VLLM_ADAPTERS: folder in which that server finds adapters, under this same path; emptied at start."""
     manifest_file: Path | None = None
     """MANIFEST_FILE: the adapter manifest as a file, where the ConfigMap may not be watched or there is no cluster."""
     max_lora_rank: int = 64
-    """MAX_LORA_RANK: adapters of a higher rank are refused."""
+    """MAX_LORA_RANK: adapters of a higher rank are refused. With vLLM its own --max-lora-rank, and so one of VLLM_RANKS."""
     max_batch: int = 8
     """MAX_BATCH: rows of one adapter that are decoded together."""
     max_new_tokens: int = 512
@@ -79,6 +88,9 @@ class Settings:
             api_keys_file=read.path("API_KEYS_FILE"),
             tenant_concurrency=read.number("TENANT_CONCURRENCY", defaults.tenant_concurrency, least=0),
             manifest_file=read.path("MANIFEST_FILE"),
+            engine=read.one_of("ENGINE", ENGINES, defaults.engine),
+            vllm_url=read.http("VLLM_URL", defaults.vllm_url),
+            vllm_adapters=read.path("VLLM_ADAPTERS") or defaults.vllm_adapters,
             max_lora_rank=read.number("MAX_LORA_RANK", defaults.max_lora_rank, least=1),
             max_batch=read.number("MAX_BATCH", defaults.max_batch, least=1),
             max_new_tokens=read.number("MAX_NEW_TOKENS", defaults.max_new_tokens, least=1),
@@ -92,6 +104,8 @@ class Settings:
             read.faults.append("MODEL_PATH is missing: the folder of the base model")
         if settings.model_name == AUTO or (settings.model_name and "/" in settings.model_name):
             read.faults.append(f"MODEL_NAME must not be `{AUTO}` and must not hold a slash")
+        if settings.engine == "vllm" and settings.max_lora_rank not in VLLM_RANKS:
+            read.faults.append(f"MAX_LORA_RANK must be one of {', '.join(map(str, VLLM_RANKS))} with ENGINE=vllm")
         if read.faults:
             raise BadSettings("; ".join(read.faults))
         return settings
@@ -113,6 +127,18 @@ class _Reader:
 
     def path(self, name: str) -> Path | None:
         return Path(self.env[name]) if self.env.get(name) else None
+
+    def one_of(self, name: str, allowed: tuple[str, ...], default: str) -> str:
+        text = self.env.get(name) or default
+        if text not in allowed:
+            self.faults.append(f"{name} must be one of {', '.join(allowed)}")
+        return text
+
+    def http(self, name: str, default: str) -> str:
+        url = self.env.get(name) or default
+        if not url.startswith(("http://", "https://")):
+            self.faults.append(f"{name} must start with http:// or https://")
+        return url.rstrip("/")
 
     def redis(self, name: str) -> str:
         url = self.env.get(name, "")

@@ -32,6 +32,7 @@ COMBINATIONS = [
     (QUICKSTART, f"watchNamespaces={{{NAMESPACE},other}}"),
     (QUICKSTART, "networkPolicy.enabled=false", "crds.enabled=false"),
     (QUICKSTART, "quickstart.redis.enabled=false", "quickstart.redis.existingSecret=mine", "quickstart.apiKeys.existingSecret=keys"),
+    (QUICKSTART, "quickstart.engine=vllm", "quickstart.vllm.image=example.com/vllm:v1"),
     ("image.pullSecrets={one,two}", QUICKSTART, "image.tag=v2", "operator.nodeSelector.disk=fast"),
 ]
 

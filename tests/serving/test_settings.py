@@ -20,12 +20,21 @@ def test_the_record_has_the_caches_redis_unless_it_has_its_own() -> None:
     assert Settings.from_env(shared | {"RECORD_REDIS_URL": "redis://record"}).record_url == "redis://record"
 
 
+def test_vllm_takes_only_the_ranks_it_knows() -> None:
+    least = LEAST | {"ENGINE": "vllm"}
+    assert Settings.from_env(least | {"MAX_LORA_RANK": "16", "VLLM_URL": "http://127.0.0.1:9/"}).vllm_url == "http://127.0.0.1:9"
+    assert Settings.from_env(LEAST | {"MAX_LORA_RANK": "48"}).max_lora_rank == 48
+    with pytest.raises(BadSettings, match="one of 1, 8, 16"):
+        Settings.from_env(least | {"MAX_LORA_RANK": "48"})
+
+
 def test_every_fault_is_named_at_once_and_no_url_is_quoted() -> None:
     with pytest.raises(BadSettings) as refused:
         Settings.from_env(
             {"CACHE_TTL": "soon", "MAX_BATCH": "0", "REDIS_URL": "http://:secret@x", "RECORD_RETENTION": "35", "TUNELOOP_TARGET": "x"}
+            | {"ENGINE": "gguf", "VLLM_URL": "secret"}
         )
-    for name in ("MODEL_PATH", "CACHE_TTL", "MAX_BATCH", "REDIS_URL", "RECORD_RETENTION", "TUNELOOP_TARGET"):
+    for name in ("MODEL_PATH", "CACHE_TTL", "MAX_BATCH", "REDIS_URL", "RECORD_RETENTION", "TUNELOOP_TARGET", "ENGINE", "VLLM_URL"):
         assert name in str(refused.value)
     assert "secret" not in str(refused.value)
 

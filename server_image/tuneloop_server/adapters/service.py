@@ -1,7 +1,8 @@
 """Makes this pod hold what the manifest names, each adapter for itself: a bad one never stands in another's way.
 
 Loading ── loaded and probed ──► Loaded ── dropped from the manifest ──► Draining ── last request done ──► gone
-   └────── refused ──► Failed (ArtifactNotFound: tried again until it is there or dropped)
+   └────── refused ──► Failed ◄──┘ lost by an engine that restarted
+                       (ArtifactNotFound: tried again until it is there or dropped)
 """
 
 import asyncio
@@ -29,6 +30,7 @@ FIRST_RETRY, LAST_RETRY_LOCAL, LAST_RETRY_REMOTE = 0.25, 1.0, 15.0
 class AdapterService:
     def __init__(self, engine: Engine, max_rank: int, news: News) -> None:
         self._engine = engine
+        engine.on_lost(self._lose)
         self._limits = Limits(engine.facts, max_rank)
         self._news = news
         self._entries: list[Entry] = []
@@ -90,6 +92,11 @@ class AdapterService:
         entry.dropped.set()
         if entry.state is AdapterState.LOADED:
             entry.state = AdapterState.DRAINING
+
+    def _lose(self, handle: str) -> None:
+        for entry in self._entries:
+            if entry.handle == handle:
+                self._fail(entry, LoadFault.LOAD_FAILED, "the engine restarted, and could not load it again")
 
     async def _live(self, entry: Entry) -> None:
         """From its first appearance to its end."""

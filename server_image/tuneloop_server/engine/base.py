@@ -1,8 +1,16 @@
 """What the rest of the server knows of a model. No torch here: another engine may decode elsewhere."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
+
+QUEUE_PER_ROW = 16
+"""Requests that may wait for each row of a batch; more would time out at their clients anyway."""
+RETRY_AFTER = 2
+"""Seconds, for those that were turned away."""
+PROBE_TEXT = "How do I return an order?"
+"""What an adapter is tried on, against the base. Short, since answers that are being made wait for it: an adapter that changes
+anything changes what comes after any text."""
 
 
 @dataclass(frozen=True)
@@ -101,8 +109,17 @@ class Engine(Protocol):
     @property
     def facts(self) -> BaseFacts: ...
 
+    @property
+    def ready(self) -> bool:
+        """It answers, and holds what was loaded. An engine in another process may restart."""
+        ...
+
+    def on_lost(self, tell: Callable[[str], None]) -> None:
+        """Call `tell` with the handle of an adapter that was loaded, and is gone for good."""
+        ...
+
     async def generate(self, request: Generation) -> Answer:
-        """Raises PromptTooLong, BadRequest (the chat template refuses the messages) or TryLater (the queue is full)."""
+        """Raises PromptTooLong, BadRequest (the chat template refuses the messages), TryLater (the queue is full) or Unavailable."""
         ...
 
     async def load(self, handle: str, adapter: AdapterWeights) -> float:

@@ -1,7 +1,7 @@
 """The embedded engine: a transformers model in this process, with PEFT's adapters beside it, decoding on one worker thread."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -9,18 +9,25 @@ from dataclasses import replace
 import jinja2
 import safetensors.torch
 
-from tuneloop_server.engine.base import AdapterWeights, Answer, BaseFacts, Generation, Piece, Pressure, Sampling
+from tuneloop_server.engine.base import (
+    PROBE_TEXT,
+    QUEUE_PER_ROW,
+    RETRY_AFTER,
+    AdapterWeights,
+    Answer,
+    BaseFacts,
+    Generation,
+    Piece,
+    Pressure,
+    Sampling,
+)
 from tuneloop_server.engine.loading import Loaded
-from tuneloop_server.engine.probe import PROBE_TEXT, Probe
+from tuneloop_server.engine.probe import Probe
 from tuneloop_server.engine.row import Row
 from tuneloop_server.engine.scheduler import Scheduler
 from tuneloop_server.engine.slots import Slots
 from tuneloop_server.engine.worker import Worker
 from tuneloop_server.errors import BadRequest, PromptTooLong, TryLater
-
-QUEUE_PER_ROW = 16
-"""Requests that may wait for each row of a batch; more would time out at their clients anyway."""
-RETRY_AFTER = 2
 
 
 class HfEngine:
@@ -42,6 +49,13 @@ class HfEngine:
     @property
     def facts(self) -> BaseFacts:
         return self._facts
+
+    @property
+    def ready(self) -> bool:
+        return True
+
+    def on_lost(self, tell: Callable[[str], None]) -> None:
+        """What is in this process is there until it is unloaded."""
 
     async def generate(self, request: Generation) -> Answer:
         if self.pressure().waiting >= self._max_waiting:

@@ -6,9 +6,6 @@ import torch
 
 from tuneloop_server.engine.slots import Model, Slots
 
-PROBE_TEXT = "How do I return an order?"
-"""Short: rows that are being decoded wait for it. An adapter that changes anything changes the logits of any text."""
-
 
 class Probe:
     def __init__(self, model: Model, slots: Slots, prompt: list[int]) -> None:

@@ -17,21 +17,28 @@ _WAIT = re.compile(r"^(\d{1,4})s?$")
 
 class StatusService:
     def __init__(
-        self, adapters: AdapterService, current: Current, health: RecordHealth, news: News, base: Callable[[], tuple[str, str]]
+        self,
+        adapters: AdapterService,
+        current: Current,
+        health: RecordHealth,
+        news: News,
+        base: Callable[[], tuple[str, str]],
+        engine_ready: Callable[[], bool],
     ) -> None:
         self._adapters = adapters
         self._current = current
         self._health = health
         self._news = news
         self._base = base
+        self._engine_ready = engine_ready
         self._was_ready = False
 
     @property
     def ready(self) -> bool:
         """The base is loaded, it is known what to serve, and each entry answers or has failed for a reason that is told.
-        Once ready it stays so: a later load must not take a pod out of service."""
+        Once so it stays so, since a later load must not take a pod out of service; only an engine that restarts does."""
         self._was_ready = self._was_ready or (self._current.known and self._adapters.settled)
-        return self._was_ready
+        return self._was_ready and self._engine_ready()
 
     async def adapters(self, seen: int | None, wait: float) -> PodReport:
         """At once, or when there is something other than `seen`, or after `wait` seconds."""

@@ -1,0 +1,23 @@
+"""The engine that the settings name."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tuneloop_server.engine.base import Engine
+from tuneloop_server.settings import Settings
+
+
+@asynccontextmanager
+async def started(settings: Settings) -> AsyncIterator[Engine]:
+    """Imports one of the two only: vLLM's needs neither torch nor the seconds that it takes. Raises BadSettings and FileNotFoundError."""
+    if settings.engine == "vllm":
+        from tuneloop_server.engine.vllm.connect import connected
+
+        async with connected(settings) as vllm:
+            yield vllm
+    else:
+        from tuneloop_server.engine.hf import HfEngine
+        from tuneloop_server.engine.loading import load_base
+
+        yield HfEngine(await asyncio.to_thread(load_base, settings.model_path), settings.max_batch)
