@@ -1,7 +1,7 @@
 """The whole server on real HTTP and a real Redis, but with an engine that a test holds in its hand: no model, in the test's own loop."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +30,7 @@ class HeldEngine:
     generations: list["HeldAnswer"] = field(default_factory=list)
     refuses: Exception | None = None
     facts = BaseFacts("sha256:base", 4096, {}, "held")
+    ready = True
 
     def __post_init__(self) -> None:
         self.go.set()
@@ -41,11 +42,14 @@ class HeldEngine:
         self.generations.append(answer)
         return answer
 
+    def on_lost(self, tell: Callable[[str], None]) -> None:
+        """It holds no adapters."""
+
     async def load(self, handle: str, adapter: AdapterWeights) -> float:
-        raise NotImplementedError
+        raise AssertionError("it holds no adapters")
 
     async def unload(self, handle: str) -> None:
-        raise NotImplementedError
+        raise AssertionError("it holds no adapters")
 
     def pressure(self) -> Pressure:
         return Pressure(sum(not answer.over for answer in self.generations), 0)
