@@ -1,0 +1,12 @@
+"""Whether two texts ask the same, so that one answer serves both. Pure: word lists and rules, no model.
+
+    words        the lists: frames, stop words, synonyms, opposites; English and Portuguese
+    lexicon      reads them
+    numerals     numbers, also spelled
+    reading      text -> what the rules look at
+    the rules    numbers · negation · names · opposites · question · content · roles: one family each
+    judge        RULES in order; the first that speaks rejects with its reason
+
+The law: when in doubt, reject. A word that no list knows counts as content, and content must be equal; so a language that no
+list knows is served only for texts that are nearly the same.
+"""

@@ -1,0 +1,67 @@
+"""The word lists, read once. What is in them, and why, is said at their heads."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from itertools import combinations
+
+import snowballstemmer
+
+_STEMMERS = {"en": snowballstemmer.stemmer("english"), "pt": snowballstemmer.stemmer("portuguese")}
+LANGUAGES = tuple(_STEMMERS)
+
+Frame = tuple[re.Pattern[str], str]
+
+STEMMED_APART = {"important": "importance", "importance": "importance", "universe": "universe", "universal": "universal", "paste": "paste"}
+"""Words that the stemmer would make one with another: import, university, past."""
+
+
+@dataclass(frozen=True)
+class Lexicon:
+    """All that is known of one language."""
+
+    frames: tuple[Frame, ...]
+    """Ways of asking, and what each is read as."""
+    stopwords: frozenset[str]
+    concepts: Mapping[str, str]
+    """Stem -> the stem that stands for all its synonyms."""
+    opposites: frozenset[frozenset[str]]
+    """Pairs of concepts."""
+    language: str
+
+    def concept(self, word: str) -> str:
+        stem = stemmed(word, self.language)
+        return self.concepts.get(stem, stem)
+
+
+@cache
+def stemmed(word: str, language: str) -> str:
+    return STEMMED_APART.get(word) or str(_STEMMERS[language].stemWord(word))
+
+
+@cache
+def lexicon(language: str) -> Lexicon:
+    groups = [line.split() for line in _lines("synonyms", language)]
+    concepts = {stemmed(word, language): stemmed(group[0], language) for group in reversed(groups) for word in group}
+    bare = Lexicon((), frozenset(), concepts, frozenset(), language)
+    pairs = (line.split() for line in _lines("opposites", language))
+    return Lexicon(
+        frames=tuple(_frame(line) for line in _lines("frames", language)),
+        stopwords=frozenset(word for line in _lines("stopwords", language) for word in line.split()),
+        concepts=concepts,
+        opposites=frozenset(frozenset(map(bare.concept, pair)) for words in pairs for pair in combinations(words, 2)),
+        language=language,
+    )
+
+
+def _frame(line: str) -> Frame:
+    pattern, _, replacement = line.partition(" => ")
+    return re.compile(pattern), replacement.strip('"')
+
+
+def _lines(name: str, language: str) -> Iterator[str]:
+    for line in files(__package__).joinpath("words", f"{name}.{language}.txt").read_text("utf-8").splitlines():
+        if line and not line.startswith("#"):
+            yield line

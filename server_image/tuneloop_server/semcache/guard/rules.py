@@ -1,0 +1,89 @@
+"""One rule a family. Each says why two texts do not ask the same, or nothing."""
+
+from tuneloop_server.semcache.guard.lexicon import lexicon
+from tuneloop_server.semcache.guard.reading import Reading
+
+PREFIXES = ("un", "in", "im", "ir", "il", "dis", "de", "non", "anti", "mis", "des", "re", "over", "under", "pre", "post")
+"""What turns or changes a word: able and unable, ativar and desativar, pay and repay."""
+FLOATING = frozenset(
+    {
+        "price", "durat", "quantiti", "height", "distanc", "age", "often", "size", "differ", "need", "permit", "contain", "mean", "caus",
+        "approv", "biggest", "smallest", "best", "worst", "minimum", "maximum", "praz", "preç",
+    }
+)  # fmt: skip
+"""Concepts that may stand anywhere: attributes and relations that a question names before or after what it asks about."""
+
+
+def language(a: Reading, b: Reading) -> str | None:
+    return "language" if a.language != b.language else None
+
+
+def numbers(a: Reading, b: Reading) -> str | None:
+    """Also their order: 10 > 20 is not 20 > 10."""
+    return "number" if a.numbers != b.numbers else None
+
+
+def negation(a: Reading, b: Reading) -> str | None:
+    return "negation" if a.negations != b.negations else None
+
+
+def quotation(a: Reading, b: Reading) -> str | None:
+    return "quotation" if a.quoted != b.quoted else None
+
+
+def names(a: Reading, b: Reading) -> str | None:
+    return "name" if not (a.names <= set(b.content) and b.names <= set(a.content)) else None
+
+
+def opposites(a: Reading, b: Reading) -> str | None:
+    known = lexicon(a.language).opposites
+    only_a, only_b = set(a.content) - set(b.content), set(b.content) - set(a.content)
+    turned = any(frozenset((x, y)) in known or _prefixed(x, y) for x in only_a for y in only_b)
+    return "opposite" if turned else None
+
+
+def _prefixed(x: str, y: str) -> bool:
+    short, long = sorted((x, y), key=len)
+    return len(short) >= 3 and any(long == prefix + short for prefix in PREFIXES)
+
+
+def question(a: Reading, b: Reading) -> str | None:
+    """A keyword query (`capital of France`, `sort a list`) may ask for a fact or a way; a wish (`cancel my order`) asks neither."""
+    kinds = {a.questions, b.questions}
+    keywords = frozenset() in kinds and not (a.owners or b.owners) and kinds <= {frozenset(), frozenset({"what"}), frozenset({"how"})}
+    if len(kinds) > 1 and not keywords:
+        return "question"
+    return "tense" if a.tense != b.tense and "yes-no" in a.questions else None
+
+
+def persons(a: Reading, b: Reading) -> str | None:
+    subjects = a.subject and b.subject and a.subject != b.subject
+    owners = a.owners and b.owners and a.owners != b.owners
+    return "person" if subjects or owners else None
+
+
+def content(a: Reading, b: Reading) -> str | None:
+    return "content" if set(a.content) != set(b.content) else None
+
+
+def direction(a: Reading, b: Reading) -> str | None:
+    """From A to B against from B to A."""
+    for mark in {*a.marked, *b.marked}:
+        here, there = a.marked.get(mark, frozenset()), b.marked.get(mark, frozenset())
+        if here - there and there - here:
+            return "direction"
+    crossed = (a.marked.get("from", frozenset()) & b.marked.get("to", frozenset())) | (
+        b.marked.get("from", frozenset()) & a.marked.get("to", frozenset())
+    )
+    return "direction" if crossed else None
+
+
+def order(a: Reading, b: Reading) -> str | None:
+    """Equal content in another order is another question, but for a part moved from the front to the end: `Python: sort a list`."""
+    here, there = _ordered(a), _ordered(b)
+    rotations = (there[place:] + there[:place] for place in range(max(len(there), 1)))
+    return "order" if all(here != rotation for rotation in rotations) else None
+
+
+def _ordered(reading: Reading) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(concept for concept in reading.content if concept not in FLOATING))
