@@ -21,4 +21,5 @@ async def agree(served: str, fresh: str, embedder: Embedder) -> bool:
 
 
 def _same_facts(one: Reading, other: Reading) -> bool:
-    return set(one.numbers) == set(other.numbers) and bool(one.negations) == bool(other.negations) and one.names == other.names
+    named = one.names <= set(other.content) and other.names <= set(one.content)
+    return named and set(one.numbers) == set(other.numbers) and bool(one.negations) == bool(other.negations)

@@ -43,8 +43,9 @@ def opposites(a: Reading, b: Reading) -> str | None:
 
 
 def _prefixed(x: str, y: str) -> bool:
-    short, long = sorted((x, y), key=len)
-    return len(short) >= 3 and any(long == prefix + short for prefix in PREFIXES)
+    """Stems of one family are not always cut alike (ativ, desat), so beginnings are compared."""
+    rests = [(long.removeprefix(prefix), short) for long, short in ((x, y), (y, x)) for prefix in PREFIXES if long.startswith(prefix)]
+    return any(len(rest) >= 2 and short.startswith(rest) for rest, short in rests)
 
 
 def question(a: Reading, b: Reading) -> str | None:
