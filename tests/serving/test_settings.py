@@ -26,7 +26,7 @@ def test_every_fault_is_named_at_once_and_no_url_is_quoted() -> None:
             {
                 "CACHE_TTL": "soon", "MAX_BATCH": "0", "REDIS_URL": "http://:secret@x", "RECORD_RETENTION": "35", "TUNELOOP_TARGET": "x",
                 "EMBEDDER": "bert",
-            }  # fmt: skip
+            }
         )
     for name in ("MODEL_PATH", "CACHE_TTL", "MAX_BATCH", "REDIS_URL", "RECORD_RETENTION", "TUNELOOP_TARGET", "EMBEDDER"):
         assert name in str(refused.value)
