@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
-from asking import LOOKUP, ask
 
+from asking import LOOKUP, ask
 from tuneloop_server.engine.base import Message, Sampling
 from tuneloop_server.semcache.lookup import Lookup
 from tuneloop_server.semcache.partition import LONGEST_HISTORY, LONGEST_QUESTION, partition

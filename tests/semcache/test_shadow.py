@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import pytest
-from asking import ANSWER, DEADLINE, LOOKUP, Pod, ask, embedder, pod
 
+from asking import ANSWER, DEADLINE, LOOKUP, Pod, ask, embedder, pod
 from tuneloop_server.errors import TryLater
 from tuneloop_server.semcache.agree import agree
 from tuneloop_server.semcache.lookup import Lookup

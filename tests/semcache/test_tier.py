@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 import redis as sync_redis
-from asking import ANSWER, LOOKUP, TTL, ask, pod
 
+from asking import ANSWER, LOOKUP, TTL, ask, pod
 from redisserver import RedisServer
 from tuneloop_server.semcache.lookup import Answer
 

@@ -1,6 +1,6 @@
 """The nearest vectors of one partition, in this pod's memory."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,16 +34,17 @@ class VectorIndex:
     def __len__(self) -> int:
         return len(self._graph) if self._graph is not None else len(self._rows)
 
-    def add(self, keys: Iterable[int], vectors: Vectors) -> None:
+    def add(self, keys: Sequence[int], vectors: Vectors) -> None:
         """Rows of length 1; a key that is there already is replaced."""
-        fresh = dict(zip(keys, vectors, strict=True))
-        for key in fresh:
+        for key in keys:
             self.remove(key)
-        if self._graph is None and len(self._rows) + len(fresh) <= FLAT:
-            self._rows |= fresh
+        if self._graph is None and len(self._rows) + len(keys) <= FLAT:
+            self._rows |= dict(zip(keys, vectors, strict=True))
             self._matrix = None
             return
-        self._to_graph(fresh)
+        if self._graph is None:
+            self._start_graph()
+        self._graph.add(np.asarray(keys, dtype=np.uint64), vectors)
 
     def remove(self, key: int) -> None:
         """Harmless when it is not there."""
@@ -67,12 +68,12 @@ class VectorIndex:
         keys = list(self._rows)
         return [Near(keys[place], float(similarities[place])) for place in best]
 
-    def _to_graph(self, fresh: dict[int, Vectors]) -> None:
-        rows = self._rows | fresh
-        if self._graph is None:
-            self._graph = Index(
-                ndim=self._dimensions, metric="ip", dtype="f16", connectivity=CONNECTIVITY,
-                expansion_add=EXPANSION_ADD, expansion_search=EXPANSION_SEARCH,
-            )  # fmt: skip
-        self._graph.add(np.asarray(list(rows), dtype=np.uint64), np.stack(list(rows.values())))
+    def _start_graph(self) -> None:
+        """Move what there is into one."""
+        self._graph = Index(
+            ndim=self._dimensions, metric="ip", dtype="f16", connectivity=CONNECTIVITY,
+            expansion_add=EXPANSION_ADD, expansion_search=EXPANSION_SEARCH,
+        )  # fmt: skip
+        if self._rows:
+            self._graph.add(np.asarray(list(self._rows), dtype=np.uint64), np.stack(list(self._rows.values())))
         self._rows, self._matrix = {}, None
