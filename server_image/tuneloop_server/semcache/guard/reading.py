@@ -18,6 +18,8 @@ _CODE = re.compile(
     r"|--?[a-zA-Z][\w-]*|[A-Za-z]+\d[\w.]*|\w+\.\w{1,4}(?=\s|$))"  # --options, v3.10, file.txt
 )
 _WORD = re.compile(r"(?<![\w'/.@-])[a-z]{4,20}(?![\w'/@-]|\.\w)")
+_INVERTED = re.compile(r"\b(who|whom|what) (do|does|did)\b")
+_POSSESSIVE = re.compile(r"([^\W\d_]+)'s? [^\W\d_]")
 _CAPITALISED = re.compile(r"(?<=[\w,;:)] )[A-ZÀ-Ý][\w&-]*")
 _ACRONYMS = {"US": "usa", "U.S.": "usa", "IT": "informatics", "WHO": "worldhealth", "May": "maymonth"}
 _ACRONYM = re.compile(r"(?<=\w )(US|U\.S\.|IT|WHO|May)(?!\w)")
@@ -41,6 +43,8 @@ class Reading:
     """Of the first auxiliary."""
     subject: str
     """Grammatical person after the first auxiliary: "1", "2" or ""."""
+    inverted: bool
+    """Who or what is asked for as the object: `who did she call`, not `who called her`."""
     owners: frozenset[str]
     """Whose things are spoken of: persons of possessives."""
     quoted: frozenset[str]
@@ -72,10 +76,11 @@ def read(text: str) -> Reading:
         questions=questions,
         tense=tense,
         subject=subject,
+        inverted=bool(_INVERTED.search(framed)),
         owners=frozenset(OWNERS[token] for token in tokens if token in OWNERS),
         quoted=frozenset(_quoted(plain)),
         names=frozenset(_names(cased, words)),
-        marked=_marked(tokens, words),
+        marked=_marked(tokens, words) | _owning(lower, words),
         folded=" ".join(re.findall(r"\w+|[^\w\s.,!?;:'\"]", lower)),
     )
 
@@ -150,7 +155,19 @@ def _marked(tokens: list[str], words: Lexicon) -> dict[str, frozenset[str]]:
     marked: dict[str, set[str]] = {}
     for place, token in enumerate(tokens):
         if token in MARKS:
-            after = next((word for word in tokens[place + 1 : place + 4] if word not in words.stopwords), None)
-            if after:
-                marked.setdefault(MARKS[token], set()).add(canonical(after) or words.concept(after))
+            after = next((later for later in range(place + 1, min(place + 4, len(tokens))) if tokens[later] not in words.stopwords), None)
+            if after is not None:
+                marked.setdefault(MARKS[token], set()).add(_one(tokens, after, words))
     return {mark: frozenset(concepts) for mark, concepts in marked.items()}
+
+
+def _one(tokens: list[str], place: int, words: Lexicon) -> str:
+    """The number or concept that begins there."""
+    value, taken = spelled(tokens, place, words.language)
+    return str(value) if taken else canonical(tokens[place]) or words.concept(tokens[place])
+
+
+def _owning(lower: str, words: Lexicon) -> dict[str, frozenset[str]]:
+    """Whose something is: `my father's boss` is not `my boss's father`."""
+    owners = frozenset(words.concept(word) for word in _POSSESSIVE.findall(lower) if word not in words.stopwords)
+    return {"owner": owners} if owners else {}

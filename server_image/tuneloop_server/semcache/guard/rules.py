@@ -1,5 +1,6 @@
 """One rule a family. Each says why two texts do not ask the same, or nothing."""
 
+from tuneloop_server.semcache.guard.grammar import GOALS, SOURCES
 from tuneloop_server.semcache.guard.lexicon import lexicon
 from tuneloop_server.semcache.guard.reading import Reading
 
@@ -7,8 +8,8 @@ PREFIXES = ("un", "in", "im", "ir", "il", "dis", "de", "non", "anti", "mis", "de
 """What turns or changes a word: able and unable, ativar and desativar, pay and repay."""
 FLOATING = frozenset(
     {
-        "price", "durat", "quantiti", "height", "distanc", "age", "often", "size", "differ", "need", "permit", "contain", "mean", "caus",
-        "approv", "biggest", "smallest", "best", "worst", "minimum", "maximum", "praz", "preç",
+        "price", "durat", "quantiti", "height", "distanc", "age", "often", "size", "differ", "need", "permit", "mean", "stand",
+        "biggest", "smallest", "best", "worst", "minimum", "maximum", "praz", "preç",
     }
 )  # fmt: skip
 """Concepts that may stand anywhere: attributes and relations that a question names before or after what it asks about."""
@@ -54,7 +55,7 @@ def question(a: Reading, b: Reading) -> str | None:
     keywords = frozenset() in kinds and not (a.owners or b.owners) and kinds <= {frozenset(), frozenset({"what"}), frozenset({"how"})}
     if len(kinds) > 1 and not keywords:
         return "question"
-    return "tense" if a.tense != b.tense and "yes-no" in a.questions else None
+    return "tense" if a.tense and b.tense and a.tense != b.tense else None
 
 
 def persons(a: Reading, b: Reading) -> str | None:
@@ -64,7 +65,8 @@ def persons(a: Reading, b: Reading) -> str | None:
 
 
 def content(a: Reading, b: Reading) -> str | None:
-    return "content" if set(a.content) != set(b.content) else None
+    """A text without content (`What is it?`) asks something only its circumstances know."""
+    return "content" if set(a.content) != set(b.content) or not (a.content or a.numbers) else None
 
 
 def direction(a: Reading, b: Reading) -> str | None:
@@ -73,15 +75,26 @@ def direction(a: Reading, b: Reading) -> str | None:
         here, there = a.marked.get(mark, frozenset()), b.marked.get(mark, frozenset())
         if here - there and there - here:
             return "direction"
-    crossed = (a.marked.get("from", frozenset()) & b.marked.get("to", frozenset())) | (
-        b.marked.get("from", frozenset()) & a.marked.get("to", frozenset())
-    )
+    crossed = _sources(a) & _goals(b) | _sources(b) & _goals(a)
     return "direction" if crossed else None
 
 
+def _sources(reading: Reading) -> frozenset[str]:
+    return frozenset().union(*(reading.marked.get(mark, frozenset()) for mark in SOURCES))
+
+
+def _goals(reading: Reading) -> frozenset[str]:
+    return frozenset().union(*(reading.marked.get(mark, frozenset()) for mark in GOALS))
+
+
 def order(a: Reading, b: Reading) -> str | None:
-    """Equal content in another order is another question, but for a part moved from the front to the end: `Python: sort a list`."""
+    """Equal content in another order is another question, but for a part moved from the front to the end: `Python: sort a list`.
+    Who did X and who X-ed are never the same, though at most the verb has moved."""
     here, there = _ordered(a), _ordered(b)
+    if a.inverted != b.inverted and not FLOATING & set(a.content):
+        return "order"
+    if "who" in a.questions:
+        return "order" if here != there else None
     rotations = (there[place:] + there[:place] for place in range(max(len(there), 1)))
     return "order" if all(here != rotation for rotation in rotations) else None
 
