@@ -6,7 +6,8 @@ from tuneloop_server.semcache.guard.reading import Reading, read
 SHORT = 20
 """Words. A short answer is its facts: numbers, names, a yes or no. In a long one these vary with the wording, and the subject counts."""
 ALIKE = 0.8
-"""Cosine of two answers on the same subject. A greedy model words its answer after the question, so equality cannot be asked for."""
+"""Cosine of two answers that say the same. A greedy model words its answer after the question, so equality cannot be asked for. With
+static vectors, 99 % of paragraphs of one handbook on different things lie under 0.77; two halves of one paragraph do too."""
 
 
 async def agree(served: str, fresh: str, embedder: Embedder) -> bool:
