@@ -1,6 +1,5 @@
 """The word lists, read once. What is in them, and why, is said at their heads."""
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -9,10 +8,10 @@ from itertools import combinations
 
 import snowballstemmer
 
+from tuneloop_server.semcache.guard.frames import Frame
+
 _STEMMERS = {"en": snowballstemmer.stemmer("english"), "pt": snowballstemmer.stemmer("portuguese")}
 LANGUAGES = tuple(_STEMMERS)
-
-Frame = tuple[re.Pattern[str], str]
 
 STEMMED_APART = {"important": "importance", "importance": "importance", "universe": "universe", "universal": "universal", "paste": "paste"}
 """Words that the stemmer would make one with another: import, university, past."""
@@ -23,7 +22,7 @@ class Lexicon:
     """All that is known of one language."""
 
     frames: tuple[Frame, ...]
-    """Ways of asking, and what each is read as."""
+    """In their order."""
     stopwords: frozenset[str]
     concepts: Mapping[str, str]
     """Stem -> the stem that stands for all its synonyms."""
@@ -48,17 +47,12 @@ def lexicon(language: str) -> Lexicon:
     bare = Lexicon((), frozenset(), concepts, frozenset(), language)
     pairs = (line.split() for line in _lines("opposites", language))
     return Lexicon(
-        frames=tuple(_frame(line) for line in _lines("frames", language)),
+        frames=tuple(Frame.parse(line) for line in _lines("frames", language)),
         stopwords=frozenset(word for line in _lines("stopwords", language) for word in line.split()),
         concepts=concepts,
         opposites=frozenset(frozenset(map(bare.concept, pair)) for words in pairs for pair in combinations(words, 2)),
         language=language,
     )
-
-
-def _frame(line: str) -> Frame:
-    pattern, _, replacement = line.partition(" => ")
-    return re.compile(pattern), replacement.strip('"')
 
 
 def _lines(name: str, language: str) -> Iterator[str]:

@@ -109,14 +109,9 @@ def _spelled_right(lower: str, cased: str) -> str:
 
 def _framed(lower: str, words: Lexicon) -> str:
     text = lower
-    for pattern, replacement in words.frames:
-        text = pattern.sub(lambda found, into=replacement: _expand(found, into), text)  # type: ignore[misc]
+    for frame in words.frames:
+        text = frame.rewrite(text)
     return text
-
-
-def _expand(found: re.Match[str], replacement: str) -> str:
-    """As re's own templates, but a group that took no part is empty."""
-    return re.sub(r"\\(\d)", lambda number: found[int(number[1])] or "", replacement)
 
 
 def _content(tokens: list[str], words: Lexicon) -> tuple[tuple[str, ...], tuple[str, ...]]:
