@@ -55,6 +55,11 @@ def lexicon(language: str) -> Lexicon:
     )
 
 
+def words_of(language: str) -> frozenset[str]:
+    """All words that the lists of synonyms, opposites and stop words hold."""
+    return frozenset(word for name in ("synonyms", "opposites", "stopwords") for line in _lines(name, language) for word in line.split())
+
+
 def _lines(name: str, language: str) -> Iterator[str]:
     for line in files(__package__).joinpath("words", f"{name}.{language}.txt").read_text("utf-8").splitlines():
         if line and not line.startswith("#"):

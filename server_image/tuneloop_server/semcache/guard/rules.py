@@ -55,7 +55,9 @@ def question(a: Reading, b: Reading) -> str | None:
     keywords = frozenset() in kinds and not (a.owners or b.owners) and kinds <= {frozenset(), frozenset({"what"}), frozenset({"how"})}
     if len(kinds) > 1 and not keywords:
         return "question"
-    return "tense" if a.tense and b.tense and a.tense != b.tense else None
+    tenses = {a.tense, b.tense} - {""}
+    soon = tenses == {"present", "future"} and "yes-no" not in a.questions  # when do I, when will I
+    return "tense" if len(tenses) > 1 and not soon else None
 
 
 def persons(a: Reading, b: Reading) -> str | None:

@@ -4,13 +4,15 @@ from functools import cache
 from string import ascii_lowercase
 
 from tuneloop_server.semcache.embed.package import minilm_file
+from tuneloop_server.semcache.guard.lexicon import words_of
 
 
 @cache
 def vocabulary() -> dict[str, int]:
-    """English words, about 20,000, by how common they are: MiniLM's own list, which a word is looked up in before it is a slip."""
+    """English words by how common they are: some 20,000 of MiniLM's own list, and those of our lists."""
     pieces = minilm_file("vocab.txt").read_text("utf-8").split("\n")
-    return {piece: rank for rank, piece in enumerate(pieces) if piece.isalpha() and piece.isascii()}
+    ours = {word: len(pieces) for word in words_of("en")}
+    return ours | {piece: rank for rank, piece in enumerate(pieces) if piece.isalpha() and piece.isascii()}
 
 
 @cache
