@@ -19,6 +19,7 @@ from tuneloop_server.semcache.guard.judge import objection
         ("What is the difference between TCP and UDP?", "How do TCP and UDP differ?"),
         ("How do I sort a list in Python?", "Python: how to sort a list"),
         ("What's the capital of France?", "capital of france"),
+        ("Are you open on Sunday?", "u open on sunday?"),
         ("Set an alarm for the 3rd at 07:30", "Set an alarm for the third at 7:30"),
         ("Como faço para redefinir minha senha?", "Como posso redefinir a minha senha?"),
         ("Posso devolver o produto após 30 dias?", "É possível devolver o produto depois de 30 dias?"),

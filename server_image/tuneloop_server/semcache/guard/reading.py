@@ -39,6 +39,8 @@ class Reading:
     negations: int
     questions: frozenset[str]
     """how, why, when ...; `yes-no`; empty for a statement."""
+    asking: bool
+    """It ends with a question mark."""
     tense: str
     """Of the first auxiliary."""
     subject: str
@@ -74,6 +76,7 @@ def read(text: str) -> Reading:
         numbers=numbers,
         negations=sum(token in NEGATORS for token in tokens),
         questions=questions,
+        asking=lower.endswith("?"),
         tense=tense,
         subject=subject,
         inverted=bool(_INVERTED.search(framed)),

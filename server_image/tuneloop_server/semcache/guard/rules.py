@@ -50,14 +50,20 @@ def _prefixed(x: str, y: str) -> bool:
 
 
 def question(a: Reading, b: Reading) -> str | None:
-    """A keyword query (`capital of France`, `sort a list`) may ask for a fact or a way; a wish (`cancel my order`) asks neither."""
-    kinds = {a.questions, b.questions}
-    keywords = frozenset() in kinds and not (a.owners or b.owners) and kinds <= {frozenset(), frozenset({"what"}), frozenset({"how"})}
-    if len(kinds) > 1 and not keywords:
+    if a.questions != b.questions and not (_may_be(a, b) or _may_be(b, a)):
         return "question"
     tenses = {a.tense, b.tense} - {""}
     soon = tenses == {"present", "future"} and "yes-no" not in a.questions  # when do I, when will I
     return "tense" if len(tenses) > 1 and not soon else None
+
+
+def _may_be(bare: Reading, other: Reading) -> bool:
+    """A text without a question word may ask what the other asks: keywords (`capital of France`, `sort a list`) for a fact or a way, but
+    a wish (`cancel my order`) for neither; and with a question mark (`you open on Sunday?`) whether it is so."""
+    if bare.questions:
+        return False
+    keywords = other.questions in ({"what"}, {"how"}) and not (bare.owners or other.owners)
+    return keywords or (bare.asking and other.questions == {"yes-no"})
 
 
 def persons(a: Reading, b: Reading) -> str | None:
