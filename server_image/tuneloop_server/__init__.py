@@ -8,6 +8,7 @@
     manifest                 follows the adapter manifest: a ConfigMap or a file
     engine                   the model: decoding in batches, one thread
     cache                    finished answers of deterministic requests
+    semcache                 answers to the same question in other words; `embeddings` lets clients use its embedder
     record                   what was asked and answered, to Redis, in the background
 
 The law: routes speak HTTP and nothing else; nothing that came over HTTP changes what is served.

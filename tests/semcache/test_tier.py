@@ -65,13 +65,15 @@ async def test_another_pod_finds_it_after_a_restart_or_as_news(redis_url: str) -
 
 
 async def test_a_thumbs_down_takes_it_from_every_pod_and_denies_it(redis_url: str) -> None:
-    async with pod(redis_url, time.time) as one, pod(redis_url, time.time) as other:
+    async with pod(redis_url, time.time) as one, pod(redis_url, time.time) as other, pod(redis_url, time.time) as third:
         await one.tier.put(LOOKUP, ANSWER)
         await other.until(lambda: len(other.shelf) == 1)
+        await third.until(lambda: len(third.shelf) == 1)
         assert await other.tier.find(replace(REWORDED, interaction="int-2"))
         await one.tier.forget("int-2")
         assert await one.tier.find(REWORDED) is None
         assert await other.tier.find(REWORDED) is None, "gone from Redis before the news"
+        await third.until(lambda: len(third.shelf) == 0)
         await one.tier.put(LOOKUP, ANSWER)
         assert await one.tier.find(REWORDED) is None, "denied"
 

@@ -21,8 +21,8 @@ from tuneloop_server.semcache.embed.base import Vectors
 from tuneloop_server.semcache.lookup import Answer
 from tuneloop_server.semcache.shelf import Entry
 
-PAGE = 500
-"""Entries read in one round trip."""
+PAGE = 100
+"""Entries read in one round trip; requests wait while they are put into the index, some 30 ms."""
 PATIENCE = 1000
 """Milliseconds that one wait for news takes at most."""
 LONGEST_STREAM = 1_000_000
