@@ -10,6 +10,7 @@
     engine                   the model: decoding in batches on one thread here, or by vLLM beside us
     tracing                  spans of answers, for those who set an OTLP endpoint
     cache                    finished answers of deterministic requests
+    semcache                 answers to the same question in other words; `embeddings` lets clients use its embedder
     record                   what was asked and answered, to Redis, in the background
 
 The law: routes speak HTTP and nothing else; nothing that came over HTTP changes what is served.

@@ -1,4 +1,4 @@
-"""Settings, model, parts, ports: `python -m tuneloop_server`."""
+"""Settings, model, parts, ports: `python -m tuneloop_server`; `match` judges pairs of texts as the semantic cache does."""
 
 import logging
 import os
@@ -32,7 +32,11 @@ def set_up_logging() -> None:
     theirs.addFilter(lambda record: not record.getMessage().startswith("Exception in ASGI application"))
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
+    if arguments[:1] == ["match"]:
+        from tuneloop_server.semcache.match import main as match
+
+        return match(arguments[1:])
     set_up_logging()
     try:
         uvloop.run(run(Settings.from_env(os.environ)))
@@ -43,4 +47,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -9,6 +9,8 @@ from pathlib import Path
 from tuneloop_contracts.names import AUTO
 from tuneloop_contracts.pods import STATUS_PORT
 from tuneloop_contracts.record import DEFAULT_RETENTION
+from tuneloop_server.semcache.embed.choose import DEFAULT as DEFAULT_EMBEDDER
+from tuneloop_server.semcache.embed.choose import known as known_embedder
 
 ENGINES = ("transformers", "vllm")
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
@@ -58,6 +60,10 @@ class Settings:
     traces: bool = False
     """OTEL_EXPORTER_OTLP_ENDPOINT or OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, unless OTEL_TRACES_EXPORTER=none or OTEL_SDK_DISABLED=true:
     a span for each answer goes there by OTLP over HTTP. OpenTelemetry's other variables hold as its SDK reads them."""
+    semantic_cache_domains: tuple[str, ...] = ()
+    """SEMANTIC_CACHE_DOMAINS: comma list of domains whose questions may be answered by the answer to a like one. Empty: none."""
+    embedder: str = DEFAULT_EMBEDDER
+    """EMBEDDER: `static`, `minilm`, or the http(s):// URL of an OpenAI-compatible /v1/embeddings."""
     host: str = "0.0.0.0"  # noqa: S104 - a pod's own network
     """HOST: address to listen on."""
     port: int = 8000
@@ -95,11 +101,15 @@ class Settings:
             max_batch=read.number("MAX_BATCH", defaults.max_batch, least=1),
             max_new_tokens=read.number("MAX_NEW_TOKENS", defaults.max_new_tokens, least=1),
             traces=wants_traces(env),
+            semantic_cache_domains=tuple(filter(None, (name.strip() for name in env.get("SEMANTIC_CACHE_DOMAINS", "").split(",")))),
+            embedder=env.get("EMBEDDER") or defaults.embedder,
             host=env.get("HOST", defaults.host),
             port=read.number("PORT", defaults.port, least=0),
             status_port=read.number("STATUS_PORT", defaults.status_port, least=0),
             drain_seconds=read.number("DRAIN_SECONDS", defaults.drain_seconds, least=0),
         )
+        if not known_embedder(settings.embedder):
+            read.faults.append("EMBEDDER must be static, minilm or an http(s):// URL")
         if path is None:
             read.faults.append("MODEL_PATH is missing: the folder of the base model")
         if settings.model_name == AUTO or (settings.model_name and "/" in settings.model_name):

@@ -32,9 +32,10 @@ def test_every_fault_is_named_at_once_and_no_url_is_quoted() -> None:
     with pytest.raises(BadSettings) as refused:
         Settings.from_env(
             {"CACHE_TTL": "soon", "MAX_BATCH": "0", "REDIS_URL": "http://:secret@x", "RECORD_RETENTION": "35", "TUNELOOP_TARGET": "x"}
-            | {"ENGINE": "gguf", "VLLM_URL": "secret"}
+            | {"ENGINE": "gguf", "VLLM_URL": "secret", "EMBEDDER": "bert"}
         )
-    for name in ("MODEL_PATH", "CACHE_TTL", "MAX_BATCH", "REDIS_URL", "RECORD_RETENTION", "TUNELOOP_TARGET", "ENGINE", "VLLM_URL"):
+    names = "MODEL_PATH CACHE_TTL MAX_BATCH REDIS_URL RECORD_RETENTION TUNELOOP_TARGET ENGINE VLLM_URL EMBEDDER"
+    for name in names.split():
         assert name in str(refused.value)
     assert "secret" not in str(refused.value)
 
@@ -50,3 +51,9 @@ def test_durations(text: str, want: timedelta) -> None:
 def test_bad_durations(text: str) -> None:
     with pytest.raises(ValueError, match="duration"):
         parse_duration(text)
+
+
+def test_the_semantic_cache_is_off_until_domains_are_named() -> None:
+    env = {"MODEL_PATH": "/m"}
+    assert Settings.from_env(env).semantic_cache_domains == ()
+    assert Settings.from_env(env | {"SEMANTIC_CACHE_DOMAINS": "support, legal,"}).semantic_cache_domains == ("support", "legal")

@@ -1,0 +1,30 @@
+"""The semantic cache's embedder, for clients too."""
+
+import asyncio
+from collections.abc import Sequence
+
+from tuneloop_server.embeddings.protocol import EmbeddingsRequest
+from tuneloop_server.errors import BadRequest, NotFound, Unavailable
+from tuneloop_server.semcache.embed.base import Away, Embedder, Vectors
+from tuneloop_server.semcache.embed.package import tokenizer
+
+
+class EmbeddingsService:
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+
+    async def embed(self, request: EmbeddingsRequest) -> tuple[Vectors, int]:
+        """Rows, and the tokens read. Raises NotFound, BadRequest or Unavailable."""
+        if request.model != self._embedder.name:
+            raise NotFound(f"The model `{request.model[:200]}` does not exist", param="model", code="model_not_found")
+        try:
+            rows = await self._embedder.embed(request.input)
+        except Away as error:
+            raise Unavailable("the embedder is away; try again") from error
+        if request.dimensions not in (None, rows.shape[1]):
+            raise BadRequest(f"this model gives {rows.shape[1]} dimensions and no others", param="dimensions")
+        return rows, await asyncio.to_thread(_tokens, request.input)
+
+
+def _tokens(texts: Sequence[str]) -> int:
+    return sum(len(encoded.ids) for encoded in tokenizer().encode_batch(list(texts)))

@@ -1,0 +1,111 @@
+"""One rule a family. Each says why two texts do not ask the same, or nothing."""
+
+from tuneloop_server.semcache.guard.grammar import GOALS, SOURCES
+from tuneloop_server.semcache.guard.lexicon import lexicon
+from tuneloop_server.semcache.guard.reading import Reading
+
+PREFIXES = ("un", "in", "im", "ir", "il", "dis", "de", "non", "anti", "mis", "des", "re", "over", "under", "pre", "post")
+"""What turns or changes a word: able and unable, ativar and desativar, pay and repay."""
+FLOATING = frozenset(
+    {
+        "price", "durat", "quantiti", "height", "distanc", "age", "often", "size", "differ", "need", "permit", "mean", "stand",
+        "biggest", "smallest", "best", "worst", "minimum", "maximum", "praz", "preç",
+    }
+)  # fmt: skip
+"""Concepts that may stand anywhere: attributes and relations that a question names before or after what it asks about."""
+
+
+def language(a: Reading, b: Reading) -> str | None:
+    return "language" if a.language != b.language else None
+
+
+def numbers(a: Reading, b: Reading) -> str | None:
+    """Also their order: 10 > 20 is not 20 > 10."""
+    return "number" if a.numbers != b.numbers else None
+
+
+def negation(a: Reading, b: Reading) -> str | None:
+    return "negation" if a.negations != b.negations else None
+
+
+def quotation(a: Reading, b: Reading) -> str | None:
+    return "quotation" if a.quoted != b.quoted else None
+
+
+def names(a: Reading, b: Reading) -> str | None:
+    return "name" if not (a.names <= set(b.content) and b.names <= set(a.content)) else None
+
+
+def opposites(a: Reading, b: Reading) -> str | None:
+    known = lexicon(a.language).opposites
+    only_a, only_b = set(a.content) - set(b.content), set(b.content) - set(a.content)
+    turned = any(frozenset((x, y)) in known or _prefixed(x, y) for x in only_a for y in only_b)
+    return "opposite" if turned else None
+
+
+def _prefixed(x: str, y: str) -> bool:
+    """Stems of one family are not always cut alike (ativ, desat), so beginnings are compared."""
+    rests = [(long.removeprefix(prefix), short) for long, short in ((x, y), (y, x)) for prefix in PREFIXES if long.startswith(prefix)]
+    return any(len(rest) >= 2 and short.startswith(rest) for rest, short in rests)
+
+
+def question(a: Reading, b: Reading) -> str | None:
+    if a.questions != b.questions and not (_may_be(a, b) or _may_be(b, a)):
+        return "question"
+    tenses = {a.tense, b.tense} - {""}
+    soon = tenses == {"present", "future"} and "yes-no" not in a.questions  # when do I, when will I
+    return "tense" if len(tenses) > 1 and not soon else None
+
+
+def _may_be(bare: Reading, other: Reading) -> bool:
+    """A text without a question word may ask what the other asks: keywords (`capital of France`, `sort a list`) for a fact or a way, but
+    a wish (`cancel my order`) for neither; and with a question mark (`you open on Sunday?`) whether it is so."""
+    if bare.questions:
+        return False
+    keywords = other.questions in ({"what"}, {"how"}) and not (bare.owners or other.owners)
+    return keywords or (bare.asking and other.questions == {"yes-no"})
+
+
+def persons(a: Reading, b: Reading) -> str | None:
+    subjects = a.subject and b.subject and a.subject != b.subject
+    owners = a.owners and b.owners and a.owners != b.owners
+    return "person" if subjects or owners else None
+
+
+def content(a: Reading, b: Reading) -> str | None:
+    """A text without content (`What is it?`) asks something only its circumstances know."""
+    return "content" if set(a.content) != set(b.content) or not (a.content or a.numbers) else None
+
+
+def direction(a: Reading, b: Reading) -> str | None:
+    """From A to B against from B to A."""
+    for mark in {*a.marked, *b.marked}:
+        here, there = a.marked.get(mark, frozenset()), b.marked.get(mark, frozenset())
+        if here - there and there - here:
+            return "direction"
+    crossed = _sources(a) & _goals(b) | _sources(b) & _goals(a)
+    return "direction" if crossed else None
+
+
+def _sources(reading: Reading) -> frozenset[str]:
+    return frozenset().union(*(reading.marked.get(mark, frozenset()) for mark in SOURCES))
+
+
+def _goals(reading: Reading) -> frozenset[str]:
+    return frozenset().union(*(reading.marked.get(mark, frozenset()) for mark in GOALS))
+
+
+def order(a: Reading, b: Reading) -> str | None:
+    """Equal content in another order is another question, but for a part moved from the front to the end: `Python: sort a list`.
+    Who did X and who X-ed are never the same, though at most the verb has moved."""
+    here, there = _ordered(a), _ordered(b)
+    if a.inverted != b.inverted and not FLOATING & set(a.content):
+        return "order"
+    if "who" in a.questions:
+        return "order" if here != there else None
+    rotations = (there[place:] + there[:place] for place in range(max(len(there), 1)))
+    return "order" if all(here != rotation for rotation in rotations) else None
+
+
+def _ordered(reading: Reading) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(concept for concept in reading.content if concept not in FLOATING))

@@ -1,0 +1,72 @@
+"""Requests to the semantic tier, and a tier of one pod on a real Redis, for tests."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from tuneloop_server.engine.base import Message, Sampling
+from tuneloop_server.link import Link
+from tuneloop_server.semcache.embed.static import StaticEmbedder
+from tuneloop_server.semcache.follow import Follower
+from tuneloop_server.semcache.lookup import Answer, Lookup
+from tuneloop_server.semcache.metrics import SemanticMetrics
+from tuneloop_server.semcache.shelf import Shelf
+from tuneloop_server.semcache.store import EntryStore
+from tuneloop_server.semcache.tier import SemanticTier
+
+DEADLINE = 20.0
+TTL = 3600
+
+LOOKUP = Lookup(
+    tenant="acme",
+    domain="support",
+    base_digest="sha256:b",
+    adapter_digest="sha256:a",
+    messages=(Message("user", "How do I reset my password?"),),
+    sampling=Sampling(max_tokens=64, temperature=0),
+    exact_key="k",
+)
+ANSWER = Answer("Open the settings and choose Reset.", "stop", 9, 8, "int-1", 0.0)
+
+
+def ask(question: str, **changes: Any) -> Lookup:
+    return replace(LOOKUP, messages=(Message("user", question),), **changes)
+
+
+@cache
+def embedder() -> StaticEmbedder:
+    return StaticEmbedder()
+
+
+@dataclass
+class Pod:
+    tier: SemanticTier
+    follower: Follower
+    shelf: Shelf
+    registry: CollectorRegistry
+    metrics: SemanticMetrics
+
+    def counted(self, name: str, **labels: str) -> float:
+        return self.registry.get_sample_value(name, labels) or 0.0
+
+    async def until(self, reached: Callable[[], bool]) -> None:
+        """Follow the stream until that is so."""
+        async with asyncio.timeout(DEADLINE):
+            while not reached():
+                await self.follower.step()
+
+
+@asynccontextmanager
+async def pod(url: str, now: Callable[[], float], template: str = "t") -> AsyncIterator[Pod]:
+    link, waiting = Link(url, name="test", timeout=1.0), Link(url, name="news", timeout=5.0)
+    registry, shelf = CollectorRegistry(), Shelf(now)
+    metrics = SemanticMetrics(registry)
+    tier = SemanticTier({"support"}, embedder(), EntryStore(link, "chat/llm", TTL), shelf, metrics, template, now)
+    yield Pod(tier, Follower(EntryStore(waiting, "chat/llm", TTL), shelf), shelf, registry, metrics)
+    await link.close()
+    await waiting.close()

@@ -1,0 +1,79 @@
+"""Nearest vectors, few and many, as they come and go."""
+
+import numpy as np
+import pytest
+
+from tuneloop_server.semcache.embed.base import Vectors, unit
+from tuneloop_server.semcache.index import FLAT, VectorIndex
+from tuneloop_server.semcache.shelf import Entry, Shelf
+
+
+def vectors(count: int, seed: int = 0) -> Vectors:
+    return unit(np.random.default_rng(seed).standard_normal((count, 32)).astype(np.float32))
+
+
+@pytest.mark.parametrize("count", [1, 50, FLAT + 500])
+def test_the_nearest_is_found_among_few_and_many(count: int) -> None:
+    rows, index = vectors(count), VectorIndex(32)
+    index.add(range(count), rows)
+    for key in range(0, count, max(1, count // 20)):
+        first = index.nearest(rows[key], 3)[0]
+        assert first.key == key
+        assert first.similarity == pytest.approx(1, abs=2e-3)
+
+
+@pytest.mark.parametrize("count", [50, FLAT + 500])
+def test_what_was_removed_is_not_found_and_the_rest_is(count: int) -> None:
+    rows, index = vectors(count), VectorIndex(32)
+    index.add(range(count), rows)
+    index.remove(7)
+    index.remove(7)
+    assert len(index) == count - 1
+    assert 7 not in [near.key for near in index.nearest(rows[7], 5)]
+    assert index.nearest(rows[8], 1)[0].key == 8
+
+
+def test_it_grows_one_by_one_over_the_border() -> None:
+    rows, index = vectors(FLAT + 10), VectorIndex(32)
+    for key, row in enumerate(rows):
+        index.add([key], row[None])
+    assert len(index) == FLAT + 10
+    assert all(index.nearest(rows[key], 1)[0].key == key for key in (0, FLAT - 1, FLAT + 9))
+
+
+def test_an_empty_one_finds_nothing() -> None:
+    assert VectorIndex(32).nearest(vectors(1)[0], 3) == []
+
+
+def entry(number: int, expires: float = 100.0, partition: str = "p") -> Entry:
+    return Entry(f"{number}-0", partition, f"question {number}", vectors(1, number)[0], f"int-{number}", expires)
+
+
+def test_the_oldest_goes_when_the_shelf_is_full() -> None:
+    shelf = Shelf(lambda: 0.0, capacity=3)
+    for number in range(5):
+        shelf.put(entry(number))
+    assert len(shelf) == 3
+    assert {found.id for found in shelf.candidates("p", entry(0).vector, 9)} == {"2-0", "3-0", "4-0"}
+    assert (shelf.of_origin("int-0"), shelf.of_origin("int-4")) == (None, "4-0")
+
+
+def test_what_has_expired_is_not_found() -> None:
+    now = 0.0
+    shelf = Shelf(lambda: now)
+    shelf.put(entry(1, expires=10.0))
+    shelf.put(entry(2, expires=20.0))
+    now = 15.0
+    assert [found.id for found in shelf.candidates("p", entry(1).vector, 9)] == ["2-0"]
+    shelf.put(entry(3, expires=14.0))
+    assert len(shelf) == 1
+
+
+def test_partitions_do_not_meet_and_leave_nothing_behind() -> None:
+    shelf = Shelf(lambda: 0.0)
+    shelf.put(entry(1, partition="p"))
+    shelf.put(entry(2, partition="q"))
+    assert [found.id for found in shelf.candidates("q", entry(1).vector, 9)] == ["2-0"]
+    shelf.remove("1-0")
+    shelf.remove("1-0")
+    assert (len(shelf), shelf.partitions) == (1, 1)

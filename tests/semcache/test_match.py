@@ -1,0 +1,66 @@
+"""The command, as anybody would run it."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from builders_adapters import REPOSITORY
+
+
+def match(text: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    places = os.pathsep.join(str(REPOSITORY / name) for name in ("contracts", "server_image"))
+    command = [sys.executable, "-m", "tuneloop_server", "match", *arguments]
+    return subprocess.run(
+        command, input=text, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": places} | environment, timeout=60, check=False
+    )
+
+
+def line(number: int, a: Any, b: Any) -> str:
+    return json.dumps({"id": number, "a": a, "b": b}) + "\n"
+
+
+def test_it_judges_pairs_line_by_line() -> None:
+    done = match(
+        line(1, "How do I reset my password?", "how to reset my password") + "\n" + line(2, "17 * 23", "17 * 24")
+        + line(3, "Who wrote Hamlet?", "How long do I boil an egg?")
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    answers = [json.loads(text) for text in done.stdout.splitlines()]
+    assert [(answer["id"], answer["match"], answer["reason"]) for answer in answers] == [
+        (1, True, "similar"), (2, False, "number"), (3, False, "too far"),
+    ]  # fmt: skip
+    assert all(-1 <= answer["similarity"] <= 1.001 for answer in answers)
+
+
+def test_bad_lines_are_named_and_good_ones_answered() -> None:
+    bad = ["secret nonsense", "[]", '{"id": 1, "a": "x"}', '{"a": "x", "b": "y"}', '{"id": 1, "a": "x", "b": 3}']
+    done = match("\n".join(bad) + "\n" + line(9, "Where is it?", "where is it"))
+    assert done.returncode == 2
+    assert [text.split(":")[0] for text in done.stderr.splitlines()] == [f"line {number}" for number in range(1, 6)]
+    assert "secret" not in done.stderr
+    assert json.loads(done.stdout)["id"] == 9
+
+
+def test_it_explains_itself_and_refuses_an_unknown_embedder() -> None:
+    assert "similarity" in match("", "--help").stdout
+    refused = match("", EMBEDDER="word2vec")
+    assert refused.returncode == 2
+    assert "EMBEDDER" in refused.stderr
+
+
+def test_it_loads_no_torch() -> None:
+    run = "import sys; from tuneloop_server.__main__ import main; main(['match']); "
+    probe = f"{run} sys.exit(bool({{'torch', 'transformers'}} & {{*sys.modules}}))"
+    places = os.pathsep.join(str(REPOSITORY / name) for name in ("contracts", "server_image"))
+    done = subprocess.run([sys.executable, "-c", probe], stdin=subprocess.DEVNULL, env=os.environ | {"PYTHONPATH": places}, check=False)
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize("kind", ["static", "minilm"])
+def test_either_embedder_serves(kind: str) -> None:
+    done = match(line(1, "How do I reset my password?", "how to reset my password"), EMBEDDER=kind)
+    assert json.loads(done.stdout)["match"] is True

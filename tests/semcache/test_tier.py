@@ -1,0 +1,121 @@
+"""Find, put and forget, over a real Redis, by one pod and by two."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import redis as sync_redis
+
+from asking import ANSWER, LOOKUP, TTL, ask, pod
+from redisserver import RedisServer
+from tuneloop_server.semcache.lookup import Answer
+
+REWORDED = ask("Could you tell me how to reset my password?")
+
+
+async def test_a_question_in_other_words_gets_the_answer(redis_url: str) -> None:
+    async with pod(redis_url, time.time) as one:
+        await one.tier.put(LOOKUP, ANSWER)
+        hit = await one.tier.find(REWORDED)
+        assert hit
+        assert (hit.answer.text, hit.answer.origin, hit.tier, hit.question) == (ANSWER.text, "int-1", "semantic", LOOKUP.question)
+        assert 0.5 < hit.similarity <= 1
+        assert one.counted("tuneloop_semantic_lookups_total", domain="support", result="hit") == 1
+
+
+async def test_a_look_alike_is_guarded_and_a_stranger_is_a_miss(redis_url: str) -> None:
+    async with pod(redis_url, time.time) as one:
+        await one.tier.put(ask("How do I enable the alarm?"), ANSWER)
+        assert await one.tier.find(ask("How do I disable the alarm?")) is None
+        assert await one.tier.find(ask("Who wrote Hamlet?")) is None
+        assert one.counted("tuneloop_semantic_lookups_total", domain="support", result="guarded") == 1
+        assert one.counted("tuneloop_semantic_lookups_total", domain="support", result="miss") == 1
+        assert one.counted("tuneloop_semantic_objections_total", rule="opposite") == 1
+
+
+@pytest.mark.parametrize("change", [{"tenant": "bigco"}, {"adapter_digest": "sha256:new"}, {"base_digest": "x"}, {"domain": "legal"}])
+async def test_who_and_what_never_share(redis_url: str, change: dict[str, Any]) -> None:
+    async with pod(redis_url, time.time) as one:
+        await one.tier.put(LOOKUP, ANSWER)
+        assert await one.tier.find(replace(REWORDED, **change)) is None
+
+
+@pytest.mark.parametrize("answer", [replace(ANSWER, finish="length"), replace(ANSWER, text=" ")])
+async def test_an_answer_that_is_not_whole_is_not_kept(redis_url: str, answer: Answer) -> None:
+    async with pod(redis_url, time.time) as one:
+        await one.tier.put(LOOKUP, answer)
+        assert len(one.shelf) == 0
+
+
+async def test_a_domain_that_did_not_opt_in_keeps_nothing(redis_url: str) -> None:
+    async with pod(redis_url, time.time) as one:
+        await one.tier.put(replace(LOOKUP, domain="legal"), ANSWER)
+        with sync_redis.Redis.from_url(redis_url) as client:
+            assert client.dbsize() == 0
+
+
+async def test_another_pod_finds_it_after_a_restart_or_as_news(redis_url: str) -> None:
+    async with pod(redis_url, time.time) as one, pod(redis_url, time.time) as other:
+        await one.tier.put(LOOKUP, ANSWER)
+        await other.until(lambda: len(other.shelf) == 1)
+        assert await other.tier.find(REWORDED)
+        await one.tier.put(ask("Where is my order?"), ANSWER)
+        await other.until(lambda: len(other.shelf) == 2)
+
+
+async def test_a_thumbs_down_takes_it_from_every_pod_and_denies_it(redis_url: str) -> None:
+    async with pod(redis_url, time.time) as one, pod(redis_url, time.time) as other, pod(redis_url, time.time) as third:
+        await one.tier.put(LOOKUP, ANSWER)
+        await other.until(lambda: len(other.shelf) == 1)
+        await third.until(lambda: len(third.shelf) == 1)
+        assert await other.tier.find(replace(REWORDED, interaction="int-2"))
+        await one.tier.forget("int-2")
+        assert await one.tier.find(REWORDED) is None
+        assert await other.tier.find(REWORDED) is None, "gone from Redis before the news"
+        await third.until(lambda: len(third.shelf) == 0)
+        await one.tier.put(LOOKUP, ANSWER)
+        assert await one.tier.find(REWORDED) is None, "denied"
+
+
+async def test_a_thumbs_down_on_the_original_takes_it_too(redis_url: str) -> None:
+    async with pod(redis_url, time.time) as one:
+        await one.tier.put(LOOKUP, ANSWER)
+        await one.tier.forget("int-unknown")
+        assert await one.tier.find(REWORDED)
+        await one.tier.forget(ANSWER.origin)
+        assert await one.tier.find(REWORDED) is None
+
+
+async def test_hits_do_not_prolong_it(redis_url: str) -> None:
+    now = time.time()
+    async with pod(redis_url, lambda: now) as one:
+        await one.tier.put(LOOKUP, ANSWER)
+        now += TTL - 60
+        hit = await one.tier.find(REWORDED)
+        assert hit
+        assert hit.age >= TTL - 62
+        now += 120
+        assert await one.tier.find(REWORDED) is None
+
+
+async def test_a_redis_that_is_away_is_a_miss(redis_url: str) -> None:
+    server = RedisServer().start()
+    try:
+        async with pod(server.url, time.time) as one:
+            await one.tier.put(LOOKUP, ANSWER)
+            server.stop()
+            assert await one.tier.find(REWORDED) is None
+            await one.tier.put(LOOKUP, ANSWER)
+            await one.tier.forget(ANSWER.origin)
+            assert one.counted("tuneloop_semantic_lookups_total", domain="support", result="error") == 2
+    finally:
+        server.stop()
+
+
+async def test_an_entry_of_another_version_is_passed_over(redis_url: str) -> None:
+    with sync_redis.Redis.from_url(redis_url) as client:
+        client.xadd("tuneloop:sem:{chat/llm}", {"something": "new"})
+    async with pod(redis_url, time.time) as one, pod(redis_url, time.time) as other:
+        await one.tier.put(LOOKUP, ANSWER)
+        await other.until(lambda: len(other.shelf) == 1)
