@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tuneloop_contracts.manifest import AdapterManifest
-from tuneloop_server.manifest import file as following_file
 from tuneloop_server.manifest.current import Current
 from tuneloop_server.manifest.file import follow_file
 from tuneloop_server.manifest.follow import follow, how_to_permit
@@ -20,7 +19,7 @@ DEADLINE = 10.0
 
 @pytest.fixture(autouse=True)
 def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following_file, "PERIOD", 0.01)
+    monkeypatch.setattr("tuneloop_server.mounted.PERIOD", 0.01)
 
 
 def text(salt: str) -> str:
