@@ -48,6 +48,12 @@ async def test_a_seed_repeats_whatever_its_neighbours() -> None:
     assert alone != other
 
 
+@pytest.mark.parametrize("sampling", [{"temperature": 5e-324}, {"temperature": 1.0, "top_p": 5e-324}, {"temperature": 1e-5, "top_p": 1e-9}])
+async def test_the_smallest_temperature_and_nucleus_leave_the_likeliest_token(sampling: dict[str, float]) -> None:
+    async with running() as engine:
+        assert await text_of(engine, asked("hello", **sampling)) == plain("llama", asked("hello"))
+
+
 async def test_the_end_token_ends_a_row() -> None:
     ends_early = tiny("llama")
     ends_early.model.lm_head.weight[1] = 10.0 * ends_early.model.lm_head.weight[100]

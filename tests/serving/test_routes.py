@@ -4,14 +4,13 @@ import http.client
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fastapi import FastAPI
 
+from lightserver import HeldEngine
 from serverprocess import ServerProcess, revision
 from tuneloop_server.app import create_app, create_status_app
-from tuneloop_server.engine.base import BaseFacts, Pressure
 from tuneloop_server.parts import Parts
 from tuneloop_server.settings import Settings
 
@@ -32,15 +31,6 @@ A_CHANGE = json.dumps({"lora_name": "evil", "lora_path": "/tmp/evil", "load_inpl
 """A body as those servers would have it; the API's own two POSTs find it wanting."""
 
 
-class NoModel:
-    """Enough of an engine to build the applications."""
-
-    facts = BaseFacts("sha256:0", 8, {}, "none")
-
-    def pressure(self) -> Pressure:
-        return Pressure(0, 0)
-
-
 def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
     """What the OpenAPI generator finds is every route, those of included routers too."""
     for path, operations in app.openapi()["paths"].items():
@@ -49,8 +39,7 @@ def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
 
 
 async def test_every_route_reads_but_the_three_of_the_api() -> None:
-    engine: Any = NoModel()
-    parts = Parts(Settings(Path("/models/x"), "x"), engine)
+    parts = Parts(Settings(Path("/models/x"), "x"), HeldEngine())
     assert set(routes(create_app(parts))) | set(routes(create_status_app(parts))) == READS | WRITES
     assert all(method == "GET" for method, _ in routes(create_status_app(parts)))
 
@@ -80,8 +69,7 @@ def ask(port: int, method: str, target: str) -> int:
 @pytest.mark.model
 def test_no_way_of_writing_a_request_changes_adapters(server: ServerProcess, adapters: Path) -> None:
     """Afterwards the report is the one from before, down to the counter of its changes."""
-    engine: Any = NoModel()
-    parts = Parts(Settings(Path("/models/x"), "x"), engine)
+    parts = Parts(Settings(Path("/models/x"), "x"), HeldEngine())
     paths = sorted({path for app in (create_app(parts), create_status_app(parts)) for _, path in routes(app)} | set(OF_OTHERS))
     support = revision(adapters, "support")
     server.serve(support, routes={"support": support.name})

@@ -7,6 +7,10 @@ import torch
 from tuneloop_server.engine.base import Sampling
 
 
+GREEDY_BELOW = 1e-5
+"""A temperature under which the likeliest token has all the chance there is, and dividing by it would overflow (vLLM's bound, too)."""
+
+
 class Dice:
     """A row's own randomness, so that its neighbours in the batch do not change what a seed gives."""
 
@@ -20,7 +24,7 @@ class Dice:
 
     def choose(self, logits: torch.Tensor) -> int:
         """`logits`: one row, (vocabulary,)."""
-        if self._sampling.temperature == 0:
+        if self._sampling.temperature < GREEDY_BELOW:
             return int(logits.argmax())
         chances = torch.softmax(logits.float().cpu() / self._sampling.temperature, dim=-1)
         if self._sampling.top_p < 1:
@@ -29,10 +33,11 @@ class Dice:
 
 
 def nucleus(chances: torch.Tensor, top_p: float) -> torch.Tensor:
-    """Zero all but the fewest likeliest tokens whose chances reach `top_p` (Holtzman et al. 2020)."""
+    """Zero all but the fewest likeliest tokens whose chances reach `top_p` (Holtzman et al. 2020); the likeliest always stays."""
     ordered, order = chances.sort(descending=True)
-    before = ordered.cumsum(-1) - ordered
-    return torch.zeros_like(chances).scatter(-1, order, ordered.masked_fill(before >= top_p, 0.0))
+    beyond = ordered.cumsum(-1) - ordered >= top_p
+    beyond[..., 0] = False  # the smallest numbers of a request are zero in float32
+    return torch.zeros_like(chances).scatter(-1, order, ordered.masked_fill(beyond, 0.0))
 
 
 def choose_all(logits: torch.Tensor, dice: Sequence[Dice]) -> list[int]:
