@@ -14,7 +14,7 @@ faq := /usr/share/doc/python3.11/html/_sources/faq
 
 demo: setup | $(faq) ## the whole loop on a real cluster, with a real model and real questions
 	@$(use_cluster); \
-	helm upgrade --install tuneloop charts/tuneloop -n tuneloop --create-namespace --set quickstart.enabled=true \
+	helm upgrade --install tuneloop charts/tuneloop -n tuneloop --create-namespace --take-ownership --set quickstart.enabled=true \
 	  --set image.registry=$$TUNELOOP_REGISTRY --set-string image.tag=$$TUNELOOP_TAG \
 	  --set quickstart.ompNumThreads=$$(( ($$(nproc) + 1) / 2 )) --timeout 10m >/dev/null; \
 	$(run) python -m tuneloop_demo

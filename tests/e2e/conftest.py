@@ -43,7 +43,8 @@ def installation() -> Iterator[Installation]:
         "image.tag": os.environ["TUNELOOP_TAG"],
     }
     words = [word for name, value in settings.items() for word in ("--set-string" if name.endswith("tag") else "--set", f"{name}={value}")]
-    install = ["helm", "upgrade", "--install", RELEASE, str(CHART), "-n", NAMESPACE, "--create-namespace", *words]
+    # --take-ownership: CRDs outlive the release that brought them, such as the demo's
+    install = ["helm", "upgrade", "--install", RELEASE, str(CHART), "-n", NAMESPACE, "--create-namespace", "--take-ownership", *words]
     kube.run(*install, timeout=300)
     kube.run("kubectl", "label", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted", "--overwrite")
     try:
