@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from redis.asyncio import Redis
@@ -14,6 +15,11 @@ from redis.exceptions import AuthenticationError, NoPermissionError, OutOfMemory
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+SOCKET_TIMEOUT = 5.0
+"""Seconds; only so that no connection hangs for ever: how long a piece of work may take is `within`'s to say."""
+TICK = 0.005
+"""Seconds."""
 
 FIRST_PAUSE, LAST_PAUSE = 0.5, 5.0
 """Seconds without a try after a failure; doubling."""
@@ -28,12 +34,12 @@ class Away(Exception):
 
 
 class Link:
-    """A circuit breaker around one client: after a failure it answers Away at once, and lets one try through when the pause is over.
-    `timeout` seconds are for a whole piece of work, connecting included."""
+    """A circuit breaker around one client: after a failure it answers Away at once, and lets one try through when the pause is over."""
 
     def __init__(self, url: str, *, name: str, timeout: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """`timeout`: seconds for a whole piece of work, connecting included (see `within`)."""
         self._client: Redis = Redis.from_url(
-            url, socket_timeout=timeout, socket_connect_timeout=timeout, retry=Retry(NoBackoff(), 0), decode_responses=True
+            url, socket_timeout=SOCKET_TIMEOUT, socket_connect_timeout=SOCKET_TIMEOUT, retry=Retry(NoBackoff(), 0), decode_responses=True
         )  # no retries: the client's own default of ten would hold a request for seconds
         self._timeout = timeout
         self._name = name
@@ -43,12 +49,13 @@ class Link:
         self.up: bool | None = None
         """None before the first try."""
 
-    async def run(self, work: Callable[[Redis], Awaitable[T]]) -> T:
-        """Raises Away."""
-        if self._clock() < self._closed_until:
+    async def run(self, work: Callable[[Redis], Awaitable[T]], *, patience: float | None = None) -> T:
+        """Raises Away. With `patience` (seconds, instead of the timeout) it is tried even behind an open circuit: for what must not be
+        given up lightly."""
+        if patience is None and self._clock() < self._closed_until:
             raise Away
         try:
-            async with asyncio.timeout(self._timeout):
+            async with within(patience or self._timeout):
                 result = await work(self._client)
         except OutOfMemoryError as error:
             raise Away from error  # it takes nothing at the moment, but what is in it can be read
@@ -72,3 +79,26 @@ class Link:
         if self.up is False:
             log.info("Redis of the %s is back", self._name)
         self.up, self._pause, self._closed_until = True, FIRST_PAUSE, 0.0
+
+
+@asynccontextmanager
+async def within(seconds: float) -> AsyncIterator[None]:
+    """Raises TimeoutError after so many seconds of a loop that was free to run. Those in which it was not, since the model next to it
+    had the processor, are counted as one tick: an answer that lies in the socket meanwhile is not late."""
+    loop = asyncio.get_running_loop()
+    timer: asyncio.TimerHandle | None = None
+    async with asyncio.timeout(None) as limit:
+
+        def tick(left: int) -> None:
+            nonlocal timer
+            if left > 0:
+                timer = loop.call_later(TICK, tick, left - 1)
+            else:
+                limit.reschedule(loop.time())
+
+        tick(max(round(seconds / TICK), 1))
+        try:
+            yield
+        finally:
+            if timer:
+                timer.cancel()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -15,10 +16,10 @@ import redis as sync_redis
 from redisserver import RedisServer, free_port
 from tuneloop_contracts.pods import RedisState
 from tuneloop_contracts.record import Feedback, Record, meta_key
-from tuneloop_server.cache.exact import ExactTier
+from tuneloop_server.cache.exact import BUDGET, ExactTier
 from tuneloop_server.cache.tiers import Lookup, Stored
 from tuneloop_server.engine.base import Message, Sampling
-from tuneloop_server.link import LAST_PAUSE, Away, Link
+from tuneloop_server.link import LAST_PAUSE, Away, Link, within
 from tuneloop_server.record import recorder as recording
 from tuneloop_server.record.health import RecordHealth, may_evict_records
 from tuneloop_server.record.recorder import Recorder
@@ -47,8 +48,8 @@ def a_record(number: int) -> Record:
 
 
 @asynccontextmanager
-async def link_to(url: str, clock: Callable[[], float] = time.monotonic) -> AsyncIterator[Link]:
-    link = Link(url, name="test", timeout=1.0, clock=clock)
+async def link_to(url: str, clock: Callable[[], float] = time.monotonic, budget: float = 1.0) -> AsyncIterator[Link]:
+    link = Link(url, name="test", timeout=budget, clock=clock)
     yield link
     await link.close()
 
@@ -89,6 +90,49 @@ async def test_a_dead_redis_is_asked_once_and_then_left_alone() -> None:
         with pytest.raises(Away):
             await link.run(ask)
         assert (asked, link.up) == (2, False)
+
+
+async def test_a_loop_that_the_model_kept_busy_does_not_make_redis_late(redis_url: str) -> None:
+    """The answer lies in the socket while the loop cannot look."""
+
+    def busy() -> None:
+        threading.Event().wait(3 * BUDGET)
+
+    async def ask(redis: Any) -> object:
+        asyncio.get_running_loop().call_soon(busy)  # as a step of the model holds it
+        return await redis.ping()
+
+    async with link_to(redis_url, budget=BUDGET) as link:
+        await link.run(lambda redis: redis.ping(), patience=5)
+        assert await link.run(ask)
+        assert link.up
+
+
+async def test_one_that_does_not_answer_is_given_its_time_and_no_more() -> None:
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(TimeoutError):
+        async with within(0.05):
+            await asyncio.Event().wait()
+    assert asyncio.get_running_loop().time() - began >= 0.045
+
+
+async def test_what_must_not_be_given_up_lightly_is_tried_behind_an_open_circuit() -> None:
+    server = RedisServer()
+    try:
+        async with link_to(server.url) as link:
+
+            async def ask(redis: Any) -> object:
+                return await redis.ping()
+
+            with pytest.raises(Away):
+                await link.run(ask)
+            server.start()
+            with pytest.raises(Away):
+                await link.run(ask)
+            assert await link.run(ask, patience=5)
+            assert await link.run(ask), "and it is known to be back"
+    finally:
+        server.stop()
 
 
 async def test_the_cache_misses_counts_and_comes_back() -> None:

@@ -21,6 +21,8 @@ from tuneloop_server.link import Away, Link
 
 BUDGET = 0.045
 """Seconds a request may lose to one look at Redis: with all else below the 50 ms that a Redis in trouble may cost an answer."""
+PATIENCE = 2.0
+"""Seconds for what a user has judged wrong to be taken away: nobody waits for an answer meanwhile."""
 MEMORY = 32 * 2**20
 """Bytes of answers in the pod: some ten thousand of a usual length, next to a model that takes gigabytes."""
 OVERHEAD = 1000
@@ -71,7 +73,7 @@ class ExactTier:
             await pipe.execute()
 
         self._memory.drop(key)
-        await self._link.run(deny)
+        await self._link.run(deny, patience=PATIENCE)
 
     def watched(self, yes: bool) -> None:
         """Whether changes will be told: only then is memory used, and it begins empty."""
