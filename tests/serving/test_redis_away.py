@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -48,8 +49,8 @@ def a_record(number: int) -> Record:
 
 
 @asynccontextmanager
-async def link_to(url: str, clock: Callable[[], float] = time.monotonic, budget: float = 1.0) -> AsyncIterator[Link]:
-    link = Link(url, name="test", timeout=budget, clock=clock)
+async def link_to(url: str, clock: Callable[[], float] = time.monotonic) -> AsyncIterator[Link]:
+    link = Link(url, name="test", timeout=1.0, clock=clock)
     yield link
     await link.close()
 
@@ -92,20 +93,20 @@ async def test_a_dead_redis_is_asked_once_and_then_left_alone() -> None:
         assert (asked, link.up) == (2, False)
 
 
-async def test_a_loop_that_the_model_kept_busy_does_not_make_redis_late(redis_url: str) -> None:
-    """The answer lies in the socket while the loop cannot look."""
+async def test_an_answer_that_came_while_the_model_kept_the_loop_busy_is_not_late() -> None:
+    ours, theirs = socket.socketpair()
+    reader, writer = await asyncio.open_connection(sock=ours)
 
-    def busy() -> None:
+    def answer_and_hold_the_loop() -> None:
+        theirs.send(b"+PONG")
         threading.Event().wait(3 * BUDGET)
 
-    async def ask(redis: Any) -> object:
-        asyncio.get_running_loop().call_soon(busy)  # as a step of the model holds it
-        return await redis.ping()
-
-    async with link_to(redis_url, budget=BUDGET) as link:
-        await link.run(lambda redis: redis.ping(), patience=5)
-        assert await link.run(ask)
-        assert link.up
+    asyncio.get_running_loop().call_soon(answer_and_hold_the_loop)
+    with theirs:
+        async with within(BUDGET):
+            assert await reader.read(5) == b"+PONG"
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_one_that_does_not_answer_is_given_its_time_and_no_more() -> None:
