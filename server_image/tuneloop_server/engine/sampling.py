@@ -6,7 +6,6 @@ import torch
 
 from tuneloop_server.engine.base import Sampling
 
-
 GREEDY_BELOW = 1e-5
 """A temperature under which the likeliest token has all the chance there is, and dividing by it would overflow (vLLM's bound, too)."""
 
