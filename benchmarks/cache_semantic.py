@@ -19,6 +19,7 @@ from redis.asyncio import Redis
 
 from redisserver import RedisServer
 from report import Row, higher_is_better, lower_is_better, report
+from tuneloop_server.cache.tiers import Lookup, Stored
 from tuneloop_server.engine.base import Message, Sampling
 from tuneloop_server.link import Link
 from tuneloop_server.semcache.embed.base import Embedder, Vectors, unit
@@ -26,7 +27,6 @@ from tuneloop_server.semcache.embed.choose import make_embedder
 from tuneloop_server.semcache.guard.reading import read
 from tuneloop_server.semcache.guard.spelling import vocabulary
 from tuneloop_server.semcache.index import VectorIndex
-from tuneloop_server.semcache.lookup import Answer, Lookup
 from tuneloop_server.semcache.match import Pair, decide
 from tuneloop_server.semcache.metrics import SemanticMetrics
 from tuneloop_server.semcache.partition import partition
@@ -78,7 +78,7 @@ async def quality(pairs: list[Labelled], static: Embedder, minilm: Embedder) -> 
 
 
 def ask(question: str) -> Lookup:
-    return Lookup("acme", "support", "sha256:b", "", (Message("user", question),), Sampling(max_tokens=128, temperature=0), "")
+    return Lookup(question, "acme", "support", "sha256:b", "", (Message("user", question),), Sampling(max_tokens=128, temperature=0))
 
 
 @asynccontextmanager
@@ -88,9 +88,9 @@ async def our_cache(url: str, embedder: Embedder, stored: list[str]) -> AsyncIte
     tier = SemanticTier({"support"}, embedder, EntryStore(link, "bench/bench", 86400), shelf, SemanticMetrics(CollectorRegistry()), "t")
     where = partition(ask("x"), embedder=embedder.name, template="t") or ""
     for number, row in enumerate(made_vectors(FILLERS, await word_vectors(embedder))):
-        shelf.put(Entry(f"0-{number + 1}", where, f"filler {number}", row, "", time.time() + 86400))
+        shelf.put(Entry(f"{number}", f"0-{number + 1}", where, f"filler {number}", row, time.time() + 86400))
     for question in stored:
-        await tier.put(ask(question), Answer("An answer of some length. " * 20, "stop", 20, 128, "int", 0.0))
+        await tier.put(ask(question), Stored("An answer of some length. " * 20, "stop", 20, 128, "int", 0.0))
     yield tier
     await link.close()
 

@@ -16,7 +16,6 @@ from typing import Any
 import httpx
 import safetensors.torch
 import torch
-from vllmprocess import VllmProcess
 
 from builders_adapters import base_folder, digest_of_base, provenance
 from interleaved import medians
@@ -28,6 +27,7 @@ from tuneloop_server.engine.base import Generation, Message, Sampling
 from tuneloop_server.engine.hf import HfEngine
 from tuneloop_server.engine.loading import load_base
 from tuneloop_server.engine.slots import Slots
+from vllmprocess import VllmProcess
 
 LOADS, ROUNDS, STREAMS = 100, 9, 4
 MAX_RANK = 16

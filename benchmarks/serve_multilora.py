@@ -16,7 +16,6 @@ from typing import Any
 import httpx
 import torch
 from safetensors.torch import load_file, save
-from vllmprocess import VllmProcess
 
 from builders_adapters import base_folder
 from interleaved import medians
@@ -25,6 +24,7 @@ from report import Row, higher_is_better, report
 from tuneloop_server.engine.base import AdapterWeights, Generation, Message, Sampling
 from tuneloop_server.engine.hf import HfEngine
 from tuneloop_server.engine.loading import load_base
+from vllmprocess import VllmProcess
 
 TOKENS, ROUNDS = 48, 3
 NEAR_TIE = 1e-3

@@ -9,11 +9,11 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from tuneloop_server.cache.tiers import Lookup, Stored
 from tuneloop_server.engine.base import Message, Sampling
 from tuneloop_server.link import Link
 from tuneloop_server.semcache.embed.static import StaticEmbedder
 from tuneloop_server.semcache.follow import Follower
-from tuneloop_server.semcache.lookup import Answer, Lookup
 from tuneloop_server.semcache.metrics import SemanticMetrics
 from tuneloop_server.semcache.shelf import Shelf
 from tuneloop_server.semcache.store import EntryStore
@@ -23,19 +23,20 @@ DEADLINE = 20.0
 TTL = 3600
 
 LOOKUP = Lookup(
+    key="How do I reset my password?",
     tenant="acme",
     domain="support",
     base_digest="sha256:b",
     adapter_digest="sha256:a",
     messages=(Message("user", "How do I reset my password?"),),
     sampling=Sampling(max_tokens=64, temperature=0),
-    exact_key="k",
 )
-ANSWER = Answer("Open the settings and choose Reset.", "stop", 9, 8, "int-1", 0.0)
+ANSWER = Stored("Open the settings and choose Reset.", "stop", 9, 8, "int-1", 0.0)
 
 
 def ask(question: str, **changes: Any) -> Lookup:
-    return replace(LOOKUP, messages=(Message("user", question),), **changes)
+    """Its key is the question itself."""
+    return replace(LOOKUP, key=question, messages=(Message("user", question),), **changes)
 
 
 @cache

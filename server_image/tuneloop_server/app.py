@@ -6,6 +6,7 @@ from tuneloop_server import errors
 from tuneloop_server.chat.door import Door
 from tuneloop_server.chat.routes import chat_routes
 from tuneloop_server.completions.routes import completion_routes
+from tuneloop_server.embeddings.routes import embeddings_routes
 from tuneloop_server.feedback.routes import feedback_routes
 from tuneloop_server.lifecycle import Guard
 from tuneloop_server.models.routes import model_routes
@@ -19,6 +20,7 @@ def create_app(parts: Parts) -> FastAPI:
     app = _bare()
     app.include_router(chat_routes(parts.chat, parts.readings))
     app.include_router(completion_routes(parts.chat, parts.settings.max_new_tokens))
+    app.include_router(embeddings_routes(parts.embeddings))
     app.include_router(model_routes(parts.world))
     app.include_router(feedback_routes(parts.feedback))
     app.include_router(probe_routes(parts.status, parts.lifecycle, parts.metrics))

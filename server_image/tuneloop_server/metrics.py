@@ -24,7 +24,7 @@ class Metrics:
         self.first_token = Histogram(
             "vllm:time_to_first_token_seconds", "From request to the first piece", buckets=_LATENCY, registry=self.registry
         )
-        self.cache = self._counter("tuneloop_cache_total", "Chat requests by their X-Cache: hit-exact, miss, bypass", "result", "domain")
+        self.cache = self._counter("tuneloop_cache_total", "Chat requests: hit-exact, hit-semantic, miss, bypass", "result", "domain")
         self.cache_errors = self._counter("tuneloop_cache_errors_total", "Times the cache was passed by because Redis was away")
         self.fallbacks = self._counter("tuneloop_fallbacks_total", "Requests whose revision was not loaded here", "wanted")
         self.written = self._counter("tuneloop_records_written_total", "Entries of the record that Redis took")

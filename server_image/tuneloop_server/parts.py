@@ -15,6 +15,7 @@ from tuneloop_server.cache.watch import watch
 from tuneloop_server.chat.books import Books
 from tuneloop_server.chat.reading import Readings
 from tuneloop_server.chat.service import ChatService
+from tuneloop_server.embeddings.service import EmbeddingsService
 from tuneloop_server.engine.base import Engine
 from tuneloop_server.feedback.service import FeedbackService
 from tuneloop_server.lifecycle import Lifecycle
@@ -28,6 +29,8 @@ from tuneloop_server.record.health import RecordHealth
 from tuneloop_server.record.marks import Marks
 from tuneloop_server.record.recorder import Recorder
 from tuneloop_server.routing import World
+from tuneloop_server.semcache.build import SemanticCache, semantic_cache
+from tuneloop_server.semcache.embed.choose import OnDemand
 from tuneloop_server.settings import Settings
 from tuneloop_server.status.service import StatusService
 from tuneloop_server.tenants.keys import Tenants
@@ -54,6 +57,7 @@ class Parts:
         self.adapters = AdapterService(engine, settings.max_lora_rank, news)
         self.current = Current(self.adapters.apply)
         self._marks = Marks(lambda: self.current.manifest.salt)
+        self._embedder = OnDemand(settings.embedder)
         self._tracing = start_tracing() if settings.traces else None
         self._connect()
         self.health = RecordHealth(self._record_link, settings.target, news.tell)
@@ -61,6 +65,7 @@ class Parts:
         books = Books(self.metrics, self.recorder, self._tracing)
         self.chat = ChatService(engine, self.adapters, self.world, self._marks, self._tiers, books)
         self.feedback = FeedbackService(self._marks, self.recorder, self._tiers)
+        self.embeddings = EmbeddingsService(self._embedder)
         base = (settings.model_name, engine.facts.digest)
         self.status = StatusService(self.adapters, self.current, self.health, news, lambda: base, lambda: engine.ready)
         self._observe()
@@ -77,6 +82,8 @@ class Parts:
             tasks.append(asyncio.create_task(self.tenants.follow(self.settings.api_keys_file), name="API keys"))
         if self.exact:
             tasks.append(asyncio.create_task(watch(self.settings.redis_url, PREFIX, self.exact), name="cache watch"))
+        if self.semantic:
+            tasks += [asyncio.create_task(work, name=name) for name, work in self.semantic.tasks().items()]
         if self.recorder:
             tasks.append(asyncio.create_task(self.recorder.run(), name="record"))
             tasks.append(asyncio.create_task(self.health.run(), name="record health"))
@@ -96,10 +103,10 @@ class Parts:
         await self.adapters.close()
         if self._tracing:
             await asyncio.to_thread(self._tracing.flush)
-        for link in (self._cache_link, self._record_link):
-            if link:
+        for part in (self.semantic, self._embedder, self._cache_link, self._record_link):
+            if part:
                 with suppress(OSError):
-                    await link.close()
+                    await part.close()
 
     def _connect(self) -> None:
         """Two connections even to one Redis: the record's slow batches must not eat the cache's small budget."""
@@ -107,13 +114,17 @@ class Parts:
         caching = settings.redis_url and settings.cache_ttl
         self._cache_link = Link(settings.redis_url, name="cache", timeout=BUDGET) if caching else None
         self.exact = ExactTier(self._cache_link, settings.cache_ttl, metrics.cache_errors.inc) if self._cache_link else None
-        self._tiers: tuple[Tier, ...] = (self.exact,) if self.exact else ()
+        self.semantic = self._semantic(self._cache_link) if self._cache_link and settings.semantic_cache_domains else None
+        self._tiers: tuple[Tier, ...] = tuple(tier for tier in (self.exact, self.semantic and self.semantic.tier) if tier)
         self._record_link = Link(settings.record_url, name="record", timeout=recording.TIMEOUT) if settings.record_url else None
         self.recorder = (
             Recorder(self._record_link, settings.target, settings.record_retention, metrics.written.inc, metrics.dropped.inc)
             if self._record_link
             else None
         )
+
+    def _semantic(self, link: Link) -> SemanticCache:
+        return semantic_cache(self.settings, link, self.engine, self.adapters, self._embedder.get(), self.metrics.registry)
 
     def _observe(self) -> None:
         """Gauges that are read at each scrape."""

@@ -4,6 +4,7 @@ import base64
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,25 +14,21 @@ import uvicorn
 from fastapi import FastAPI
 from openai import OpenAI
 
+from lightserver import light_server
 from redisserver import free_port
 from tuneloop_server import errors
 from tuneloop_server.embeddings.routes import embeddings_routes
 from tuneloop_server.embeddings.service import EmbeddingsService
-from tuneloop_server.semcache.embed.base import Away, Embedder
-from tuneloop_server.semcache.embed.choose import make_embedder
+from tuneloop_server.semcache.embed.base import Away
+from tuneloop_server.semcache.embed.choose import OnDemand, make_embedder
 from tuneloop_server.semcache.embed.remote import RemoteEmbedder
 from tuneloop_server.semcache.embed.static import StaticEmbedder
-from tuneloop_server.tenants import Tenants
 
-KEY = {"Authorization": "Bearer key-a"}
 MODEL = StaticEmbedder.name
 
 
 @contextmanager
-def listening(embedder: Embedder) -> Iterator[str]:
-    app = FastAPI()
-    errors.install(app)
-    app.include_router(embeddings_routes(EmbeddingsService(embedder), Tenants({"key-a": "acme"})))
+def listening(app: FastAPI) -> Iterator[str]:
     port = free_port()
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, lifespan="off"))
     thread = threading.Thread(target=server.run)
@@ -47,12 +44,15 @@ def listening(embedder: Embedder) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with listening(StaticEmbedder()) as url:
+    app = FastAPI()
+    errors.install(app)
+    app.include_router(embeddings_routes(EmbeddingsService(OnDemand("static"))))
+    with listening(app) as url:
         yield url
 
 
 def post(url: str, **fields: Any) -> httpx.Response:
-    return httpx.post(f"{url}/v1/embeddings", json={"model": MODEL, "input": "hello"} | fields, headers=KEY)
+    return httpx.post(f"{url}/v1/embeddings", json={"model": MODEL, "input": "hello"} | fields)
 
 
 def test_the_sdk_gets_vectors_in_order(url: str) -> None:
@@ -90,8 +90,21 @@ def test_bad_input_gets_a_clear_error(url: str, fields: dict[str, Any], status: 
     assert (refused.status_code, refused.json()["error"]["param"]) == (status, param)
 
 
-def test_a_key_is_needed(url: str) -> None:
-    assert httpx.post(f"{url}/v1/embeddings", json={"model": MODEL, "input": "x"}).status_code == 401
+def test_a_long_text_gives_what_a_short_one_would(url: str) -> None:
+    """It is read in another thread."""
+    alone, among = (post(url, input=["hello", *others]).json()["data"] for others in ([], ["x" * 8000]))
+    assert len(among) == 2
+    assert among[0] == alone[0]
+
+
+async def test_the_server_gives_them_to_those_who_have_a_key(tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    keys.write_text('{"key-a": "acme"}')
+    body = {"model": MODEL, "input": "hello"}
+    async with light_server("", api_keys_file=keys) as pod:
+        assert (await pod.http.post("/v1/embeddings", json=body)).status_code == 401
+        answer = await pod.http.post("/v1/embeddings", json=body, headers={"Authorization": "Bearer key-a"})
+        assert len(answer.json()["data"][0]["embedding"]) == 384
 
 
 async def test_an_embedder_over_http_gives_what_its_server_gives() -> None:
@@ -107,19 +120,10 @@ async def test_an_embedder_over_http_gives_what_its_server_gives() -> None:
     def models() -> dict[str, Any]:
         return {"data": [{"id": "theirs"}]}
 
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None, lifespan="off"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    remote = make_embedder(f"http://127.0.0.1:{port}")
-    try:
-        while not server.started:
-            assert thread.is_alive()
+    with listening(app) as url:
+        remote = make_embedder(url)
         assert np.allclose(await remote.embed(["a", "b"]), [[0.6, 0.8], [0.6, 0.8]])
-    finally:
         await remote.close()
-        server.should_exit = True
-        thread.join(10)
 
 
 async def test_an_embedder_that_is_away_says_so() -> None:

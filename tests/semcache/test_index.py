@@ -1,5 +1,7 @@
 """Nearest vectors, few and many, as they come and go."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -46,7 +48,7 @@ def test_an_empty_one_finds_nothing() -> None:
 
 
 def entry(number: int, expires: float = 100.0, partition: str = "p") -> Entry:
-    return Entry(f"{number}-0", partition, f"question {number}", vectors(1, number)[0], f"int-{number}", expires)
+    return Entry(f"key-{number}", f"{number}-0", partition, f"question {number}", vectors(1, number)[0], expires)
 
 
 def test_the_oldest_goes_when_the_shelf_is_full() -> None:
@@ -55,7 +57,7 @@ def test_the_oldest_goes_when_the_shelf_is_full() -> None:
         shelf.put(entry(number))
     assert len(shelf) == 3
     assert {found.id for found in shelf.candidates("p", entry(0).vector, 9)} == {"2-0", "3-0", "4-0"}
-    assert (shelf.of_origin("int-0"), shelf.of_origin("int-4")) == (None, "4-0")
+    assert (shelf.remove("key-0"), shelf.remove("key-4")) == (None, "4-0")
 
 
 def test_what_has_expired_is_not_found() -> None:
@@ -74,6 +76,13 @@ def test_partitions_do_not_meet_and_leave_nothing_behind() -> None:
     shelf.put(entry(1, partition="p"))
     shelf.put(entry(2, partition="q"))
     assert [found.id for found in shelf.candidates("q", entry(1).vector, 9)] == ["2-0"]
-    shelf.remove("1-0")
-    shelf.remove("1-0")
+    shelf.remove("key-1")
+    shelf.remove("key-1")
     assert (len(shelf), shelf.partitions) == (1, 1)
+
+
+def test_a_newer_answer_to_the_same_request_takes_the_place_of_the_older() -> None:
+    shelf = Shelf(lambda: 0.0)
+    for place in ("1-0", "2-0", "2-0"):
+        shelf.put(replace(entry(1), id=place))
+    assert [found.id for found in shelf.candidates("p", entry(1).vector, 9)] == ["2-0"]

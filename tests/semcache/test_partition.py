@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from asking import LOOKUP, ask
-from tuneloop_server.engine.base import Message, Sampling
-from tuneloop_server.semcache.lookup import Lookup
+from tuneloop_server.cache.tiers import Lookup
+from tuneloop_server.engine.base import BARE, Message, Sampling
 from tuneloop_server.semcache.partition import LONGEST_HISTORY, LONGEST_QUESTION, partition
 
 
@@ -49,6 +49,7 @@ def test_the_question_alone_may_differ() -> None:
         pytest.param(replace(LOOKUP, sampling=Sampling(max_tokens=64, temperature=0.7, seed=1)), id="sampled with a seed"),
         pytest.param(ask("  "), id="empty"),
         pytest.param(replace(LOOKUP, messages=(Message("user", "Hi"), Message("assistant", "Hello"))), id="not the user last"),
+        pytest.param(replace(LOOKUP, messages=(Message(BARE, "How do I reset my password?"),)), id="a bare prompt"),
         pytest.param(with_history(*"abcd"), id="long history"),
         pytest.param(ask("x" * (LONGEST_QUESTION + 1)), id="long question"),
     ],

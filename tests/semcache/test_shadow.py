@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from asking import ANSWER, DEADLINE, LOOKUP, Pod, ask, embedder, pod
+from tuneloop_server.cache.tiers import Lookup
 from tuneloop_server.errors import TryLater
 from tuneloop_server.semcache.agree import agree
-from tuneloop_server.semcache.lookup import Lookup
 from tuneloop_server.semcache.shadow import WAITING, Shadow
 
 REWORDED = ask("Could you tell me how to reset my password?")

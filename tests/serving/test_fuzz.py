@@ -11,7 +11,7 @@ import httpx
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from openai.types import Completion
+from openai.types import Completion, CreateEmbeddingResponse
 from openai.types.chat import ChatCompletion
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -23,11 +23,15 @@ from tinymodel import TINY
 from tuneloop_contracts.names import AUTO
 from tuneloop_server.chat.protocol import ChatRequest
 from tuneloop_server.completions.protocol import CompletionRequest
+from tuneloop_server.embeddings.protocol import EmbeddingsRequest
 from tuneloop_server.feedback.protocol import FeedbackAccepted, FeedbackRequest
 from tuneloop_server.models.protocol import Model, ModelList
+from tuneloop_server.semcache.embed.static import StaticEmbedder
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
-ANSWERS: dict[str, type[BaseModel]] = {"/v1/chat/completions": ChatCompletion, "/v1/completions": Completion}
+ANSWERS: dict[str, type[BaseModel]] = {
+    "/v1/chat/completions": ChatCompletion, "/v1/completions": Completion, "/v1/embeddings": CreateEmbeddingResponse,
+}  # fmt: skip
 KEY = {"Authorization": "Bearer key-a"}
 REFERENCE = "#/components/schemas/{model}"
 NAMES = [TINY, AUTO, "support", "gpt-4"]
@@ -44,19 +48,22 @@ ERROR = {
 
 
 def document() -> dict[str, Any]:
-    kinds: tuple[type[BaseModel], ...] = (ChatRequest, CompletionRequest, FeedbackRequest, FeedbackAccepted, Model, ModelList)
+    asked = (ChatRequest, CompletionRequest, EmbeddingsRequest, FeedbackRequest)
+    kinds: tuple[type[BaseModel], ...] = (*asked, FeedbackAccepted, Model, ModelList)
     _, schemas = models_json_schema([(kind, "validation") for kind in kinds], ref_template=REFERENCE)
     defined = schemas["$defs"]
     for kind in ("ChatRequest", "CompletionRequest"):
         defined[kind]["properties"]["model"] = {"enum": NAMES}  # or hardly any request would come further than to a 404
         defined[kind]["properties"]["max_tokens"] = {"type": "integer", "maximum": 8}
         defined[kind]["required"].append("max_tokens")
+    defined["EmbeddingsRequest"]["properties"]["model"] = {"enum": [StaticEmbedder.name, "ada"]}
     defined["ChatMessage"]["properties"]["role"] = {"enum": ["system", "developer", "user", "assistant"]}
     headers = [{"name": "X-Domain", "in": "header", "schema": {"enum": ["support", "", "nowhere"]}}, header("X-Conversation-Id")]
     name = {"name": "name", "in": "path", "required": True, "schema": {"type": "string"}}
     paths = {
         "/v1/chat/completions": {"post": operation(body="ChatRequest", parameters=[*headers, header("X-Record")])},
         "/v1/completions": {"post": operation(body="CompletionRequest", parameters=headers)},
+        "/v1/embeddings": {"post": operation(body="EmbeddingsRequest")},
         "/v1/feedback": {"post": operation(body="FeedbackRequest", answer="FeedbackAccepted")},
         "/v1/models": {"get": operation(answer="ModelList")},
         "/v1/models/{name}": {"get": operation(answer="Model", parameters=[name])},

@@ -18,8 +18,8 @@ READS = {
     ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"), ("GET", "/v1/models"), ("GET", "/v1/models/{name}"),
     ("GET", "/status/adapters"), ("GET", "/status/recorded"),
 }  # fmt: skip
-WRITES = {("POST", "/v1/chat/completions"), ("POST", "/v1/completions"), ("POST", "/v1/feedback")}
-"""Answers and feedback; neither names an adapter's place or weights."""
+WRITES = {("POST", f"/v1/{name}") for name in ("chat/completions", "completions", "embeddings", "feedback")}
+"""Answers, vectors and feedback; none names an adapter's place or weights."""
 
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "MKCOL", "get", "Post")
@@ -28,7 +28,7 @@ OF_OTHERS = (
 )  # fmt: skip
 """Paths by which other servers take adapters, or show their routes."""
 A_CHANGE = json.dumps({"lora_name": "evil", "lora_path": "/tmp/evil", "load_inplace": True, "adapters": [], "routes": {}})
-"""A body as those servers would have it; the API's own two POSTs find it wanting."""
+"""A body as those servers would have it; the API's own POSTs find it wanting."""
 
 
 def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
@@ -38,7 +38,7 @@ def routes(app: FastAPI) -> Iterator[tuple[str, str]]:
             yield method.upper(), path
 
 
-async def test_every_route_reads_but_the_three_of_the_api() -> None:
+async def test_every_route_reads_but_the_four_of_the_api() -> None:
     parts = Parts(Settings(Path("/models/x"), "x"), HeldEngine())
     assert set(routes(create_app(parts))) | set(routes(create_status_app(parts))) == READS | WRITES
     assert all(method == "GET" for method, _ in routes(create_status_app(parts)))

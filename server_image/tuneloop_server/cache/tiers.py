@@ -23,6 +23,12 @@ class Lookup:
     messages: tuple[Message, ...]
     sampling: Sampling
 
+    @property
+    def question(self) -> str:
+        """The last message, if the user wrote it; else ""."""
+        last = self.messages[-1]
+        return last.content.strip() if last.role == "user" else ""
+
 
 @dataclass(frozen=True)
 class Stored:
@@ -33,7 +39,7 @@ class Stored:
     prompt_tokens: int
     completion_tokens: int
     origin: str
-    """The interaction that it was generated in; "" if that went unrecorded."""
+    """The interaction that it was generated in, and that its repetitions are recorded by; "" if that went unrecorded."""
     written: float
     """Seconds since the epoch."""
 
@@ -47,11 +53,13 @@ class Stored:
 class Hit:
     answer: Stored
     tier: str
-    """Of X-Cache and the metrics: `exact`."""
+    """Of X-Cache and the metrics: `exact` or `semantic`."""
     key: str
     """Of the request that made the answer: what `forget` takes."""
     age: int
     """Seconds."""
+    similarity: float | None = None
+    """Cosine of the two questions, if they are not the same."""
 
 
 class Tier(Protocol):

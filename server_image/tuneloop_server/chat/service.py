@@ -198,6 +198,8 @@ def _headers(turn: Turn, hit: Hit | None) -> dict[str, str]:
     headers = {"X-Cache": turn.cache_label(hit), "X-Adapter": turn.revision}
     if hit:
         headers["Age"] = str(hit.age)
+    if hit and hit.similarity is not None:
+        headers["X-Cache-Similarity"] = f"{hit.similarity:.3f}"
     if turn.caller.record:
         headers["X-Interaction-Id"] = turn.id
     return headers

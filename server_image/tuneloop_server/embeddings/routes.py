@@ -6,15 +6,13 @@ from fastapi.responses import JSONResponse
 from tuneloop_server.body import read_body
 from tuneloop_server.embeddings.protocol import EmbeddingsRequest, embeddings
 from tuneloop_server.embeddings.service import EmbeddingsService
-from tuneloop_server.tenants import Tenants
 
 
-def embeddings_routes(service: EmbeddingsService, tenants: Tenants) -> APIRouter:
+def embeddings_routes(service: EmbeddingsService) -> APIRouter:
     router = APIRouter()
 
     @router.post("/v1/embeddings")
     async def embed(request: Request) -> JSONResponse:
-        tenants.of(request.headers.get("authorization"))
         asked = await read_body(request, EmbeddingsRequest)
         rows, tokens = await service.embed(asked)
         return JSONResponse(embeddings(model=asked.model, rows=rows, encoding=asked.encoding_format, tokens=tokens))

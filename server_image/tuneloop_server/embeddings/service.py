@@ -5,20 +5,22 @@ from collections.abc import Sequence
 
 from tuneloop_server.embeddings.protocol import EmbeddingsRequest
 from tuneloop_server.errors import BadRequest, NotFound, Unavailable
-from tuneloop_server.semcache.embed.base import Away, Embedder, Vectors
+from tuneloop_server.semcache.embed.base import Away, Vectors
+from tuneloop_server.semcache.embed.choose import OnDemand
 from tuneloop_server.semcache.embed.package import tokenizer
 
 
 class EmbeddingsService:
-    def __init__(self, embedder: Embedder) -> None:
+    def __init__(self, embedder: OnDemand) -> None:
         self._embedder = embedder
 
     async def embed(self, request: EmbeddingsRequest) -> tuple[Vectors, int]:
         """Rows, and the tokens read. Raises NotFound, BadRequest or Unavailable."""
-        if request.model != self._embedder.name:
+        embedder = await asyncio.to_thread(self._embedder.get)
+        if request.model != embedder.name:
             raise NotFound(f"The model `{request.model[:200]}` does not exist", param="model", code="model_not_found")
         try:
-            rows = await self._embedder.embed(request.input)
+            rows = await embedder.embed(request.input)
         except Away as error:
             raise Unavailable("the embedder is away; try again") from error
         if request.dimensions not in (None, rows.shape[1]):

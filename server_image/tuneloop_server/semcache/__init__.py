@@ -1,13 +1,13 @@
 """Answers to questions that were asked before in other words: off unless a domain opts in, and strict where it is on.
 
-    lookup       what is asked of it, and what it hands out (values)
     partition    what two requests must share before their last texts are even compared (pure)
     guard        whether two texts ask the same: rules, the first that speaks rejects (pure)
     embed        text -> vector: static, MiniLM, or somebody else's over HTTP
     index        nearest vectors in this pod
     store        entries in Redis, and following what other pods write
-    tier         find, put, forget
+    tier         find, put, forget: a Tier as cache.tiers has it
     shadow       generates some hits again, and counts those that should not have been
+    build        all of it, put together for a server
     match        the same decision as a command, for pairs of anybody's
 
 The law: similarity proposes, the guard decides. Look-alike questions are nearer to each other than most paraphrases are.

@@ -32,6 +32,6 @@ class Follower:
         async for place, news in self._store.news(self._place):
             self._place = place
             if isinstance(news, Forgotten):
-                self._shelf.remove(news.id)
+                self._shelf.remove(news.key)
             elif news:
                 self._shelf.put(news)

@@ -19,7 +19,7 @@ class SemanticMetrics:
             "tuneloop_semantic_seconds", "Time of one lookup", ["domain", "result"], buckets=_LATENCY, registry=registry
         )
         self.verdicts = Counter(
-            "tuneloop_semantic_verdicts", "Hits judged afterwards: right, wrong, thumbs-down", ["domain", "verdict"], registry=registry
+            "tuneloop_semantic_verdicts", "Hits verified: right, wrong", ["domain", "verdict"], registry=registry
         )
         self.skipped = Counter("tuneloop_semantic_unverified", "Hits drawn for verification that found no idle engine", registry=registry)
         self._false_hits = Gauge(
@@ -30,7 +30,7 @@ class SemanticMetrics:
         self._judged: Tally[tuple[str, str]] = Tally()
 
     def judged(self, domain: str, verdict: str) -> None:
-        """`right` or `wrong` from a verification; `thumbs-down` counts apart, since nobody rates what was right."""
+        """`right` or `wrong`, by a verification. What users say is not counted here: nobody rates what was right."""
         self.verdicts.labels(domain, verdict).inc()
         self._judged[domain, verdict] += 1
         right, wrong = self._judged[domain, "right"], self._judged[domain, "wrong"]

@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict
 
-from tuneloop_server.semcache.lookup import Lookup
+from tuneloop_server.cache.tiers import Lookup
 
 VERSION = 1
 """Raise it when the meaning of an entry changes."""

@@ -5,10 +5,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+from tuneloop_server.cache.tiers import Hit, Lookup, Stored
 from tuneloop_server.errors import ApiError
+from tuneloop_server.link import Away
 from tuneloop_server.semcache.agree import agree
-from tuneloop_server.semcache.embed.base import Away, Embedder
-from tuneloop_server.semcache.lookup import Hit, Lookup
+from tuneloop_server.semcache.embed.base import Away as EmbedderAway
+from tuneloop_server.semcache.embed.base import Embedder
 from tuneloop_server.semcache.metrics import SemanticMetrics
 from tuneloop_server.semcache.tier import SemanticTier
 
@@ -71,10 +73,36 @@ class Shadow:
         try:
             fresh = await self._regenerate(drawn.lookup)
             right = await agree(drawn.hit.answer.text, fresh, self._embedder)
-        except (ApiError, Away):
+        except (ApiError, EmbedderAway):
             self._metrics.skipped.inc()
             return
         self._metrics.judged(drawn.lookup.domain, "right" if right else "wrong")
         if not right:
             log.warning("a semantic hit of domain %s was wrong; its entry is taken away", drawn.lookup.domain or "-")
-            await self._tier.drop(drawn.hit.entry)
+            await self._drop(drawn.hit.key)
+
+    async def _drop(self, key: str) -> None:
+        try:
+            await self._tier.forget(key)
+        except Away:
+            log.warning("a wrong entry could not be taken out of Redis; this pod serves it no more")
+
+
+class Verified:
+    """The tier, with a share of its hits verified."""
+
+    def __init__(self, tier: SemanticTier, shadow: Shadow) -> None:
+        self._tier = tier
+        self._shadow = shadow
+
+    async def find(self, lookup: Lookup) -> Hit | None:
+        hit = await self._tier.find(lookup)
+        if hit:
+            self._shadow.offer(lookup, hit)
+        return hit
+
+    async def put(self, lookup: Lookup, answer: Stored) -> None:
+        await self._tier.put(lookup, answer)
+
+    async def forget(self, key: str) -> None:
+        await self._tier.forget(key)

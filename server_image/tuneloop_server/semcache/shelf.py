@@ -13,27 +13,27 @@ CAPACITY = 200_000
 
 @dataclass(frozen=True)
 class Entry:
+    key: str
+    """Of the request that made it (see cache.key): a newer answer to the same request takes its place."""
     id: str
     """Of its place in Redis."""
     partition: str
     question: str
     vector: Vectors
-    origin: str
-    """The interaction that it was generated in."""
     expires: float
     """Seconds since the epoch; from the write, and never later."""
 
 
 class _Slot(NamedTuple):
-    key: int
-    entry_id: str
+    key: str
+    id: str
     partition: str
     question: str
-    origin: str
     expires: float
 
 
 class Candidate(NamedTuple):
+    key: str
     id: str
     question: str
     similarity: float
@@ -45,38 +45,38 @@ class Shelf:
         self._capacity = capacity
         self._indexes: dict[str, VectorIndex] = {}
         self._slots: dict[int, _Slot] = {}
-        """By key, in the order of writing, which is the order of expiry."""
-        self._keys: dict[str, int] = {}
-        self._by_origin: dict[str, str] = {}
-        self._next_key = 0
+        """By number, in the order of writing, which is the order of expiry."""
+        self._numbers: dict[str, int] = {}
+        """By key."""
+        self._last_number = 0
 
     def __len__(self) -> int:
         return len(self._slots)
 
     def put(self, entry: Entry) -> None:
         """An entry that is here already stays as it is; one that has expired does not come in."""
-        if entry.id in self._keys or entry.expires <= self._now():
+        known = self._slots.get(self._numbers.get(entry.key, 0))
+        if (known and known.id == entry.id) or entry.expires <= self._now():
             return
-        self._next_key += 1
-        slot = _Slot(self._next_key, entry.id, entry.partition, entry.question, entry.origin, entry.expires)
+        self.remove(entry.key)
+        self._last_number += 1
         index = self._indexes.setdefault(entry.partition, VectorIndex(len(entry.vector)))
-        index.add([slot.key], entry.vector[None])
-        self._slots[slot.key] = slot
-        self._keys[entry.id] = slot.key
-        if entry.origin:
-            self._by_origin[entry.origin] = entry.id
+        index.add([self._last_number], entry.vector[None])
+        self._slots[self._last_number] = _Slot(entry.key, entry.id, entry.partition, entry.question, entry.expires)
+        self._numbers[entry.key] = self._last_number
         self._make_room()
 
-    def remove(self, entry_id: str) -> None:
-        key = self._keys.pop(entry_id, None)
-        if key is None:
-            return
-        slot = self._slots.pop(key)
-        self._by_origin.pop(slot.origin, None)
+    def remove(self, key: str) -> str | None:
+        """The id of what this request had made; None if it is not here."""
+        number = self._numbers.pop(key, None)
+        if number is None:
+            return None
+        slot = self._slots.pop(number)
         index = self._indexes[slot.partition]
-        index.remove(key)
+        index.remove(number)
         if not len(index):
             del self._indexes[slot.partition]
+        return slot.id
 
     @property
     def partitions(self) -> int:
@@ -86,16 +86,12 @@ class Shelf:
         """The nearest questions that have not expired, the nearest first."""
         self._make_room()
         index = self._indexes.get(partition)
-        found = index.nearest(vector, count) if index else []
-        return [Candidate(self._slots[near.key].entry_id, self._slots[near.key].question, near.similarity) for near in found]
-
-    def of_origin(self, interaction: str) -> str | None:
-        """The entry that was generated in this interaction."""
-        return self._by_origin.get(interaction)
+        found = [(self._slots[near.key], near.similarity) for near in index.nearest(vector, count)] if index else []
+        return [Candidate(slot.key, slot.id, slot.question, similarity) for slot, similarity in found]
 
     def _make_room(self) -> None:
         while self._slots:
             oldest = next(iter(self._slots.values()))
             if oldest.expires > self._now() and len(self._slots) <= self._capacity:
                 return
-            self.remove(oldest.entry_id)
+            self.remove(oldest.key)

@@ -1,14 +1,15 @@
 """The entries in Redis: one stream that holds them, tells other pods of new ones, and forgets the old.
 
     tuneloop:sem:{<target>}              stream; an entry's id is its place and says when it was written
-        partition question vector answer finish ptok ctok origin      vector: float16, base64
-        forget                                                        the id of an entry that was wrong
-    tuneloop:sem:{<target>}:denied:<h>   a question that must not be kept again until this expires
-    tuneloop:sem:{<target>}:hit:<id>     interaction answered by a hit -> entry
+        key partition question vector answer finish ptok ctok     key: of the request (see cache.key); vector: float16, base64
+        forget                                                    the key of a request whose answer was wrong
+    tuneloop:sem:{<target>}:denied:<key>   what it made is neither given nor kept while this is there
+
+An entry does not say which interaction it was generated in: a hit is recorded with its own question, and not as a repetition of
+another, or what users say of the answer to one question would be held against the other.
 """
 
 import base64
-import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +17,9 @@ from typing import Any
 import numpy as np
 from redis.asyncio import Redis
 
+from tuneloop_server.cache.tiers import Lookup, Stored
 from tuneloop_server.link import Link
 from tuneloop_server.semcache.embed.base import Vectors
-from tuneloop_server.semcache.lookup import Answer
 from tuneloop_server.semcache.shelf import Entry
 
 PAGE = 100
@@ -31,7 +32,7 @@ LONGEST_STREAM = 1_000_000
 
 @dataclass(frozen=True)
 class Forgotten:
-    id: str
+    key: str
 
 
 class EntryStore:
@@ -42,15 +43,15 @@ class EntryStore:
         self._stream = f"tuneloop:sem:{{{target}}}"
         self._ttl = ttl
 
-    async def add(self, partition: str, question: str, vector: Vectors, answer: Answer) -> Entry | None:
-        """None when the question is denied. Trims what has expired on the way."""
+    async def add(self, partition: str, lookup: Lookup, vector: Vectors, answer: Stored) -> Entry | None:
+        """None when the request is denied. Trims what has expired on the way."""
         fields: dict[Any, Any] = {
-            "partition": partition, "question": question, "vector": _packed(vector), "answer": answer.text, "finish": answer.finish,
-            "ptok": answer.prompt_tokens, "ctok": answer.completion_tokens, "origin": answer.origin,
+            "key": lookup.key, "partition": partition, "question": lookup.question, "vector": _packed(vector), "answer": answer.text,
+            "finish": answer.finish, "ptok": answer.prompt_tokens, "ctok": answer.completion_tokens,
         }  # fmt: skip
 
         async def write(redis: Redis) -> str | None:
-            if await redis.exists(self._denied(partition, question)):
+            if await redis.exists(self._denied(lookup.key)):
                 return None
             written = str(await redis.xadd(self._stream, fields, maxlen=LONGEST_STREAM, approximate=True))
             pipe = redis.pipeline(transaction=False)
@@ -62,45 +63,36 @@ class EntryStore:
         entry_id = await self._link.run(write)
         return self._entry(entry_id, fields) if entry_id else None
 
-    async def fetch(self, entry_id: str) -> Answer | None:
-        """None when another pod took it away, or it was trimmed."""
+    async def fetch(self, key: str, entry_id: str) -> Stored | None:
+        """None when it was forgotten, even if the news of that has not come here yet, or it was trimmed."""
 
         async def read(redis: Redis) -> Any:
-            return await redis.xrange(self._stream, entry_id, entry_id)
+            pipe = redis.pipeline(transaction=False)
+            pipe.xrange(self._stream, entry_id, entry_id)
+            pipe.exists(self._denied(key))
+            return await pipe.execute()
 
-        found = await self._link.run(read)
-        if not found:
+        found, denied = await self._link.run(read)
+        if not found or denied:
             return None
         fields = found[0][1]
         tokens = int(fields["ptok"]), int(fields["ctok"])
-        return Answer(fields["answer"], fields["finish"], *tokens, fields["origin"], _millis(entry_id) / 1000)
+        return Stored(fields["answer"], fields["finish"], *tokens, origin="", written=_millis(entry_id) / 1000)
 
-    async def remember_hit(self, interaction: str, entry_id: str) -> None:
-        async def write(redis: Redis) -> None:
-            await redis.set(f"{self._stream}:hit:{interaction}", entry_id, ex=self._ttl)
+    async def forget(self, key: str, entry_id: str | None) -> None:
+        """What this request made is taken from every pod, and none is kept for as long as an entry lives. `entry_id`: where it is, if
+        that is known."""
 
-        await self._link.run(write)
-
-    async def entry_of_hit(self, interaction: str) -> str | None:
-        async def read(redis: Redis) -> Any:
-            return await redis.get(f"{self._stream}:hit:{interaction}")
-
-        found = await self._link.run(read)
-        return str(found) if found else None
-
-    async def forget(self, entry_id: str) -> None:
-        """Away with it, in every pod, and its question is denied for as long as an entry lives."""
-
-        async def write(redis: Redis) -> None:
-            found: Any = await redis.xrange(self._stream, entry_id, entry_id)
-            pipe = redis.pipeline(transaction=False)
-            for _, fields in found:
-                pipe.set(self._denied(fields["partition"], fields["question"]), "1", ex=self._ttl)
-            pipe.xdel(self._stream, entry_id)
-            pipe.xadd(self._stream, {"forget": entry_id})
+        async def deny(redis: Redis) -> None:
+            pipe = redis.pipeline(transaction=True)
+            pipe.set(self._denied(key), "", ex=self._ttl)
+            pipe.xadd(self._stream, {"forget": key})
+            pipe.expire(self._stream, self._ttl)
+            if entry_id:
+                pipe.xdel(self._stream, entry_id)
             await pipe.execute()
 
-        await self._link.run(write)
+        await self._link.run(deny)
 
     async def news(self, after: str) -> AsyncIterator[tuple[str, Entry | Forgotten | None]]:
         """What was written after that place, a page at most; waits a moment when there is nothing. None: unreadable, as from a newer
@@ -123,13 +115,12 @@ class EntryStore:
 
     def _entry(self, entry_id: str, fields: dict[Any, Any]) -> Entry:
         return Entry(
-            id=entry_id, partition=fields["partition"], question=fields["question"], vector=_unpacked(fields["vector"]),
-            origin=fields["origin"], expires=_millis(entry_id) / 1000 + self._ttl,
+            key=fields["key"], id=entry_id, partition=fields["partition"], question=fields["question"],
+            vector=_unpacked(fields["vector"]), expires=_millis(entry_id) / 1000 + self._ttl,
         )  # fmt: skip
 
-    def _denied(self, partition: str, question: str) -> str:
-        digest = hashlib.sha256(f"{partition}\n{question}".encode()).hexdigest()[:32]
-        return f"{self._stream}:denied:{digest}"
+    def _denied(self, key: str) -> str:
+        return f"{self._stream}:denied:{key}"
 
 
 def _millis(entry_id: str) -> int:

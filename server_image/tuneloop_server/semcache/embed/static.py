@@ -1,5 +1,6 @@
 """Word vectors, averaged: some 50 µs a text on one core, without a model to run."""
 
+import asyncio
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,6 +9,8 @@ from safetensors import safe_open
 from tuneloop_server.semcache.embed.base import Vectors, unit
 from tuneloop_server.semcache.embed.package import minilm_file, tokenizer
 
+SOON = 4000
+"""Characters that are read in less than a millisecond: a question is, and another thread would take longer to begin."""
 _TABLE = "embeddings.word_embeddings.weight"
 FIRST_WORD = 1996
 """Of MiniLM's vocabulary: `the`. From there on it is ordered by frequency; before it are signs and unused places."""
@@ -32,6 +35,9 @@ class StaticEmbedder:
         self._table: Vectors = (table - table[FIRST_WORD:].mean(axis=0)) * np.log(2 + ranks, dtype=np.float32)[:, None]
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
+        return self._rows(texts) if sum(map(len, texts)) <= SOON else await asyncio.to_thread(self._rows, texts)
+
+    def _rows(self, texts: Sequence[str]) -> Vectors:
         encoded = tokenizer().encode_batch(list(texts), add_special_tokens=False)
         rows = [self._table[one.ids].mean(axis=0) if one.ids else np.zeros(self._table.shape[1]) for one in encoded]
         return unit(np.asarray(rows, dtype=np.float32))
