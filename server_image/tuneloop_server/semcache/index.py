@@ -12,8 +12,8 @@ from tuneloop_server.semcache.embed.base import Vectors
 FLAT = 2000
 """Up to here every vector is compared: 0.2 ms, exact, and a partition of ten costs a few kilobytes. A graph costs 50 kB when empty."""
 CONNECTIVITY, EXPANSION_ADD, EXPANSION_SEARCH = 16, 40, 128
-"""HNSW's M, efConstruction and ef. Among 60,000, for questions at a cosine of 0.8 to what they look for, ef 64 found 98 % of them.
-Half-precision floats found no more than bytes and took half as long again to put in; single bits found 95 %."""
+"""HNSW's M, efConstruction and ef. For questions at a cosine of 0.8 to what they look for this finds 99.5 % among 100,000 and 82 % among
+a million, which is more than a shelf holds. Half-precision floats found no more than bytes and took half as long again to put in."""
 
 
 @dataclass(frozen=True)
