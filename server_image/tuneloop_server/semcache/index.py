@@ -11,8 +11,9 @@ from tuneloop_server.semcache.embed.base import Vectors
 
 FLAT = 2000
 """Up to here every vector is compared: 0.2 ms, exact, and a partition of ten costs a few kilobytes. A graph costs 50 kB when empty."""
-CONNECTIVITY, EXPANSION_ADD, EXPANSION_SEARCH = 16, 64, 64
-"""HNSW's M, efConstruction and ef. At a million vectors these keep recall@1 above 0.99 under 5 ms: `make bench-cache-semantic`."""
+CONNECTIVITY, EXPANSION_ADD, EXPANSION_SEARCH = 16, 40, 128
+"""HNSW's M, efConstruction and ef. For questions at a cosine of 0.8 to what they look for this finds 99.5 % among 100,000 and 82 % among
+a million, which is more than a shelf holds. Half-precision floats found no more than bytes and took half as long again to put in."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Near:
 
 
 class VectorIndex:
-    """A few vectors as a matrix, many as an HNSW graph of half-precision floats (2 bytes a dimension and some 150 for the graph)."""
+    """A few vectors as a matrix, many as an HNSW graph of bytes (one a dimension, and some 150 for the graph); there, similarities are good
+    to 0.01."""
 
     def __init__(self, dimensions: int) -> None:
         self._dimensions = dimensions
@@ -59,7 +61,7 @@ class VectorIndex:
         if not len(self):
             return []
         if self._graph is not None:
-            found = self._graph.search(vector, count)
+            found = self._graph.search(vector, count, threads=1)
             return [Near(int(match.key), 1 - float(match.distance)) for match in found]
         if self._matrix is None:
             self._matrix = np.stack(list(self._rows.values()))
@@ -71,7 +73,7 @@ class VectorIndex:
     def _start_graph(self) -> None:
         """Move what there is into one."""
         self._graph = Index(
-            ndim=self._dimensions, metric="ip", dtype="f16", connectivity=CONNECTIVITY,
+            ndim=self._dimensions, metric="cos", dtype="i8", connectivity=CONNECTIVITY,
             expansion_add=EXPANSION_ADD, expansion_search=EXPANSION_SEARCH,
         )  # fmt: skip
         if self._rows:
