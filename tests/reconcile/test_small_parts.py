@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tuneloop_operator.inferencetarget.autotrain import fine_tune_job, is_due, job_name
+from tuneloop_operator.inferencetarget.autotrain import due_in, fine_tune_job, job_name
 from tuneloop_operator.links import Links
 from tuneloop_operator.queue import Key
 from tuneloop_operator.reporting import difference
@@ -63,15 +63,15 @@ def test_a_status_patch_says_only_what_changed(old: dict, new: dict, want: dict)
 @pytest.mark.parametrize(
     ("target_age", "job_ages", "want"),
     [
-        pytest.param(8, [], True, id="an old target that never had one"),
-        pytest.param(6, [], False, id="a young target waits its first interval"),
-        pytest.param(99, [30, 6], False, id="the newest job counts"),
-        pytest.param(99, [30, 7], True, id="an interval after the newest job"),
+        pytest.param(8, [], -1, id="an old target that never had one"),
+        pytest.param(6, [], 1, id="a young target waits its first interval"),
+        pytest.param(99, [30, 6], 1, id="the newest job counts"),
+        pytest.param(99, [30, 7], 0, id="an interval after the newest job"),
     ],
 )
-def test_automatic_training_is_due(target_age: int, job_ages: list[int], want: bool) -> None:
+def test_automatic_training_is_due(target_age: int, job_ages: list[int], want: int) -> None:
     created = [NOW - timedelta(days=age) for age in job_ages]
-    assert is_due(NOW - timedelta(days=target_age), created, timedelta(days=7), NOW) is want
+    assert due_in(NOW - timedelta(days=target_age), created, timedelta(days=7), NOW) == timedelta(days=want)
 
 
 def test_the_automatic_jobs_name_fits_and_is_the_same_within_a_minute() -> None:

@@ -8,9 +8,10 @@ from tuneloop_contracts.names import MAX_NAME, TARGET_LABEL
 from tuneloop_operator.api.kinds import FINE_TUNE_JOBS
 
 
-def is_due(target_created: datetime, jobs_created: Sequence[datetime], interval: timedelta, now: datetime) -> bool:
-    """Counted from the newest job, and from the target's own beginning while it has none."""
-    return now - max([target_created, *jobs_created]) >= interval
+def due_in(target_created: datetime, jobs_created: Sequence[datetime], interval: timedelta, now: datetime) -> timedelta:
+    """Until the next job; nothing or less when it is due. Counted from the newest job, and from the target's own beginning while it
+    has none."""
+    return max([target_created, *jobs_created]) + interval - now
 
 
 def job_name(target: str, now: datetime) -> str:

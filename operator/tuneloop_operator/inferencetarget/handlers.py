@@ -51,9 +51,9 @@ async def reconcile(world: World, key: Key) -> float | None:
     )
     if await report(world.kube, TARGETS, body, status) or wrote:
         wake_dependents(world, key)
-    if verdict.ready:
-        await _train_if_due(world, key, body)
-    return SECONDS_WHEN_READY if verdict.ready else SECONDS_WHEN_NOT
+    if not verdict.ready:
+        return SECONDS_WHEN_NOT
+    return min(SECONDS_WHEN_READY, await _train_if_due(world, key, body))
 
 
 async def _keep(world: World, seen: Seen, verdict: Verdict, settled: Settled) -> tuple[Verdict, bool]:
@@ -74,17 +74,21 @@ async def _invalid(world: World, body: Object, message: str) -> None:
     await report(world.kube, TARGETS, body, old | {"observedGeneration": generation, "conditions": said})
 
 
-async def _train_if_due(world: World, key: Key, body: Object) -> None:
-    interval = world.settings.auto_training_interval
-    if not interval or not world.settings.enable_fine_tuning:
-        return
+async def _train_if_due(world: World, key: Key, body: Object) -> float:
+    """Seconds until a job may be due."""
+    text = world.settings.auto_training_interval
+    if not text or not world.settings.enable_fine_tuning:
+        return SECONDS_WHEN_READY
+    interval, now = parse_duration(text), world.now()
     jobs = await world.kube.list(FINE_TUNE_JOBS, key.namespace)
     made = [parse_time(job["metadata"]["creationTimestamp"]) for job in jobs if job["spec"]["targetRef"]["name"] == key.name]
-    now = world.now()
-    if autotrain.is_due(parse_time(body["metadata"]["creationTimestamp"]), made, parse_duration(interval), now):
-        with suppress(AlreadyExists):
-            await world.kube.create(FINE_TUNE_JOBS, key.namespace, autotrain.fine_tune_job(key.name, key.namespace, now))
-            log.info("%s: had no FineTuneJob for %s, so one was made", key, interval)
+    rest = autotrain.due_in(parse_time(body["metadata"]["creationTimestamp"]), made, interval, now).total_seconds()
+    if rest > 0:
+        return rest
+    with suppress(AlreadyExists):
+        await world.kube.create(FINE_TUNE_JOBS, key.namespace, autotrain.fine_tune_job(key.name, key.namespace, now))
+        log.info("%s: had no FineTuneJob for %s, so one was made", key, text)
+    return SECONDS_WHEN_READY
 
 
 def wake_dependents(world: World, target: Key) -> None:
