@@ -29,3 +29,4 @@ def test_a_target_without_a_job_for_long_gets_one(plane: ControlPlane, operator:
     finally:
         assert own.stop() == 0, own.log()
         operator.start()
+        until(lambda: "this operator is the active one" in operator.log().rpartition("waiting for the Lease")[2])
