@@ -54,7 +54,7 @@ class Settings:
     max_lora_rank: int = 64
     """MAX_LORA_RANK: adapters of a higher rank are refused. With vLLM its own --max-lora-rank, and so one of VLLM_RANKS."""
     max_batch: int = 8
-    """MAX_BATCH: rows of one adapter that are decoded together."""
+    """MAX_BATCH: rows that are decoded together, whichever adapters they use."""
     max_new_tokens: int = 512
     """MAX_NEW_TOKENS: cap and default of a request's max_tokens."""
     traces: bool = False
