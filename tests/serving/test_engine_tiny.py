@@ -103,6 +103,16 @@ async def test_a_row_that_breaks_takes_only_its_batch_along(monkeypatch: pytest.
         assert await text_of(engine, asked("hello")) == plain("llama", asked("hello"))
 
 
+async def test_a_prompt_that_finds_no_seat_is_told_so_and_the_next_one_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running() as engine:
+        with monkeypatch.context() as full:
+            full.setattr("tuneloop_server.engine.kv.RowCache.put", lambda *_: 1 / 0)  # as when memory runs out
+            with pytest.raises(Failed):
+                async with asyncio.timeout(20):
+                    await text_of(engine, asked("hello"))
+        assert await text_of(engine, asked("hello")) == plain("llama", asked("hello"))
+
+
 async def test_closing_fails_what_still_runs() -> None:
     async with running() as engine:
         answer = await engine.generate(asked("x", 240))

@@ -40,19 +40,19 @@ class Scheduler:
         while budget > 0 and (prefill := self._next_prefill()):
             budget -= prefill.advance(budget)
             if prefill.done:
-                self._prefill = None
                 self._seat(prefill)
+                self._prefill = None  # not before: until it is seated, a failure is its own
         for decoding in self._decoding:
             decoding.step()
         self._let_go()
 
     def fail(self, error: Exception) -> None:
-        """Give up every row that has begun: their state is lost. Those that wait have none yet."""
-        for row in self._rows:
-            row.fail(error)
-        for seat in self._prefill.seats if self._prefill else ():
+        """Give up every row that has begun: their state is lost, and may be half made. Those that wait have none yet."""
+        begun = [seat for decoding in self._decoding for seat in decoding.seats] + (self._prefill.seats if self._prefill else [])
+        for seat in dict.fromkeys(begun):  # one that was just being seated is in both
             seat.row.fail(error)
-        self._let_go()
+            self._slots.give_back(seat.slot)
+        self._prefill = None
         self._begin_anew()
 
     def abandon(self, error: Exception) -> None:
