@@ -2,8 +2,6 @@
 
 import shutil
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from itertools import cycle, pairwise
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 
 from bad_adapters import BAD, Bad
 from builders_adapters import digest_of_base, make_adapter
+from constanttraffic import traffic
 from serverprocess import BASE, ServerProcess, named, revision
 from tuneloop_contracts.adapters import WEIGHTS_FILE
 from tuneloop_contracts.manifest import ManifestAdapter
@@ -21,28 +20,6 @@ pytestmark = pytest.mark.model
 QUESTION = "My order has not arrived. What now?"
 
 
-@contextmanager
-def traffic(server: ServerProcess, *models: str) -> Iterator[Callable[[], list[tuple[int, str]]]]:
-    """One client a model, each asking again as soon as it is answered; gives (status, X-Adapter) of all so far."""
-    stop = threading.Event()
-    seen: list[tuple[int, str]] = []
-
-    def ask(model: str) -> None:
-        while not stop.is_set():
-            answer = server.ask(model, QUESTION, temperature=0.7, max_tokens=4)
-            seen.append((answer.status_code, answer.headers.get("X-Adapter", answer.text)))
-
-    clients = [threading.Thread(target=ask, args=(model,)) for model in models]
-    for client in clients:
-        client.start()
-    try:
-        yield lambda: list(seen)
-    finally:
-        stop.set()
-        for client in clients:
-            client.join()
-
-
 def answered_by(server: ServerProcess, model: str) -> str:
     return str(server.ask(model, QUESTION, max_tokens=1, temperature=0.5).headers["X-Adapter"])
 
@@ -50,7 +27,7 @@ def answered_by(server: ServerProcess, model: str) -> str:
 def test_swaps_under_constant_traffic_fail_nobody(server: ServerProcess, adapters: Path) -> None:
     versions = [revision(adapters, "support", number, seed=number) for number in (1, 2)]
     server.serve(versions[0], routes={"support": versions[0].name})
-    with traffic(server, "support", "auto", BASE) as seen:
+    with traffic(server, QUESTION, "support", "auto", BASE) as seen:
         for before, after in pairwise(versions):
             server.serve(before, after, routes={"support": before.name})
             server.serve(before, after, routes={"support": after.name})
@@ -99,7 +76,7 @@ def test_each_kind_of_bad_adapter_under_traffic(server: ServerProcess, adapters:
     good = revision(adapters, "support", 1)
     server.serve(good, routes={"support": good.name})
     bad = {named(adapters / f"bad-{n}", "legal", n + 1, kind.make(adapters / f"bad-{n}")): kind for n, kind in enumerate(BAD)}
-    with traffic(server, "support") as seen:
+    with traffic(server, QUESTION, "support") as seen:
         server.serve(good, *bad, routes={"support": good.name}, max_loaded_adapters=99)
         said = {report.name: (report.state, report.reason) for report in server.report().adapters}
         assert {adapter.name: said[adapter.name] for adapter in bad} == {
@@ -116,7 +93,7 @@ def test_fifty_bad_loads_one_after_another_lose_no_request(server: ServerProcess
     """Each is asked for while requests run, and given up before the next; then a good one loads as if nothing had been."""
     good = revision(adapters, "support", 1)
     server.serve(good, routes={"support": good.name})
-    with traffic(server, "support", BASE) as seen:
+    with traffic(server, QUESTION, "support", BASE) as seen:
         for number, kind in zip(range(50), cycle(BAD), strict=False):
             folder = adapters / f"bad-{number}"
             bad = named(folder, "legal", number + 1, kind.make(folder))

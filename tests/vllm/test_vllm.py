@@ -1,13 +1,11 @@
 """The gateway in front of a real vLLM: the same promises as with the engine in the same process."""
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from bad_adapters import BAD, BEFORE_LOADING
+from constanttraffic import traffic
 from greedy import Said, greedy
 from serverprocess import BASE, ServerProcess, named, revision
 from tuneloop_contracts.manifest import ManifestAdapter
@@ -42,28 +40,6 @@ def serve_one(server: ServerProcess, folder: Path, number: int = 1) -> ManifestA
     assert entry
     assert entry.state is AdapterState.LOADED, entry
     return support
-
-
-@contextmanager
-def traffic(server: ServerProcess, *models: str) -> Iterator[Callable[[], list[tuple[int, str]]]]:
-    """One client a model, each asking again as soon as it is answered; gives (status, X-Adapter) of all so far."""
-    stop = threading.Event()
-    seen: list[tuple[int, str]] = []
-
-    def ask(model: str) -> None:
-        while not stop.is_set():
-            answer = server.ask(model, QUESTIONS[0], temperature=0.7, max_tokens=4)
-            seen.append((answer.status_code, answer.headers.get("X-Adapter", answer.text)))
-
-    clients = [threading.Thread(target=ask, args=(model,)) for model in models]
-    for client in clients:
-        client.start()
-    try:
-        yield lambda: list(seen)
-    finally:
-        stop.set()
-        for client in clients:
-            client.join()
 
 
 def test_the_base_says_what_transformers_says(server: ServerProcess, by_base: list[Said]) -> None:
@@ -123,7 +99,7 @@ def test_a_prompt_beyond_the_context_is_refused_and_a_long_answer_cut_at_it(serv
 def test_swaps_under_constant_traffic_fail_nobody(server: ServerProcess, vllm: VllmProcess, adapters: Path) -> None:
     one, two = (revision(adapters, "support", number, seed=number) for number in (1, 2))
     server.serve(one, routes={"support": one.name})
-    with traffic(server, "support", "auto", BASE) as seen:
+    with traffic(server, QUESTIONS[0], "support", "auto", BASE) as seen:
         server.serve(one, two, routes={"support": one.name})
         server.serve(one, two, routes={"support": two.name})
         server.serve(two, routes={"support": two.name})
@@ -171,7 +147,7 @@ def test_bad_adapters_are_refused_before_vllm_sees_them(server: ServerProcess, v
     """All but those two that only computing shows; none disturbs the good one's traffic, and the next good one loads."""
     good = serve_one(server, adapters)
     bad = {named(adapters / f"bad-{n}", "legal", n + 1, kind.make(adapters / f"bad-{n}")): kind for n, kind in enumerate(BAD)}
-    with traffic(server, "support") as seen:
+    with traffic(server, QUESTIONS[0], "support") as seen:
         server.serve(good, *bad, routes={"support": good.name}, max_loaded_adapters=99)
         said = {report.name: (report.state, report.reason) for report in server.report().adapters}
         assert {adapter.name: said[adapter.name] for adapter in bad} == {
