@@ -60,9 +60,6 @@ check: setup ## types, layers, style: seconds
 	$(run) mypy
 	$(run) lint-imports
 
-bench-%: setup | $(redis) ## a benchmark with its peers: bench-cache-semantic
-	PYTHONPATH=$(PYTHONPATH):tests:benchmarks $(run) python benchmarks/$(subst -,_,$*).py
-
 crds: setup ## the CRDs, from the models; and the chart's copies
 	PYTHONPATH=contracts:operator $(run) python -m tuneloop_operator.api.crd crds
 	cp crds/*.yaml charts/tuneloop/files/crds/
