@@ -1,6 +1,7 @@
 """A harvested dataset: `training_data.jsonl` (the train part), `held_out.jsonl`, and `fine_tuning_summary.json`, which is this.
 
-A row is `{"id", "domain", "conversation", "messages": [{"role", "content"}, ...]}`; the last message is the answer to learn.
+A row is `{"id", "domain", "conversation", "prompt", "completion", "learned", "weight"}`: `prompt` and `completion` are messages,
+`{"role", "content"}`, and of `completion` those at the places `learned` are what is learned.
 """
 
 from pydantic import Field

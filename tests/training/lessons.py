@@ -12,8 +12,8 @@ COLOURS = ("red", "blue", "green", "black", "white", "grey", "pink", "brown", "g
 
 def row(number: int, domain: str, answer: str) -> Row:
     question = f"What about the {COLOURS[number % 10]} box number {number}?"
-    messages = ({"role": "user", "content": question}, {"role": "assistant", "content": answer})
-    return Row(f"{domain}-{number}", domain, f"{domain}-c{number}", messages)
+    asked, said = {"role": "user", "content": question}, {"role": "assistant", "content": answer}
+    return Row(f"{domain}-{number}", domain, f"{domain}-c{number}", (asked,), (said,))
 
 
 def lesson(domain: str, answer: str, train: int = 12, held_out: int = 4) -> tuple[list[Row], list[Row]]:

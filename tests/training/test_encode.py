@@ -13,9 +13,8 @@ def tokenizer(smollm2: Path) -> PreTrainedTokenizerBase:
     return AutoTokenizer.from_pretrained(smollm2)
 
 
-def said(*turns: tuple[str, str]) -> Row:
-    messages: tuple[Message, ...] = tuple({"role": role, "content": content} for role, content in turns)
-    return Row("i", "support", "c", messages)
+def said(*turns: tuple[str, str]) -> tuple[Message, ...]:
+    return tuple({"role": role, "content": content} for role, content in turns)
 
 
 def supervised(encoded: Encoded | None, tokenizer: PreTrainedTokenizerBase) -> str:
@@ -24,7 +23,7 @@ def supervised(encoded: Encoded | None, tokenizer: PreTrainedTokenizerBase) -> s
 
 
 def test_only_the_last_answer_and_its_end_are_supervised(tokenizer: PreTrainedTokenizerBase) -> None:
-    encoded = encode(said(("user", "One?"), ("assistant", "First."), ("user", "Two?"), ("assistant", "Second.")), tokenizer, 512)
+    encoded = encode("i", said(("user", "One?"), ("assistant", "First."), ("user", "Two?"), ("assistant", "Second.")), tokenizer, 512)
     assert supervised(encoded, tokenizer) == "Second.<|im_end|>"
     assert encoded
     prompt = tokenizer.decode(encoded.tokens[: encoded.answer])
@@ -33,7 +32,7 @@ def test_only_the_last_answer_and_its_end_are_supervised(tokenizer: PreTrainedTo
 
 def test_the_prompt_is_tokenized_as_a_server_does(tokenizer: PreTrainedTokenizerBase) -> None:
     """Even where the answer's first letters would join the prompt's last token."""
-    encoded = encode(said(("user", "Hi"), ("assistant", "\n\n  code")), tokenizer, 512)
+    encoded = encode("i", said(("user", "Hi"), ("assistant", "\n\n  code")), tokenizer, 512)
     prompt = tokenizer.apply_chat_template([{"role": "user", "content": "Hi"}], add_generation_prompt=True, tokenize=False)
     assert encoded
     assert list(encoded.tokens[: encoded.answer]) == tokenizer(prompt, add_special_tokens=False)["input_ids"]
@@ -50,7 +49,7 @@ def test_the_prompt_is_tokenized_as_a_server_does(tokenizer: PreTrainedTokenizer
 def test_truncation(
     question: str, answer: str, limit: int, want_answer: str | None, want_length: int | None, tokenizer: PreTrainedTokenizerBase
 ) -> None:
-    encoded = encode(said(("user", question), ("assistant", answer)), tokenizer, limit)
+    encoded = encode("i", said(("user", question), ("assistant", answer)), tokenizer, limit)
     assert encoded
     assert len(encoded.tokens) <= limit
     assert encoded.answer >= min(16, limit // 4)
@@ -62,6 +61,13 @@ def test_truncation(
 def test_rows_without_anything_to_learn_are_counted(tokenizer: PreTrainedTokenizerBase) -> None:
     kept, dropped = encode_rows([row(1, "support", "Yes."), row(2, "support", " ")], tokenizer, 128)
     assert ([one.id for one in kept], dropped) == (["support-1"], 1)
+
+
+def test_a_conversation_teaches_each_answer_that_is_to_be_learned(tokenizer: PreTrainedTokenizerBase) -> None:
+    talk = said(("user", "A?"), ("assistant", "One."), ("user", "B?"), ("assistant", "Two."), ("user", "C?"), ("assistant", "Three."))
+    encoded, _ = encode_rows([Row("i", "support", "c", talk[:1], talk[1:], learned=(0, 4))], tokenizer, 512)
+    assert [supervised(one, tokenizer) for one in encoded] == ["One.<|im_end|>", "Three.<|im_end|>"]
+    assert "Two." in tokenizer.decode(encoded[1].tokens)
 
 
 class Template:
@@ -88,5 +94,5 @@ class Template:
     ],
 )
 def test_templates(prompt: str, whole: str, want: str | None) -> None:
-    encoded = encode(said(("user", "Why?"), ("assistant", "Yes.")), Template(prompt, whole), 100)
+    encoded = encode("i", said(("user", "Why?"), ("assistant", "Yes.")), Template(prompt, whole), 100)
     assert (encoded and "".join(map(chr, encoded.tokens[encoded.answer :]))) == want

@@ -53,7 +53,7 @@ def test_personal_data_is_out_of_every_message_and_counted_by_kind() -> None:
 
 def test_personal_data_in_a_correction_is_out_too() -> None:
     done = through([record(0)], config(min_examples_per_domain=1), {"i-0": Feedback("i-0", "down", correction="Mail bob@example.com")})
-    assert done.train[0].messages[-1]["content"] == "Mail [EMAIL]"
+    assert done.train[0].completion[-1]["content"] == "Mail [EMAIL]"
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_what_is_said_of_a_cache_hit_is_said_of_the_answer_it_repeats(said: dict
     hit = record(1, id="hit", source="cache", origin="i-0", messages=(), answer="")
     feedback = {key: Feedback(key, "down", correction=text) for key, text in said.items()}
     done = through([record(0), hit], config(min_examples_per_domain=1), feedback)
-    assert [row.messages[-1]["content"] for row in (*done.train, *done.held_out)] == [want]
+    assert [row.completion[-1]["content"] for row in (*done.train, *done.held_out)] == [want]
 
 
 def test_redaction_comes_before_deduplication() -> None:
@@ -78,7 +78,7 @@ def test_redaction_comes_before_deduplication() -> None:
 
 def test_keep_leaves_texts_alone() -> None:
     done = through([record(0, **asked("bob@example.com"))], curation(pii="Keep").model_copy(update={"min_examples_per_domain": 1}))
-    assert done.train[0].messages[0]["content"] == "bob@example.com"
+    assert done.train[0].prompt[0]["content"] == "bob@example.com"
     assert done.redacted == ()
 
 

@@ -83,7 +83,7 @@ def test_the_newest_feedback_wins_even_after_the_window(redis_url: str, tmp_path
     judge(redis_url, Feedback("i-0", "up", correction="The right one."), at=NOW - timedelta(minutes=1))
     end = (NOW - timedelta(hours=2)).isoformat()
     dataset = harvest(redis_url, tmp_path, window_end=end, min_examples_per_domain=1, min_held_out=0, held_out=0.0)
-    answers = {row.id: row.messages[-1]["content"] for row in read_rows(folder_of(dataset) / TRAIN_FILE)}
+    answers = {row.id: row.completion[-1]["content"] for row in read_rows(folder_of(dataset) / TRAIN_FILE)}
     assert answers == {"i-0": "The right one.", "i-2": "Answer 2."}
 
 

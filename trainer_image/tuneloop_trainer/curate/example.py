@@ -55,7 +55,7 @@ class Example:
 
     def to_row(self) -> Row:
         answer = {"role": "assistant", "content": self.answer}
-        return Row(self.id, self.domain, self.conversation or self.id, (*self.messages, answer))
+        return Row(self.id, self.domain, self.conversation or self.id, self.messages, (answer,))
 
 
 def judgement_of(feedback: Feedback | None) -> Judgement:

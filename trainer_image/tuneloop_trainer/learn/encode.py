@@ -33,36 +33,36 @@ class Encoded:
 
 
 def encode_rows(rows: Iterable[Row], tokenizer: Tokenizer, max_length: int) -> tuple[list[Encoded], int]:
-    """The rows that have something to learn, and how many had not."""
-    encoded = [encode(row, tokenizer, max_length) for row in rows]
+    """The answers that have something to learn, and how many had not."""
+    encoded = [encode(row.id, turn, tokenizer, max_length) for row in rows for turn in row.turns()]
     kept = [row for row in encoded if row]
     return kept, len(encoded) - len(kept)
 
 
-def encode(row: Row, tokenizer: Tokenizer, max_length: int) -> Encoded | None:
-    """None without a supervised token, or where the chat template refuses the conversation.
+def encode(row: str, turn: Sequence[Message], tokenizer: Tokenizer, max_length: int) -> Encoded | None:
+    """`turn` ends with the answer to learn. None without a supervised token, or where the chat template refuses the conversation.
 
     Prompt and answer are tokenized apart, as a server does that first reads a prompt and then continues it.
     """
-    texts = _prompt_and_answer(row, tokenizer)
+    texts = _prompt_and_answer(turn, tokenizer)
     if texts is None:
         return None
     prompt, answer = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts)
     answer = _until_end(answer, tokenizer.eos_token_id)
     prompt, answer = _fit(prompt, answer, max_length)
-    return Encoded(row.id, (*prompt, *answer), len(prompt)) if prompt and answer else None
+    return Encoded(row, (*prompt, *answer), len(prompt)) if prompt and answer else None
 
 
-def _prompt_and_answer(row: Row, tokenizer: Tokenizer) -> tuple[str, str] | None:
-    if not row.messages[-1]["content"].strip():
+def _prompt_and_answer(turn: Sequence[Message], tokenizer: Tokenizer) -> tuple[str, str] | None:
+    if not turn[-1]["content"].strip():
         return None
     try:
-        prompt = tokenizer.apply_chat_template(row.messages[:-1], tokenize=False, add_generation_prompt=True)
-        whole = tokenizer.apply_chat_template(row.messages, tokenize=False, add_generation_prompt=False)
+        prompt = tokenizer.apply_chat_template(turn[:-1], tokenize=False, add_generation_prompt=True)
+        whole = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=False)
     except TemplateError:  # as in "roles must alternate"
         return None
     if not whole.startswith(prompt):  # a template that writes more after its prompt than before an old answer
-        start = whole.rfind(row.messages[-1]["content"].strip())
+        start = whole.rfind(turn[-1]["content"].strip())
         return (prompt, whole[start:]) if start >= 0 else None
     return prompt, whole[len(prompt) :]
 
