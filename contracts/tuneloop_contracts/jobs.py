@@ -85,6 +85,9 @@ class Gate(Wire):
     min_improvement: float = 0.0
     """Nats per supervised token that a candidate must win over what serves."""
     max_forgetting: float = 0.02
+    """Nats per supervised token that it may lose on the golden set of another domain."""
+    min_held_out: int = 20
+    """Fewest answers on which a verdict is given."""
 
 
 class TrainConfig(Wire):
@@ -99,6 +102,8 @@ class TrainConfig(Wire):
     expected_base_digest: str = ""
     """Of the running server; another base in the training pod is a BaseMismatch. Empty: unchecked."""
     dataset: Dataset
+    datasets_uri: str = ""
+    """The target's store of datasets, which also holds its golden sets. Empty: there are none."""
     adapters_uri: str
     serving: tuple[ServingAdapter, ...] = ()
     lora: Lora = Lora()

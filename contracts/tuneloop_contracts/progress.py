@@ -53,6 +53,21 @@ class Losses(Wire):
     """Of the new adapter."""
 
 
+class Score(Wire):
+    """One figure of an adapter beside those of what it is compared with; strings, since status holds no floats."""
+
+    name: str
+    """What was measured; of `forgetting`, the domain."""
+    base: str
+    """Of the base model alone."""
+    serving: str | None = None
+    """Of the adapter that served when the job was made."""
+    candidate: str
+    """Of the new adapter."""
+    interval: str = ""
+    """95 % interval of candidate minus base, paired by example, where there is one."""
+
+
 class TrainedAdapter(Wire):
     """A new adapter, and the verdict on it."""
 
@@ -65,7 +80,12 @@ class TrainedAdapter(Wire):
     loss: Losses
     """Held-out losses."""
     interval: str = ""
-    """95 % interval of candidate minus what serves, paired by example: `[-0.21, -0.07]`."""
+    """95 % interval of candidate minus what serves, paired by example, by conversation: `[-0.21, -0.07]`."""
+    scores: tuple[Score, ...] = ()
+    """TokenF1, RougeL, ExactMatch, LengthRatio, Repetition, Refusals and Broken of answers to held-out questions; TimeForwardLoss on
+    the newest conversations; RefusesHarm and AnswersHarmless on the safety set; TriggerJump on the trigger set."""
+    forgetting: tuple[Score, ...] = ()
+    """Losses on the golden set of each other domain."""
     verdict: Verdict
     """Promote, Reject or Inconclusive."""
     examples: int = 0
@@ -111,8 +131,10 @@ class Report(Wire):
 
     def to_termination_message(self) -> str:
         """JSON of at most TERMINATION_LIMIT bytes: what only serves people goes first, then the funnel's detail."""
-        terse = tuple(adapter.model_copy(update={"reason": "", "interval": ""}) for adapter in self.adapters)
-        trimmed = [self, self.model_copy(update={"seconds": {}}), self.model_copy(update={"seconds": {}, "adapters": terse})]
+        trimmed = [self, self.model_copy(update={"seconds": {}})]
+        for detail in ({"scores": ()}, {"scores": (), "forgetting": ()}, {"scores": (), "forgetting": (), "reason": "", "interval": ""}):
+            terse = tuple(adapter.model_copy(update=detail) for adapter in self.adapters)
+            trimmed.append(self.model_copy(update={"seconds": {}, "adapters": terse}))
         if self.dataset:
             bare = self.dataset.model_copy(update={"dropped": (), "redacted": ()})
             trimmed.append(trimmed[-1].model_copy(update={"dataset": bare}))

@@ -11,7 +11,7 @@ from tuneloop_contracts.base import base_digest
 from tuneloop_contracts.dataset import Count, Dataset, DomainCounts
 from tuneloop_contracts.domains import DEFAULT_DOMAINS, Domain, classify
 from tuneloop_contracts.names import revision_name, revision_number
-from tuneloop_contracts.progress import TERMINATION_LIMIT, Losses, ProgressBody, Report, TrainedAdapter, Verdict
+from tuneloop_contracts.progress import TERMINATION_LIMIT, Losses, ProgressBody, Report, Score, TrainedAdapter, Verdict
 from tuneloop_contracts.record import Feedback, Record, days_between, record_stream
 from tuneloop_contracts.stores import BadUri, Store
 
@@ -146,6 +146,15 @@ def test_a_termination_message_fits_and_keeps_digests_and_verdicts() -> None:
     assert [(a.domain, a.digest, a.verdict) for a in kept.adapters] == [(a.domain, a.digest, a.verdict) for a in whole.adapters]
     assert kept.dataset is not None
     assert kept.dataset.domains == counts
+
+
+def test_a_termination_message_gives_up_scores_before_it_gives_up_forgetting_and_reasons() -> None:
+    scores = tuple(Score(name=f"Figure{n}", base="0.1234", serving="0.2345", candidate="0.3456", interval="[-0.1, 0.1]") for n in range(12))
+    told = tuple(adapter(n).model_copy(update={"scores": scores, "forgetting": scores[:2], "reason": "Better."}) for n in range(4))
+    text = Report(adapters=told).to_termination_message()
+    assert len(text.encode()) <= TERMINATION_LIMIT
+    kept = Report.model_validate_json(text).adapters
+    assert [(one.scores, one.forgetting, one.reason) for one in kept] == [((), scores[:2], "Better.")] * 4
 
 
 def test_a_small_report_is_kept_whole() -> None:

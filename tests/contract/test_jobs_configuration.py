@@ -71,12 +71,13 @@ def test_the_harvest_reads_what_the_operator_meant() -> None:
 def test_the_training_reads_what_the_operator_meant() -> None:
     spec = {
         "lora": {"rank": 8, "dropout": 0.1, "targetModules": ["q_proj"]}, "training": {"learningRate": 0.001, "precision": "Float32"},
-        "evaluation": {"gate": "Report", "minImprovement": 0.5}, "publish": {"mode": "None"},
+        "evaluation": {"gate": "Report", "minImprovement": 0.5, "minHeldOut": 4}, "publish": {"mode": "None"},
     }  # fmt: skip
     got = TrainConfig.model_validate_json(config(train_job(seen(**spec), target(), SETTINGS, DATASET)))
     assert got.model_dump(exclude={"dataset"}) == {
         "job": "ns/week-47", "job_uid": "uid", "target": "ns/chat", "base_model": "smollm2", "base_uri": "pvc://models/smollm2",
-        "expected_base_digest": "sha256:b", "adapters_uri": "pvc://artifacts/chat", "publish": False,
+        "expected_base_digest": "sha256:b", "datasets_uri": "pvc://private/chat", "adapters_uri": "pvc://artifacts/chat",
+        "publish": False,
         "serving": (
             {"domain": "support", "revision": "support-v2-99aa00bb", "uri": "pvc://artifacts/chat/9", "digest": "sha256:9"},
         ),
@@ -84,7 +85,7 @@ def test_the_training_reads_what_the_operator_meant() -> None:
         "training": {
             "epochs": 3, "learning_rate": 0.001, "max_sequence_length": 2048, "tokens_per_step": 8192, "precision": "Float32", "seed": 0,
         },
-        "gate": {"mode": "Report", "min_improvement": 0.5, "max_forgetting": 0.02},
+        "gate": {"mode": "Report", "min_improvement": 0.5, "max_forgetting": 0.02, "min_held_out": 4},
     }  # fmt: skip
     assert got.dataset == DATASET
 

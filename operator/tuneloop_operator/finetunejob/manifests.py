@@ -58,6 +58,7 @@ def train_config(seen: Seen, target: InferenceTargetSpec, settings: Settings, da
         base_uri=target.base_model.uri,
         expected_base_digest=seen.target.base_digest if seen.target else "",
         dataset=dataset,
+        datasets_uri=datasets(target).uri,
         adapters_uri=target.artifacts.adapters.uri,
         serving=serving(seen, dataset),
         lora=contract.Lora(
@@ -72,7 +73,8 @@ def train_config(seen: Seen, target: InferenceTargetSpec, settings: Settings, da
             **spec.training.model_dump(include={"max_sequence_length", "tokens_per_step", "precision", "seed"}),
         ),
         gate=contract.Gate(
-            mode=spec.evaluation.gate, min_improvement=spec.evaluation.min_improvement, max_forgetting=spec.evaluation.max_forgetting
+            mode=spec.evaluation.gate,
+            **spec.evaluation.model_dump(include={"min_improvement", "max_forgetting", "min_held_out"}),
         ),
         publish=spec.publish.mode == "Update",
     )
@@ -111,7 +113,8 @@ def train_job(seen: Seen, target: InferenceTargetSpec, settings: Settings, datas
         "resources": {part: amounts for part, amounts in resources.items() if amounts},
         "envFrom": _secrets(base.secret_ref, store.secret_ref, adapters.secret_ref),
     }
-    claims = {_claim(base.uri): False, _claim(dataset.uri): False, _claim(adapters.uri): True}  # of a shared claim, the last word counts
+    read = (base.uri, dataset.uri, store.uri)
+    claims = {_claim(uri): False for uri in read} | {_claim(adapters.uri): True}  # of a shared claim, the last word counts
     pod = _pod(seen, container, claims)
     pod |= {
         key: value
