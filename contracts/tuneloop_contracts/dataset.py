@@ -1,4 +1,5 @@
-"""A harvested dataset: `training_data.jsonl` (the train part), `held_out.jsonl`, and `fine_tuning_summary.json`, which is this.
+"""A harvested dataset: `training_data.jsonl` (the train part), `held_out.jsonl`, and `fine_tuning_summary.json`, which is Dataset.
+Beside them `manifest.json`, from what exactly it was made: DatasetManifest.
 
 A row is `{"id", "domain", "conversation", "prompt", "completion", "learned", "weight"}`: `prompt` and `completion` are messages,
 `{"role", "content"}`, and of `completion` those at the places `learned` are what is learned.
@@ -11,6 +12,7 @@ from tuneloop_contracts.model import Wire
 TRAIN_FILE = "training_data.jsonl"
 HELD_OUT_FILE = "held_out.jsonl"
 SUMMARY_FILE = "fine_tuning_summary.json"
+MANIFEST_FILE = "manifest.json"
 INSUFFICIENT = "InsufficientData"
 
 
@@ -21,6 +23,19 @@ class Count(Wire):
     """The reason, or the kind of thing."""
     count: int
     """How many."""
+
+
+class ImportCounts(Wire):
+    """What another cache gave."""
+
+    format: str
+    """Of its keys' layout."""
+    prefix: str
+    """Of its keys."""
+    imported: int
+    """Interactions that joined those that were recorded."""
+    skipped: tuple[Count, ...] = ()
+    """Keys that gave none, by reason, such as `not harvestable: no prompt`."""
 
 
 class DomainCounts(Wire):
@@ -57,9 +72,46 @@ class Dataset(Wire):
     """Interactions that did not become examples, by reason."""
     redacted: tuple[Count, ...] = ()
     """Things replaced by placeholders, by kind."""
+    imported: tuple[ImportCounts, ...] = ()
+    """What other caches gave; counted in read too."""
     domains: tuple[DomainCounts, ...] = ()
     """Examples by domain."""
 
     @property
     def trainable(self) -> tuple[str, ...]:
         return tuple(domain.name for domain in self.domains if domain.reason is None)
+
+
+class StreamRead(Wire):
+    """What was read of one stream."""
+
+    name: str
+    first: str
+    """Id of the first entry read, as Redis gives it."""
+    last: str
+    """Id of the last one."""
+    count: int
+
+
+class DatasetManifest(Wire):
+    """From what a dataset was made, and by what. An equal manifest means equal bits in the files that it names."""
+
+    tool: str
+    """Name and version of what harvested."""
+    inputs: str
+    """Digest of the harvest's configuration."""
+    target: str
+    """`<namespace>/<name>` of the InferenceTarget."""
+    from_: str = Field(alias="from")
+    to: str
+    streams: tuple[StreamRead, ...] = ()
+    """Those of the record that gave entries, oldest first."""
+    filters: dict[str, str] = Field(default_factory=dict)
+    """Each step of curation with its version: the digest of its code."""
+    read: int
+    dropped: tuple[Count, ...] = ()
+    redacted: tuple[Count, ...] = ()
+    """What the filters did, by reason and kind."""
+    imported: tuple[ImportCounts, ...] = ()
+    files: dict[str, str] = Field(default_factory=dict)
+    """`sha256:...` of every other file of the dataset but the summary, by name."""

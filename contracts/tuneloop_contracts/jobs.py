@@ -1,5 +1,7 @@
 """Operator -> harvest and train: one JSON document in a Job's environment. Credentials come apart, by secretKeyRef."""
 
+from enum import StrEnum
+
 from tuneloop_contracts.dataset import Dataset
 from tuneloop_contracts.domains import Domain
 from tuneloop_contracts.model import Wire
@@ -26,6 +28,24 @@ class Curation(Wire):
     require_feedback: bool = False
 
 
+class ImportFormat(StrEnum):
+    """Caches of others that a harvest can read; each is a layout of keys in Redis."""
+
+    REDISVL = "RedisVL"
+    LANGCHAIN_REDIS = "LangChainRedis"
+    SEMANTIC_ROUTER = "SemanticRouter"
+    GPTCACHE = "GPTCache"
+    LITELLM = "LiteLLM"
+
+
+class Import(Wire):
+    """Answers that another cache keeps in the target's Redis."""
+
+    format: ImportFormat
+    prefix: str = ""
+    """Of its keys; empty = the format's own."""
+
+
 class HarvestConfig(Wire):
     """Redis to dataset."""
 
@@ -47,6 +67,9 @@ class HarvestConfig(Wire):
     held_out: float = 0.1
     min_held_out: int = 20
     curation: Curation = Curation()
+    imports: tuple[Import, ...] = ()
+    salt: str = ""
+    """The target's, as the server has it: names of users that imports hold are hashed by it."""
     datasets_uri: str
     """The dataset is written to `<datasets_uri>/<namespace>/<job name>-<first 8 of job_uid>/`."""
     seed: int = 0

@@ -1,5 +1,7 @@
 """Operator -> server: the adapters a target should serve. One ConfigMap per target, which every pod watches."""
 
+import hashlib
+
 from pydantic import Field
 
 from tuneloop_contracts.domains import Domain
@@ -39,3 +41,8 @@ class AdapterManifest(Wire):
     max_loaded_adapters: int = 8
     salt: str = ""
     """Keys the hashes of users and the marks on interaction ids; stable for the life of the target."""
+
+
+def salt_of(uid: str) -> str:
+    """The salt of the InferenceTarget with this uid: another target of the same name, made later, hashes otherwise."""
+    return hashlib.sha256(f"tuneloop:{uid}".encode()).hexdigest()[:32]

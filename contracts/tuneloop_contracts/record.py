@@ -3,6 +3,8 @@
 Day streams, apart from the answer cache, namespaced by target; every field short and flat, since each entry repeats it.
 """
 
+import hashlib
+import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,6 +43,11 @@ def days_between(start: datetime, end: datetime) -> list[date]:
     """Every UTC day that holds a moment of [start, end]."""
     first, last = start.astimezone(UTC).date(), end.astimezone(UTC).date()
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
+def user_hash(key: bytes, tenant: str, user: str) -> str:
+    """What stands for a user in every record: the same person of the same tenant is the same hash; "" stays "". `key`: the salt."""
+    return hmac.digest(key, f"user {tenant} {user}".encode(), hashlib.sha256).hex()[:24] if user else ""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import pytest
 
 from tuneloop_contracts.dataset import Dataset, DomainCounts
 from tuneloop_contracts.jobs import CONFIG_ENV, HarvestConfig, TrainConfig
+from tuneloop_contracts.manifest import salt_of
 from tuneloop_operator.api.finetunejob import FineTuneJobSpec, WindowStatus
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.loraadapter import RevisionState, RevisionStatus
@@ -41,7 +42,8 @@ def seen(**spec: Any) -> Seen:
     )
     adapters = {"chat-support": AdapterSeen("chat-support", "support", revisions=(revision,))}
     parsed = FineTuneJobSpec.parse({"targetRef": {"name": "chat"}, **spec})
-    return Seen("week-47", "ns", "uid", NOON, parsed, NOON, target=TargetSeen(target(), base_digest="sha256:b"), adapters=adapters)
+    watched = TargetSeen(target(), base_digest="sha256:b", uid="target-uid")
+    return Seen("week-47", "ns", "uid", NOON, parsed, NOON, target=watched, adapters=adapters)
 
 
 def container(job: dict[str, Any]) -> dict[str, Any]:
@@ -55,7 +57,8 @@ def config(job: dict[str, Any]) -> str:
 def test_the_harvest_reads_what_the_operator_meant() -> None:
     spec = {
         "data": {"domains": ["support"], "tenants": ["acme"], "maxExamplesPerDomain": 100,
-                 "curation": {"pii": "Keep", "nearDuplicates": 0.9, "maxPerUser": 3, "requireFeedback": True}},
+                 "curation": {"pii": "Keep", "nearDuplicates": 0.9, "maxPerUser": 3, "requireFeedback": True},
+                 "imports": [{"format": "RedisVL", "prefix": "faq:"}, {"format": "GPTCache"}]},
         "evaluation": {"heldOut": 0.2, "minHeldOut": 4}, "training": {"seed": 5},
     }  # fmt: skip
     got = HarvestConfig.model_validate_json(config(harvest_job(seen(**spec), target(), SETTINGS, WINDOW)))
@@ -64,6 +67,7 @@ def test_the_harvest_reads_what_the_operator_meant() -> None:
         "selected": ("support",), "tenants": ("acme",), "min_examples_per_domain": 7, "max_examples_per_domain": 100,
         "held_out": 0.2, "min_held_out": 4, "datasets_uri": "pvc://private/chat", "seed": 5,
         "curation": {"pii": "Keep", "near_duplicates": 0.9, "max_per_user": 3, "require_feedback": True},
+        "imports": ({"format": "RedisVL", "prefix": "faq:"}, {"format": "GPTCache", "prefix": ""}), "salt": salt_of("target-uid"),
     }  # fmt: skip
     assert got.domains == target().domains
 

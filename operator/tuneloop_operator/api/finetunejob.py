@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from tuneloop_contracts.dataset import Dataset
+from tuneloop_contracts.jobs import ImportFormat
 from tuneloop_contracts.names import DOMAIN_PATTERN
 from tuneloop_contracts.progress import TrainedAdapter
 from tuneloop_operator.api.conditions import Conditions
@@ -49,6 +50,16 @@ class CurationSpec(Model):
     """Whether only answers with a thumbs-up or a correction are trained on."""
 
 
+class ImportSpec(Model):
+    """A cache of others in the target's Redis, read only. Its answers are curated like recorded ones; what is newer than the window is
+    left out, what is older is not. Where its entries name no tenant, they are the tenant `default`'s."""
+
+    format: ImportFormat
+    """How its keys are laid out: RedisVL, LangChainRedis, SemanticRouter, GPTCache or LiteLLM. Layouts that keep no prompt are counted."""
+    prefix: Annotated[str, Field(max_length=253)] = ""
+    """Of its keys, such as `llmcache:`; empty is what the format's own library uses by default."""
+
+
 class DatasetRef(Model):
     """A dataset that an earlier collectOnly job collected."""
 
@@ -76,6 +87,8 @@ class DataSpec(Model):
     """Tenants to train on. Empty is allowed only while the records hold one tenant: mixing tenants in weights is an explicit choice."""
     curation: CurationSpec = CurationSpec()
     """What becomes of the text before it is trained on."""
+    imports: Annotated[tuple[ImportSpec, ...], Field(max_length=20)] = ()
+    """Caches of others to learn from too."""
     dataset_ref: DatasetRef | None = None
     """Train exactly what an earlier collectOnly job collected, instead of harvesting."""
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from tuneloop_contracts import jobs as contract
 from tuneloop_contracts.dataset import Dataset
+from tuneloop_contracts.manifest import salt_of
 from tuneloop_contracts.model import Wire
 from tuneloop_contracts.names import JOB_LABEL, STEP_LABEL, TARGET_LABEL, adapter_name
 from tuneloop_contracts.progress import PROGRESS_PATH
@@ -43,6 +44,8 @@ def harvest_config(seen: Seen, target: InferenceTargetSpec, settings: Settings, 
         held_out=seen.spec.evaluation.held_out,
         min_held_out=seen.spec.evaluation.min_held_out,
         curation=contract.Curation(**data.curation.model_dump()),
+        imports=tuple(contract.Import(format=one.format, prefix=one.prefix) for one in data.imports),
+        salt=salt_of(seen.target.uid) if seen.target else "",
         datasets_uri=datasets(target).uri,
         seed=seen.spec.training.seed,
     )

@@ -63,12 +63,12 @@ def _target(body: Object) -> TargetSeen | None:
         spec = InferenceTargetSpec.parse(body["spec"])
     except InvalidSpec:
         return None
-    status = body.get("status", {})
+    status, uid = body.get("status", {}), body["metadata"]["uid"]
     ready = find_condition(status, READY)
     if ready is None or status.get("observedGeneration", 0) < body["metadata"]["generation"]:
-        return TargetSeen(spec, Trouble("TargetNotReady", "the target has not been looked at yet"))
+        return TargetSeen(spec, Trouble("TargetNotReady", "the target has not been looked at yet"), uid=uid)
     trouble = None if ready["status"] == "True" else Trouble(ready["reason"], ready["message"])
-    return TargetSeen(spec, trouble, status.get("baseDigest", ""))
+    return TargetSeen(spec, trouble, status.get("baseDigest", ""), uid)
 
 
 async def _referenced(kube: Kube, key: Key, spec: FineTuneJobSpec) -> Dataset | None:

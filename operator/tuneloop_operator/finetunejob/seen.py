@@ -26,6 +26,7 @@ class TargetSeen:
     trouble: Trouble | None = None
     """Why it is not ready."""
     base_digest: str = ""
+    uid: str = ""
 
 
 @dataclass(frozen=True)

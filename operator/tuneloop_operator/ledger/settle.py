@@ -1,11 +1,10 @@
 """All adapters of a target, settled: who may speak, a step for each, what fits, and the manifest that follows."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from tuneloop_contracts.manifest import AdapterManifest, ManifestAdapter, Route
+from tuneloop_contracts.manifest import AdapterManifest, ManifestAdapter, Route, salt_of
 from tuneloop_contracts.names import revision_number
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.loraadapter import RevisionState
@@ -108,7 +107,7 @@ def _manifest(target: InferenceTargetSpec, uid: str, entries: dict[str, Entry], 
         domains=target.domains,
         base_name_by_content=target.routing.base_name_by_content,
         max_loaded_adapters=target.max_loaded_adapters,
-        salt=hashlib.sha256(f"tuneloop:{uid}".encode()).hexdigest()[:32],
+        salt=salt_of(uid),
     )
 
 

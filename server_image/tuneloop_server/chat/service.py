@@ -91,7 +91,7 @@ class ChatService:
     def _turn(self, reading: Reading, caller: Caller) -> Turn:
         world = self._world()
         request, texts = reading.request, reading.texts
-        user = self._marks.hide(f"{caller.tenant} {request.user}") if request.user else ""
+        user = self._marks.hide(caller.tenant, request.user or "")
         named = (caller.conversation or request.conversation)[:NAME_LIMIT]
         conversation = conversation_id(named, texts[0] if texts else "", user)
         decision = decide(Ask(request.model, caller.tag, "\n".join(texts), user or conversation), world)

@@ -22,7 +22,7 @@ class FeedbackService:
         or the cache could not be told."""
         if not self._marks.belongs(request.interaction_id, tenant):
             raise NotFound("no such interaction", param="interaction_id", code="interaction_not_found")
-        by = self._marks.hide(f"{tenant} {request.user}") if request.user else ""
+        by = self._marks.hide(tenant, request.user)
         feedback = Feedback(request.interaction_id, request.rating, request.correction, by, request.comment)
         if self._recorder is None or not self._recorder.put(feedback):
             raise Unavailable("feedback is not being recorded at the moment", code="not_recorded")

@@ -6,6 +6,8 @@ import secrets
 import time
 from collections.abc import Callable
 
+from tuneloop_contracts.record import user_hash
+
 _MARK = 16
 """Hex digits of a mark: 64 bits, checked online only."""
 
@@ -36,9 +38,9 @@ class Marks:
         parts = interaction.split("-")
         return parts[2] if len(parts) == 4 else ""
 
-    def hide(self, name: str) -> str:
+    def hide(self, tenant: str, user: str) -> str:
         """The same person is the same hash in every pod of the target; "" stays ""."""
-        return hmac.digest(self._keys()[0], f"user {name}".encode(), hashlib.sha256).hex()[:24] if name else ""
+        return user_hash(self._keys()[0], tenant, user)
 
     def _keys(self) -> tuple[bytes, ...]:
         """The first one is for making. Ids made before the first manifest came stay good."""
