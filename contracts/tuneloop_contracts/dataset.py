@@ -1,5 +1,6 @@
-"""A harvested dataset: `training_data.jsonl` (the train part), `held_out.jsonl`, and `fine_tuning_summary.json`, which is Dataset.
-Beside them `manifest.json`, from what exactly it was made: DatasetManifest.
+"""A harvested dataset: `training_data.jsonl` (the train part), `held_out.jsonl`, `time_forward.jsonl` (the newest conversations, in
+neither of the two), and `fine_tuning_summary.json`, which is Dataset. Beside them `manifest.json`, from what exactly it was made:
+DatasetManifest.
 
 A row is `{"id", "domain", "conversation", "prompt", "completion", "learned", "weight"}`: `prompt` and `completion` are messages,
 `{"role", "content"}`, and of `completion` those at the places `learned` are what is learned.
@@ -11,6 +12,7 @@ from tuneloop_contracts.model import Wire
 
 TRAIN_FILE = "training_data.jsonl"
 HELD_OUT_FILE = "held_out.jsonl"
+TIME_FORWARD_FILE = "time_forward.jsonl"
 SUMMARY_FILE = "fine_tuning_summary.json"
 MANIFEST_FILE = "manifest.json"
 INSUFFICIENT = "InsufficientData"
@@ -39,7 +41,7 @@ class ImportCounts(Wire):
 
 
 class DomainCounts(Wire):
-    """What a domain got."""
+    """What a domain got. An example is an answer to learn; one row of the files may hold several of a conversation."""
 
     name: str
     """The domain."""
@@ -47,8 +49,18 @@ class DomainCounts(Wire):
     """Examples to learn from."""
     held_out: int
     """Examples kept for judging."""
+    time_forward: int = 0
+    """Examples of the newest conversations: not learned, and their loss is reported apart."""
+    folds: int = 0
+    """Where too few are there to hold any out: every example is to learn from, and judged by one of so many folds. 0: not needed."""
+    judged: int = 0
+    """Examples that a person liked or corrected."""
     reason: str | None = None
-    """`InsufficientData` when train + held out are fewer than the job's minimum."""
+    """`InsufficientData` when all examples together are fewer than the job's minimum."""
+
+    @property
+    def examples(self) -> int:
+        return self.train + self.held_out + self.time_forward
 
 
 class Dataset(Wire):
@@ -70,6 +82,10 @@ class Dataset(Wire):
     """Entries of the window that Redis no longer had."""
     dropped: tuple[Count, ...] = ()
     """Interactions that did not become examples, by reason."""
+    quarantined: tuple[Count, ...] = ()
+    """Interactions dropped because they look like an attempt to poison the adapter, by pattern; the sum is `Quarantined` in dropped."""
+    outside_signal: int = 0
+    """Thumbs and corrections on what was read. 0: the adapter would only learn what the model says already."""
     redacted: tuple[Count, ...] = ()
     """Things replaced by placeholders, by kind."""
     imported: tuple[ImportCounts, ...] = ()

@@ -104,6 +104,7 @@ class FaultReason(StrEnum):
     UNKNOWN_DOMAIN = "UnknownDomain"
     STORE_UNAVAILABLE = "StoreUnavailable"
     DATASET_MISMATCH = "DatasetMismatch"
+    GOLDEN_SET_INVALID = "GoldenSetInvalid"
     BASE_MODEL_NOT_FOUND = "BaseModelNotFound"
     BASE_MISMATCH = "BaseMismatch"
     UNSUPPORTED_MODEL = "UnsupportedModel"
@@ -136,7 +137,7 @@ class Report(Wire):
             terse = tuple(adapter.model_copy(update=detail) for adapter in self.adapters)
             trimmed.append(self.model_copy(update={"seconds": {}, "adapters": terse}))
         if self.dataset:
-            bare = self.dataset.model_copy(update={"dropped": (), "redacted": ()})
+            bare = self.dataset.model_copy(update={"dropped": (), "quarantined": (), "redacted": ()})
             trimmed.append(trimmed[-1].model_copy(update={"dataset": bare}))
         texts = [report.model_dump_json(by_alias=True, exclude_none=True) for report in trimmed]
         return next((text for text in texts if len(text.encode()) <= TERMINATION_LIMIT), texts[-1])

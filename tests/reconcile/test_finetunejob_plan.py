@@ -40,7 +40,7 @@ def digest(mark: str) -> str:
 def dataset(**counts: int) -> Dataset:
     domains = tuple(DomainCounts(name=n, train=c, held_out=0, reason=INSUFFICIENT if c < 50 else None) for n, c in counts.items())
     return Dataset(uri="pvc://artifacts/d", digest=digest("d"), from_="2026-10-24T11:59:00Z", to=UNTIL, read=500, kept=400,
-                   dropped=(Count(name="Duplicate", count=100),), domains=domains)  # fmt: skip
+                   dropped=(Count(name="Duplicate", count=100),), outside_signal=3, domains=domains)  # fmt: skip
 
 
 def trained(domain: str = "support", mark: str = "a", verdict: Verdict = Verdict.PROMOTE) -> TrainedAdapter:
@@ -269,6 +269,20 @@ def test_what_was_reached_is_said() -> None:
     assert set(reached) == {"Harvested", "Trained", "Evaluated", "Published"}
     assert reached["Harvested"].message == "500 read, 400 kept: support 400, legal 31"
     assert reached["Published"].message == "support: published"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        pytest.param({}, "Harvested", id="people judged answers"),
+        pytest.param({"outside_signal": 0}, "NoOutsideSignal", id="nobody did"),
+        pytest.param({"outside_signal": 0, "kept": 0}, "Harvested", id="there is nothing to judge"),
+    ],
+)
+def test_learning_only_from_itself_is_warned_of(changes: dict[str, int], reason: str) -> None:
+    old = HARVESTED.model_copy(update={"dataset": dataset(support=400).model_copy(update=changes)})
+    harvested = next(c for c in plan(seen(old=old), SETTINGS).standing.reached if c.type == "Harvested")
+    assert (harvested.reason, "POST /v1/feedback" in harvested.message) == (reason, reason == "NoOutsideSignal")
 
 
 def test_the_message_of_too_little_counts_by_domain() -> None:

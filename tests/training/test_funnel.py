@@ -22,7 +22,7 @@ def test_read_is_kept_and_dropped_each_with_its_reason() -> None:
     assert {count.name: count.count for count in done.dropped} == {
         "Malformed": 1, "RepeatedEntry": 1, "CacheHit": 1, "Unfinished": 1, "ThumbsDown": 1, "Duplicate": 1,
     }  # fmt: skip
-    assert done.read == 65
+    assert (done.read, done.outside_signal) == (65, 1)
     assert done.read == done.kept + sum(count.count for count in done.dropped)
 
 

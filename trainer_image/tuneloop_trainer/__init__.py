@@ -6,6 +6,7 @@
     store        folders of results, to and from the artifact stores
     reporting    progress and the report, to the operator and to people
     rows         one line of a dataset
+    folds        which fold judges a conversation of a domain that is too small to hold any out
     harvest/     Redis -> entries -> curate -> dataset in a store
     curate/      pure: which entries become rows, and a counted reason for each that does not
     inspection   what a Redis holds

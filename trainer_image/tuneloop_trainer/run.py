@@ -26,7 +26,7 @@ def whole_turn(options: argparse.Namespace, env: Mapping[str, str], *, now: date
     base_folder(train)
     dataset = Harvest(harvest, Reporter()).run(url, now=now)
     if not dataset.trainable:
-        counts = ", ".join(f"{domain.name} {domain.train + domain.held_out}" for domain in dataset.domains)
+        counts = ", ".join(f"{domain.name} {domain.examples}" for domain in dataset.domains)
         print(f"InsufficientData: no domain has {options.min_examples} examples: {counts}")
         return EXIT_DONE
     from tuneloop_trainer.learn.job import train_job

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from tuneloop_contracts.dataset import Dataset
 from tuneloop_contracts.progress import FaultReason, TrainedAdapter
-from tuneloop_operator.api.conditions import parse_time, timestamp
+from tuneloop_operator.api.conditions import Condition, parse_time, timestamp
 from tuneloop_operator.api.durations import parse_duration
 from tuneloop_operator.api.finetunejob import AdapterStatus, Stage, WindowStatus
 from tuneloop_operator.finetunejob.jobs import JobSeen, Trouble
@@ -69,15 +69,25 @@ def attempts(job: JobSeen) -> str:
 
 
 def counts(found: Dataset) -> str:
-    return ", ".join(f"{domain.name} {domain.train + domain.held_out}" for domain in found.domains) or "nothing was recorded in the window"
+    return ", ".join(f"{domain.name} {domain.examples}" for domain in found.domains) or "nothing was recorded in the window"
 
 
 def funnel(found: Dataset) -> str:
-    return f"{found.read} read, {found.kept} kept: {counts(found)}"
+    quarantined = sum(count.count for count in found.quarantined)
+    apart = f", {quarantined} quarantined" if quarantined else ""
+    return f"{found.read} read, {found.kept} kept{apart}: {counts(found)}"
+
+
+def harvested(found: Dataset) -> Condition:
+    """The loud warning: a model that only learns from itself gets worse (Shumailov et al., Nature 631, 2024), though its loss falls."""
+    if found.kept == 0 or found.outside_signal:
+        return Condition("Harvested", True, "Harvested", funnel(found))
+    warning = "no thumb and no correction in the window: adapters learn only what the model already says; send POST /v1/feedback"
+    return Condition("Harvested", True, "NoOutsideSignal", f"{funnel(found)}; {warning}")
 
 
 def short_domains(found: Dataset | None) -> str:
-    short = [f"{d.name} ({d.train + d.held_out})" for d in (found.domains if found else ()) if d.reason]
+    short = [f"{d.name} ({d.examples})" for d in (found.domains if found else ()) if d.reason]
     return f"too few examples for {', '.join(short)}" if short else ""
 
 

@@ -39,7 +39,7 @@ Rule = Callable[[Seen, Settings], Plan | None]
 def _plan(seen: Seen, stage: Stage, reason: str, message: str = "", *actions: Action, **more: Any) -> Plan:
     """Whatever the stage, what has been reached stays said."""
     dataset, adapters = facts.dataset(seen), more.pop("adapters", None) or _told(seen)
-    reached = [Condition("Harvested", True, "Harvested", facts.funnel(dataset))] if dataset else []
+    reached = [facts.harvested(dataset)] if dataset else []
     if adapters:
         reached += [Condition("Trained", True, "Trained", ""), Condition("Evaluated", True, "Evaluated", facts.verdicts(adapters))]
     standing = Standing(stage, reason, message, (*reached, *more.pop("reached", ())))

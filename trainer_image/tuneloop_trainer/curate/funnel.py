@@ -27,6 +27,8 @@ class Curated:
     kept: int
     """Rows that passed every rule; those of a domain that is short are counted too, but not written."""
     dropped: tuple[Count, ...]
+    outside_signal: int
+    """Interactions that a person judged, whatever became of them."""
     redacted: tuple[Count, ...]
     domains: tuple[DomainCounts, ...]
 
@@ -34,12 +36,14 @@ class Curated:
 def curate(entries: Iterable[Entry], feedback: Mapping[str, Feedback], config: HarvestConfig) -> Curated:
     """`feedback`: by interaction, oldest first. Raises NeedsEdit (SEVERAL_TENANTS) where mixing tenants was not asked for."""
     known = list(entries)
-    examples, read, dropped = _admitted(known, of_origins(feedback, known), config)
+    said = of_origins(feedback, known)
+    judged = len({entry.record.id for entry in known if entry.record and entry.record.id in said})
+    examples, read, dropped = _admitted(known, said, config)
     for reason, rule in SET_RULES:
         kept = rule(examples, config)
         dropped[reason] += len(examples) - len(kept)
         examples = kept
-    return _counted(split(examples, config), read, dropped, config)
+    return _counted(split(examples, config), read, dropped, judged, config)
 
 
 def of_origins(feedback: Mapping[str, Feedback], entries: Iterable[Entry]) -> dict[str, Feedback]:
@@ -79,7 +83,7 @@ def _several(tenants: set[str]) -> str:
     return f"the records hold {len(tenants)} tenants ({named}): name in data.tenants those that may share an adapter"
 
 
-def _counted(sides: Split, read: int, dropped: Counter[str], config: HarvestConfig) -> Curated:
+def _counted(sides: Split, read: int, dropped: Counter[str], judged: int, config: HarvestConfig) -> Curated:
     domains = _domain_counts(sides, config)
     enough = {domain.name for domain in domains if domain.reason is None}
     train = tuple(example for example in sides.train if example.domain in enough)
@@ -91,6 +95,7 @@ def _counted(sides: Split, read: int, dropped: Counter[str], config: HarvestConf
         read=read,
         kept=len(sides.train) + len(sides.held_out),
         dropped=_counts(dropped),
+        outside_signal=judged,
         redacted=_counts(redacted),
         domains=domains,
     )

@@ -58,7 +58,8 @@ def write_dataset(curated: Curated, lost: int, config: HarvestConfig) -> Dataset
         write_rows(folder / HELD_OUT_FILE, curated.held_out)
         dataset = Dataset(
             uri=store.uri, digest=digest_of([folder / name for name in DATA_FILES]), from_=config.window_start, to=config.window_end,
-            read=curated.read, kept=curated.kept, lost=lost, dropped=curated.dropped, redacted=curated.redacted, domains=curated.domains,
+            read=curated.read, kept=curated.kept, lost=lost, dropped=curated.dropped,
+            outside_signal=curated.outside_signal, redacted=curated.redacted, domains=curated.domains,
         )  # fmt: skip
         (folder / INPUTS_FILE).write_text(inputs_digest(config), encoding="utf-8")
         (folder / SUMMARY_FILE).write_text(json.dumps(dataset.to_wire(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
