@@ -53,7 +53,7 @@ def test_personal_data_is_out_of_every_message_and_counted_by_kind() -> None:
 
 def test_personal_data_in_a_correction_is_out_too() -> None:
     done = through([record(0)], config(min_examples_per_domain=1), {"i-0": Feedback("i-0", "down", correction="Mail bob@example.com")})
-    assert done.train[0].completion[-1]["content"] == "Mail [EMAIL]"
+    assert done.train[0].completion[-1]["content"] == "Mail [EMAIL_1]"
 
 
 @pytest.mark.parametrize(

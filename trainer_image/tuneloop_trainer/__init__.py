@@ -1,6 +1,6 @@
 """Recorded traffic in, judged adapters out: harvest on a CPU without torch, then train.
 
-    __main__     four commands: harvest, train, run (both, without Kubernetes), inspect
+    __main__     the commands: harvest, train, run (both, without Kubernetes), inspect, redact
     config       the two documents that the operator hands over, checked whole
     errors       what went wrong, by what happens next
     store        folders of results, to and from the artifact stores
@@ -10,6 +10,7 @@
     harvest/     Redis -> entries -> curate -> dataset in a store
     curate/      pure: which entries become rows, and a counted reason for each that does not
     inspection   what a Redis holds
+    lines        JSON lines in, JSON lines out: steps of the curation as filters
     learn/       everything that needs torch: encode, train, evaluate, gate, publish
     run          the whole turn in one process
 

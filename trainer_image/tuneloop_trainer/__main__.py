@@ -1,4 +1,4 @@
-"""`python -m tuneloop_trainer {harvest|train|run|inspect}`. Exit 0: done. 2: needs an edit, never retried. 1: try later."""
+"""`python -m tuneloop_trainer {harvest|train|run|inspect|redact}`. Exit 0: done. 2: needs an edit, never retried. 1: try later."""
 
 import argparse
 import logging
@@ -26,8 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.WARNING, stream=sys.stderr)
     log.setLevel(logging.INFO)
     exit_promptly_on_sigterm()
-    command: Callable[[argparse.Namespace], int] = {"harvest": harvest, "train": train, "run": run, "inspect": inspect}[options.command]
-    return command(options)
+    return COMMANDS[options.command](options)
 
 
 def harvest(options: argparse.Namespace) -> int:
@@ -67,6 +66,18 @@ def inspect(options: argparse.Namespace) -> int:
     from tuneloop_trainer.inspection import show
 
     return _guarded(lambda: show(options, os.environ))
+
+
+def redact(options: argparse.Namespace) -> int:
+    from tuneloop_trainer.curate.redact.replace import redact
+    from tuneloop_trainer.lines import answer_stdin
+
+    return _guarded(lambda: answer_stdin(redact))
+
+
+COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "harvest": harvest, "train": train, "run": run, "inspect": inspect, "redact": redact,
+}  # fmt: skip
 
 
 def exit_promptly_on_sigterm() -> None:

@@ -1,4 +1,4 @@
-"""The command line: four commands, and what they say of themselves."""
+"""The command line: the commands, and what they say of themselves."""
 
 import argparse
 
@@ -22,12 +22,20 @@ Ends with a table: for each domain its examples, held-out loss of base and adapt
 
 INSPECT = """Show what a Redis holds: targets, streams, days, entries, domains. Counts only, no texts."""
 
+REDACT = """Take personal data and secrets out of texts, as the harvest does.
+
+Reads JSON lines {"id", "text"}, writes for each {"id", "text", "spans": [{"start", "end", "type"}]}: the text redacted, and where
+each thing stood, in characters of the text that was read. Types: Pem (private keys), Url (the whole of one with a password), Jwt,
+ApiKey (also tokens and passwords that look random), Email, Iban, Cnpj, Cpf, Card, Ssn, Ip (v4 and v6), Phone. One value of a text
+always gets the same placeholder: [EMAIL_1], [EMAIL_2], ...
+A faulty line is named by its number on stderr, and the exit code is 2; all others are answered."""
+
 REDIS_HELP = f"redis://[user[:password]@]host[:port][/number]; better in the environment as {REDIS_URL_ENV}, where no other user sees it"
 
 
 def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(prog="tuneloop_trainer", description="Recorded traffic in, LoRA adapters out.", epilog=EXIT_CODES)
-    commands = whole.add_subparsers(dest="command", required=True, metavar="{harvest,train,run,inspect}")
+    commands = whole.add_subparsers(dest="command", required=True, metavar="{harvest,train,run,inspect,redact}")
     _add(commands, "harvest", "collect a dataset (in a pod)", HARVEST)
     _add(commands, "train", "train on a dataset (in a pod)", TRAIN)
     _add_run(_add(commands, "run", "harvest and train, without Kubernetes", RUN))
@@ -35,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     inspect.add_argument("--redis", metavar="URL", help=REDIS_HELP)
     inspect.add_argument("--target", metavar="NS/NAME", default="", help="only this one (default: every target)")
     inspect.add_argument("--json", action="store_true", help="JSON instead of a table")
+    _add(commands, "redact", "take personal data out of JSON lines", REDACT)
     return whole
 
 

@@ -11,7 +11,7 @@ from tuneloop_contracts.record import Feedback
 from tuneloop_trainer.curate.admit import MALFORMED, REPEATED_ENTRY, candidate, drop_reason
 from tuneloop_trainer.curate.distinct import SET_RULES
 from tuneloop_trainer.curate.example import Entry, Example
-from tuneloop_trainer.curate.redact import redact_example
+from tuneloop_trainer.curate.redact.replace import redact_example
 from tuneloop_trainer.curate.split import Split, split
 from tuneloop_trainer.errors import NeedsEdit
 from tuneloop_trainer.rows import Row

@@ -1,0 +1,49 @@
+"""`redact`, as scripts run it: JSON lines through a process of its own."""
+
+import json
+import subprocess
+import sys
+
+from training.test_commands import environment
+
+
+def filtered(command: str, given: bytes, *options: str) -> subprocess.CompletedProcess[bytes]:
+    words = [sys.executable, "-m", "tuneloop_trainer", command, *options]
+    return subprocess.run(words, input=given, env=environment(), capture_output=True, timeout=60, check=False)
+
+
+def test_redact_answers_each_line_with_places_in_the_text_as_it_was() -> None:
+    text = "Olá 👋 ana@example.com, ANA@example.com e (11) 91234-5678"
+    lines = [{"id": 7, "text": text}, {"id": "b", "text": "nothing \ud800 here"}]
+    done = filtered("redact", "".join(json.dumps(line) + "\n" for line in lines).encode())
+    assert (done.returncode, done.stderr) == (0, b"")
+    first, second = map(json.loads, done.stdout.splitlines())
+    assert first["text"] == "Olá 👋 [EMAIL_1], [EMAIL_1] e [PHONE_1]"
+    assert [(text[span["start"] : span["end"]], span["type"]) for span in first["spans"]] == [
+        ("ana@example.com", "Email"), ("ANA@example.com", "Email"), ("(11) 91234-5678", "Phone"),
+    ]  # fmt: skip
+    assert (first["id"], second) == (7, {"id": "b", "text": "nothing \ud800 here", "spans": []})
+
+
+def test_a_faulty_line_is_named_and_costs_no_other() -> None:
+    faulty = b'{"id": 1, "text": "secret"\n[]\n{"text": "secret"}\n{"id": 1}\n{"id": 1, "text": 5}\n\xff\n' + b"[" * 100_000 + b"\n"
+    done = filtered("redact", b'{"id": "a", "text": ""}\n\n' + faulty + b'\xef\xbb\xbf{"id": "z", "text": "x@example.com"}')
+    assert done.returncode == 2
+    assert [json.loads(line)["text"] for line in done.stdout.splitlines()] == ["", "[EMAIL_1]"]
+    assert done.stderr.decode().splitlines() == [
+        "line 3: not JSON", 'line 4: not an object: write {"id": ..., "text": ...}', "line 5: id: is missing",
+        "line 6: text: must be a string", "line 7: text: must be a string", "line 8: not UTF-8", "line 9: not JSON",
+    ]  # fmt: skip
+
+
+def test_each_answer_comes_before_the_next_line_is_read() -> None:
+    words = [sys.executable, "-m", "tuneloop_trainer", "redact"]
+    with subprocess.Popen(words, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin
+        assert process.stdout
+        for number in range(3):
+            process.stdin.write(b'{"id": %d, "text": "x"}\n' % number)
+            process.stdin.flush()
+            assert json.loads(process.stdout.readline())["id"] == number
+        process.stdin.close()
+        assert process.wait(timeout=10) == 0

@@ -1,0 +1,79 @@
+"""Secrets of programs: private keys, tokens, API keys."""
+
+import re
+from collections.abc import Iterator
+
+_PEM_BEGIN = re.compile(r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----")
+_PEM_END = re.compile(r"-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----")
+_PEM_LINES = re.compile(r"(?:(?:\s|\\n)+[A-Za-z0-9+/=]{20,})*")
+"""Of a key whose end was cut off."""
+
+_JWT = re.compile(r"eyJ(?<![\w-]eyJ)[\w-]{8,}\.(?:eyJ[\w-]{4,}\.[\w-]*|[\w-]*\.[\w-]+\.[\w-]+\.[\w-]+)")
+"""RFC 7519: three parts, of which two are JSON; or five, encrypted."""
+
+_FORMS = {
+    "sk-": r"(?:(?:ant|proj|svcacct|admin|or)-[\w-]{20,}|[A-Za-z0-9]{20,})",  # OpenAI, Anthropic, OpenRouter
+    "AKIA": r"[A-Z0-9]{16}", "ASIA": r"[A-Z0-9]{16}",  # AWS
+    "gh": r"[pousr]_[A-Za-z0-9]{30,}", "github_pat_": r"\w{22,}", "glpat-": r"[\w-]{20,}",
+    "xox": r"[abeoprs]-[\w-]{10,}", "xapp-": r"[\w-]{10,}", "https://hooks.slack.com/": r"services/[\w/]{20,}",
+    "sk_": r"(?:live|test)_[A-Za-z0-9]{10,}", "pk_": r"(?:live|test)_[A-Za-z0-9]{10,}", "rk_": r"(?:live|test)_[A-Za-z0-9]{10,}",
+    "whsec_": r"[A-Za-z0-9+/]{20,}",  # Stripe, as the three before it
+    "AIza": r"[\w-]{35}", "GOCSPX-": r"[\w-]{20,}", "ya29.": r"[\w-]{20,}",  # Google
+    "hf_": r"[A-Za-z0-9]{30,}", "npm_": r"[A-Za-z0-9]{36}", "pypi-": r"AgE[\w-]{50,}", "SG.": r"[\w-]{16,64}\.[\w-]{16,}",
+    "dop_v1_": r"[a-f0-9]{64}", "shp": r"(?:at|ca|pa|ss)_[a-fA-F0-9]{32}", "gsk_": r"[A-Za-z0-9]{40,}",
+}  # fmt: skip
+"""How a key begins, and goes on, by its issuer's documents."""
+_KEYS = tuple((begin, re.compile(rf"(?<![\w-]){re.escape(begin)}{rest}(?!\w)")) for begin, rest in _FORMS.items())
+
+_IS = r"[\w-]{0,16}[\"']?\s{0,3}(?:=>?|:|\bis\b|\bé\b)\s{0,3}[\"'`]?"
+_VALUE = r"([A-Za-z0-9_\-+/.~]{15,}[A-Za-z0-9_\-+/~]={0,2})"
+_NAMES = dict.fromkeys(("key", "token", "secret", "password", "passwd", "pwd", "senha"), _IS) | {"bearer": r"\s{1,3}"}
+_NAMED = tuple((name, re.compile(name + between + _VALUE, re.IGNORECASE)) for name, between in _NAMES.items())
+"""What a text calls a secret, and the secret."""
+
+
+def pems(text: str) -> Iterator[tuple[int, int]]:
+    end = 0
+    while (begin := _PEM_BEGIN.search(text, end)) is not None:
+        closing = _PEM_END.search(text, begin.end())
+        if closing is None:
+            yield from ((match.start(), _cut_off(text, match.end())) for match in _PEM_BEGIN.finditer(text, begin.start()))
+            return
+        end = closing.end()
+        yield begin.start(), end
+
+
+def jwts(text: str) -> Iterator[tuple[int, int]]:
+    if "eyJ" in text:
+        yield from (match.span() for match in _JWT.finditer(text))
+
+
+def api_keys(text: str) -> Iterator[tuple[int, int]]:
+    """By the form that an issuer gives them; of no known form, by what the text calls them and by looking random."""
+    for begin, form in _KEYS:
+        if begin in text:
+            yield from (match.span() for match in _at_each(begin, form, text, text) if len(set(match.group())) > 9)
+    lower = text.replace("İ", "I").lower()  # the one letter that would move the others
+    for name, form in _NAMED:
+        if name in lower:
+            yield from (match.span(1) for match in _at_each(name, form, lower, text) if looks_random(match[1]))
+
+
+def _at_each(word: str, form: re.Pattern[str], where: str, text: str) -> Iterator[re.Match[str]]:
+    """Matches that begin with a word; looking for a word is ten times quicker than for a form."""
+    at = where.find(word)
+    while at >= 0:
+        if match := form.match(text, at):
+            yield match
+        at = where.find(word, match.end() if match else at + 1)
+
+
+def looks_random(text: str) -> bool:
+    """Letters and digits that take turns, as in no word, path or name; and not a UUID, which names more often than it opens."""
+    turns = len(re.findall(r"[A-Za-z](?=\d)|\d(?=[A-Za-z])", text)) + len(re.findall(r"[a-z](?=[A-Z])", text)) / 2
+    return turns >= 3 and len(set(text)) >= 8 and not re.fullmatch(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text)
+
+
+def _cut_off(text: str, start: int) -> int:
+    lines = _PEM_LINES.match(text, start)
+    return lines.end() if lines else start

@@ -1,0 +1,36 @@
+"""All that must go from one text."""
+
+from collections.abc import Iterator
+
+from tuneloop_trainer.curate.redact.contact import emails
+from tuneloop_trainer.curate.redact.credential import api_keys, jwts, pems
+from tuneloop_trainer.curate.redact.digits import LEAST, windows
+from tuneloop_trainer.curate.redact.identity import cnpjs, cnpjs_of_letters, cpfs, ssns
+from tuneloop_trainer.curate.redact.network import ipv4s, ipv6s, urls
+from tuneloop_trainer.curate.redact.payment import cards, ibans
+from tuneloop_trainer.curate.redact.phone import phones
+from tuneloop_trainer.curate.redact.span import Kind, Span, spans_of, without_overlaps
+
+IN_TEXT = (
+    (Kind.PEM, pems), (Kind.URL, urls), (Kind.JWT, jwts), (Kind.API_KEY, api_keys), (Kind.EMAIL, emails), (Kind.IP, ipv4s),
+    (Kind.IP, ipv6s), (Kind.CNPJ, cnpjs_of_letters),
+)  # fmt: skip
+IN_NUMBERS = ((Kind.CNPJ, 14, cnpjs), (Kind.CPF, 11, cpfs), (Kind.CARD, 12, cards), (Kind.SSN, 9, ssns), (Kind.PHONE, LEAST, phones))
+"""With the digits that such a number has at least."""
+
+
+def find(text: str) -> list[Span]:
+    """In the text's order, without overlaps; the places are those of `text`."""
+    return without_overlaps(_all(text))
+
+
+def _all(text: str) -> Iterator[Span]:
+    for kind, rule in IN_TEXT:
+        yield from spans_of(kind, rule(text))
+    numbers = list(windows(text))
+    for window, digits in numbers:
+        for kind, least, number_rule in IN_NUMBERS:
+            if digits >= least:
+                yield from spans_of(kind, number_rule(window))
+    if numbers:
+        yield from spans_of(Kind.IBAN, ibans(text))

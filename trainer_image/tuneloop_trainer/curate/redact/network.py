@@ -1,0 +1,57 @@
+"""What names a machine or lets one in: IP addresses, and URLs with a password."""
+
+import re
+from collections.abc import Iterator
+from ipaddress import AddressValueError, IPv6Address
+
+_OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
+_IPV4 = re.compile(rf"\d(?<![\w.]\d)\d{{0,2}}(?:\.{_OCTET}){{3}}(?!\w|\.\d)")
+"""A search for a digit and a look back from there: three times quicker than to look back everywhere."""
+_NOBODYS = (0, 127, *range(255, 1000))
+"""First parts: this host, the local host, masks, and what is no address."""
+_VERSION_BEFORE = re.compile(r"(?:version|versão|versao|release|firmware|build|section|seção|\bv)\W{0,3}$|[A-Za-z]/$", re.IGNORECASE)
+"""Before what is no address: "version 1.2.3.4", "Chrome/120.0.0.0"."""
+_IPV6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f]{0,4})(?!\w|:\w|\.\d)")
+_IPV6_BEGINS = re.compile(r"[0-9A-Fa-f]{4}:|::ffff:|64:ff9b:", re.IGNORECASE)
+"""As every address in use does; `f64::` and `a::b` are code."""
+_URL = re.compile(r"""(?<![\w+.-])[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/?#@:'"<>{}]{0,256}:([^\s/?#@'"<>{}]{1,256})@[^\s'"<>`{}]+""")
+_MASK = re.compile(r"[*x•]+|\$\w+", re.IGNORECASE)
+
+
+def ipv4s(text: str) -> Iterator[tuple[int, int]]:
+    """Not the local host, not a mask, not a version of four parts."""
+    if text.count(".") < 3:
+        return
+    for match in _IPV4.finditer(text):
+        before = text[max(0, match.start() - 12) : match.start()]
+        if int(match.group().partition(".")[0]) not in _NOBODYS and not _VERSION_BEFORE.search(before):
+            yield match.span()
+
+
+def ipv6s(text: str) -> Iterator[tuple[int, int]]:
+    """Not the local host. Without brackets, zone and prefix length."""
+    if "::" not in text and text.count(":") < 7:
+        return
+    for match in _IPV6.finditer(text):
+        address = match.group()
+        if address.endswith(":") and not address.endswith("::"):
+            address = address[:-1]
+        if _IPV6_BEGINS.match(address) and _is_ipv6(address):
+            yield match.start(), match.start() + len(address)
+
+
+def urls(text: str) -> Iterator[tuple[int, int]]:
+    """Whole, with the credentials; a masked or templated password (`***`, `$PASSWORD`) is none."""
+    if "://" not in text:
+        return
+    for match in _URL.finditer(text):
+        if not _MASK.fullmatch(match[1]):
+            yield match.start(), match.start() + len(match.group().rstrip(".,;:!?)]*"))
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        IPv6Address(text)
+    except AddressValueError:
+        return False
+    return True
