@@ -105,8 +105,10 @@ class StreamRead(Wire):
     first: str
     """Id of the first entry read, as Redis gives it."""
     last: str
-    """Id of the last one."""
+    """Id of the last one: the watermark, after which the next harvest finds what is new."""
     count: int
+    lost: int = 0
+    """Entries of the window that it no longer had."""
 
 
 class DatasetManifest(Wire):

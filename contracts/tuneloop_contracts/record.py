@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 
 from pydantic import JsonValue
 
@@ -50,9 +51,11 @@ def user_hash(key: bytes, tenant: str, user: str) -> str:
     return hmac.digest(key, f"user {tenant} {user}".encode(), hashlib.sha256).hex()[:24] if user else ""
 
 
-@dataclass(frozen=True)
-class Record:
-    """One answered request. A cache hit carries `origin`, the interaction it repeats, instead of messages and answer."""
+class Record(NamedTuple):
+    """One answered request. A cache hit carries `origin`, the interaction it repeats, instead of messages and answer.
+
+    A tuple, since a harvest makes a million of them: a frozen dataclass takes five times as long.
+    """
 
     id: str
     conversation: str

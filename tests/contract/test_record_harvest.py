@@ -3,14 +3,14 @@
 import asyncio
 import time
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from tuneloop_contracts.record import Feedback, Record
 from tuneloop_server.link import Link
 from tuneloop_server.record.recorder import Recorder
+from tuneloop_trainer.harvest.connect import connect
 from tuneloop_trainer.harvest.patience import Patience
-from tuneloop_trainer.harvest.source import Source, connect
+from tuneloop_trainer.harvest.source import Source
 
 TARGET = "chat/chat-llm"
 ANSWERED = Record(
@@ -18,7 +18,7 @@ ANSWERED = Record(
     tagged=False, source="gen", finish="stop", milliseconds=412, prompt_tokens=37, completion_tokens=9,
     messages=({"role": "system", "content": "Seja breve."}, {"role": "user", "content": "Onde está a fatura? 🧾"}), answer="No e-mail.",
 )  # fmt: skip
-REPEATED = replace(ANSWERED, id="int-2", source="cache", messages=(), answer="", origin="int-1")
+REPEATED = ANSWERED._replace(id="int-2", source="cache", messages=(), answer="", origin="int-1")
 JUDGED = Feedback("int-2", "down", "Na sua conta.", "77aa", "wrong place")
 
 
@@ -46,6 +46,6 @@ async def test_written_by_the_server_read_by_the_harvest(redis_url: str) -> None
         read = [entry.record for entry in source.entries(source.take_stock(shards))]
         said = source.feedback(shards, now)
     assert shards == 1
-    assert read == [ANSWERED, REPEATED]
+    assert read == [REPEATED, ANSWERED]
     assert said == {"int-2": JUDGED}
     assert source.lost == 0

@@ -1,14 +1,14 @@
 """Server -> Redis -> harvest: what the server writes is what the harvest reads."""
 
 import time
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import redis
 
 from tuneloop_contracts.record import SCHEMA, Feedback, Record, feedback_stream, meta_key, record_stream
+from tuneloop_trainer.harvest.connect import connect
 from tuneloop_trainer.harvest.patience import Patience
-from tuneloop_trainer.harvest.source import Source, connect
+from tuneloop_trainer.harvest.source import Source
 
 TARGET = "chat/chat-llm"
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
@@ -17,7 +17,7 @@ GENERATED = Record(
     tagged=False, source="gen", finish="stop", milliseconds=812, prompt_tokens=31, completion_tokens=12,
     messages=({"role": "system", "content": "Seja breve."}, {"role": "user", "content": "Olá \u2028 “não” \n 🙂"}), answer="Sim: ação.",
 )  # fmt: skip
-REPEATED = replace(GENERATED, id="i-2", source="cache", origin="i-1", messages=(), answer="")
+REPEATED = GENERATED._replace(id="i-2", source="cache", origin="i-1", messages=(), answer="")
 
 
 def source(client: "redis.Redis") -> Source:
@@ -35,6 +35,6 @@ def test_records_and_feedback_come_back_as_they_were(redis_url: str) -> None:
             client.xadd(feedback_stream(TARGET, shard, NOW.date()), feedback.to_fields(), id=f"{at}-{shard}")  # type: ignore[arg-type]
         read = source(client)
         shards = read.shards()
-        assert [entry.record for entry in read.entries(read.take_stock(shards))] == [GENERATED, REPEATED]
+        assert [entry.record for entry in read.entries(read.take_stock(shards))] == [REPEATED, GENERATED]
         assert read.feedback(shards, NOW) == {feedback.id: feedback for feedback in said}
         assert read.lost == 0

@@ -1,4 +1,3 @@
-from dataclasses import replace
 
 import pytest
 
@@ -66,6 +65,6 @@ def test_a_correction_replaces_the_answer() -> None:
 
 
 def test_a_row_ends_with_the_answer_and_an_empty_conversation_is_its_own() -> None:
-    row = candidate((1, 0), replace(record(1), conversation=""), None, CONFIG).to_example().to_row()
+    row = candidate((1, 0), record(1)._replace(conversation=""), None, CONFIG).to_example().to_row()
     assert row.completion[-1] == {"role": "assistant", "content": "Answer 1."}
     assert row.conversation == "i-1"

@@ -18,8 +18,9 @@ from tuneloop_contracts.jobs import HarvestConfig
 from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.record import Feedback, meta_key, record_stream
 from tuneloop_trainer.errors import TryLater
-from tuneloop_trainer.harvest import source
+from tuneloop_trainer.harvest import pages
 from tuneloop_trainer.harvest.collect import Harvest
+from tuneloop_trainer.harvest.source import Stock
 from tuneloop_trainer.reporting import Reporter
 from tuneloop_trainer.rows import read_rows
 
@@ -66,7 +67,7 @@ def test_the_window_holds_its_first_moment_and_not_its_last(redis_url: str, tmp_
 
 
 def test_pages_days_and_shards_are_all_read(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "PAGE", 7)
+    monkeypatch.setattr(pages, "PAGE", 7)
     write(redis_url, (record(n) for n in range(50)), shards=3)
     write(redis_url, (record(100 + n) for n in range(50)), at=NOW - timedelta(days=20), shards=3)
     assert harvest(redis_url, tmp_path).read == 100
@@ -125,7 +126,7 @@ class Meddling(Harvest):
 
     meddle: Callable[[], object] = lambda: None
 
-    def _remembered(self, stock: dict[str, int]) -> dict[str, int]:
+    def _remembered(self, stock: Stock) -> Stock:
         known = super()._remembered(stock)
         self.meddle()
         return known

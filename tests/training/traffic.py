@@ -1,7 +1,6 @@
 """Recorded traffic for tests, written as the server writes it."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import redis
@@ -25,7 +24,7 @@ def record(number: int, domain: str = "support", **changes: object) -> Record:
         tagged=True, source="gen", finish="stop", milliseconds=5, prompt_tokens=7, completion_tokens=9,
         messages=({"role": "user", "content": question},), answer=f"Answer {number}.",
     )  # fmt: skip
-    return replace(plain, **changes)  # type: ignore[arg-type]
+    return plain._replace(**changes)
 
 
 def asked(question: str, **changes: object) -> dict[str, object]:

@@ -13,8 +13,8 @@ from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.record import META_PATTERN, target_of_meta
 from tuneloop_trainer.config import redis_url
 from tuneloop_trainer.errors import TryLater
+from tuneloop_trainer.harvest.connect import connect
 from tuneloop_trainer.harvest.patience import MESSAGES, reason_of
-from tuneloop_trainer.harvest.source import connect
 from tuneloop_trainer.table import as_table
 
 Target = dict[str, Any]

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from pydantic import JsonValue
 
@@ -14,8 +15,7 @@ EntryId = tuple[int, int]
 """Redis' own: milliseconds, and a number within them. Grows with time."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One entry of a record stream; `record` is None if it is not one of ours."""
 
     at: EntryId

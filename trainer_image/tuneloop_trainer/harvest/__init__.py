@@ -1,6 +1,9 @@
 """Redis to dataset, on a CPU and without torch.
 
+    connect     the connection to a Redis
     patience    waits for a Redis that is away, and says so
+    pages       one stream, a page at a time, the next one on its way
+    decode      pure: an entry's fields to a record
     source      the day streams of a target: what there is, its entries by window, its feedback
     dataset     the files of a dataset, and whether one is finished already
     collect     all of it, in order

@@ -4,6 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,9 +14,10 @@ from tuneloop_contracts.stores import Store
 from tuneloop_trainer.config import moment
 from tuneloop_trainer.curate.example import Entry
 from tuneloop_trainer.curate.funnel import curate
+from tuneloop_trainer.harvest.connect import connect
 from tuneloop_trainer.harvest.dataset import dataset_store, finished_dataset, write_dataset
 from tuneloop_trainer.harvest.patience import Patience
-from tuneloop_trainer.harvest.source import Source, Stock, connect
+from tuneloop_trainer.harvest.source import Source, Stock, Stocked
 from tuneloop_trainer.reporting import Reporter
 from tuneloop_trainer.store import check_writable, get_bytes, put_bytes, remove_file
 
@@ -51,14 +53,17 @@ class Harvest:
         shards = source.shards()
         stock = self._remembered(source.take_stock(shards))
         feedback = source.feedback(shards, now)
-        curated = curate(self._with_progress(source.entries(stock), stock), feedback, self.config)
+        with closing(source.entries(stock)) as entries:
+            curated = curate(self._with_progress(entries, stock), feedback, self.config)
         source.confirm(shards)
         return write_dataset(curated, source.lost, self.config)
 
     def _remembered(self, stock: Stock) -> Stock:
-        """What an earlier pod of this job saw counts too: else a flush between two pods would pass for an idle target."""
-        earlier = json.loads(get_bytes(self._stock_file) or b"{}")
-        whole = {name: max(stock.get(name, 0), earlier.get(name, 0)) for name in sorted(stock | earlier, key=_day)}
+        """What an earlier pod of this job saw counts too: else a flush between two pods would pass for an idle target. Its watermarks
+        stay, so that every pod reads the same."""
+        earlier = {name: Stocked(added, (at[0], at[1])) for name, (added, at) in json.loads(get_bytes(self._stock_file) or b"{}").items()}
+        first = stock | earlier
+        whole = {name: first[name]._replace(added=max(seen[name].added for seen in (stock, earlier) if name in seen)) for name in first}
         put_bytes(self._stock_file, json.dumps(whole).encode())
         return whole
 
@@ -69,7 +74,7 @@ class Harvest:
         return Store(folder).below(f".{name}.stock.json")
 
     def _with_progress(self, entries: Iterator[Entry], stock: Stock) -> Iterator[Entry]:
-        total = max(1, sum(stock.values()))
+        total = max(1, sum(stocked.added for stocked in stock.values()))
         for count, entry in enumerate(entries, start=1):
             if count % 1000 == 0:
                 self.reporter.progress(STAGE, min(99, 100 * count / total), entries=str(count))
@@ -83,8 +88,3 @@ def log_funnel(dataset: Dataset) -> None:
     log.info("harvest: read %d, kept %d, lost %d; dropped: %s; redacted: %s", dataset.read, dataset.kept, dataset.lost, dropped, redacted)
     for domain in dataset.domains:
         log.info("harvest: %s: %d to train, %d held out %s", domain.name, domain.train, domain.held_out, domain.reason or "")
-
-
-def _day(stream: str) -> str:
-    """Streams oldest first."""
-    return stream.rsplit(":", 1)[-1] + stream

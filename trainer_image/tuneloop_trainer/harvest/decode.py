@@ -1,0 +1,57 @@
+"""From the fields of an entry to what they mean. Pure.
+
+Typed, and in C where that can be: a million entries pass here at some 5 µs each, of which json.loads alone would take 3.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from tuneloop_contracts.record import Feedback, Record
+from tuneloop_trainer.curate.example import EntryId
+
+Flat = Sequence[bytes]
+"""Names and values in turn, as Redis sends them."""
+
+GENERATED = [name.encode() for name in Record("", "", "", "", "", "", "", False, "gen", "", 0, 0, 0).to_fields()]
+"""The names of an answer's fields, in the order in which our server writes them."""
+
+_messages: Callable[[bytes], tuple[dict[str, Any], ...]] = msgspec.json.Decoder(tuple[dict[str, Any], ...]).decode
+
+
+def record_of(flat: Flat) -> Record | None:
+    """None for an entry that is not one of ours."""
+    try:
+        return _generated(flat[1::2]) if flat[::2] == GENERATED else Record.from_fields(texts(flat))
+    except (ValueError, KeyError):  # what msgspec raises, and what is not UTF-8, is a ValueError too
+        return None
+
+
+def feedback_of(flat: Flat) -> Feedback | None:
+    try:
+        return Feedback.from_fields(texts(flat))
+    except (ValueError, KeyError):
+        return None
+
+
+def texts(flat: Flat) -> dict[str, str]:
+    """Raises ValueError for what is not UTF-8."""
+    return {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
+
+
+def entry_id(key: bytes) -> EntryId:
+    milliseconds, _, number = key.partition(b"-")
+    return int(milliseconds), int(number)
+
+
+def id_bytes(at: EntryId) -> bytes:
+    return b"%d-%d" % at
+
+
+def _generated(values: Flat) -> Record:
+    _, one, conversation, user, tenant, model, revision, domain, tag, source, finish, ms, prompt, completion, messages, answer = values
+    return Record(
+        one.decode(), conversation.decode(), user.decode(), tenant.decode(), model.decode(), revision.decode(), domain.decode(),
+        tag == b"1", source.decode(), finish.decode(), int(ms), int(prompt), int(completion), _messages(messages), answer.decode(),
+    )  # fmt: skip

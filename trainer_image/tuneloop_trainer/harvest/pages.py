@@ -1,0 +1,80 @@
+"""One stream, a page at a time, newest first. The next page is asked for while this one is being worked on."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, cast
+
+import redis
+
+from tuneloop_trainer.harvest.decode import Flat
+from tuneloop_trainer.harvest.patience import Patience
+
+PAGE = 500
+"""Entries asked for at once: of a kilobyte each they still fit into a processor's cache; more were read no faster."""
+
+Page = list[tuple[bytes, Flat]]
+
+
+def pages(client: "redis.Redis", patience: Patience, stream: str, first: bytes, last: bytes) -> Iterator[Page]:
+    """Ids from `last` back to `first`, both included, as Redis takes them. May be closed early.
+
+    Redis answers while the reply before is decoded: a request ahead on one connection, since a second thread would only fight over
+    the interpreter. A connection that breaks is made again, and asked again from the last entry that arrived.
+    """
+    line = _Line(client, stream, first)
+
+    def fetch() -> Page:
+        if line.idle:
+            line.ask(last)
+        return line.receive()
+
+    try:
+        more = True
+        while more:
+            page = patience.call(fetch)
+            more = len(page) == PAGE
+            if more:
+                last = b"(" + page[-1][0]
+                with suppress(redis.RedisError):  # then `fetch` asks, and waits
+                    line.ask(last)
+            yield page
+    finally:
+        line.close()
+
+
+@dataclass
+class _Line:
+    """A connection of the client's pool, with at most one request on its way; redis-py's own calls wait for each reply."""
+
+    client: "redis.Redis"
+    stream: str
+    first: bytes
+    idle: bool = True
+    _connection: Any = None
+
+    def ask(self, last: bytes) -> None:
+        try:
+            self._connection = self._connection or self.client.connection_pool.get_connection()
+            self._connection.send_command("XREVRANGE", self.stream, last, self.first, "COUNT", PAGE)
+        except BaseException:
+            self.close()
+            raise
+        self.idle = False
+
+    def receive(self) -> Page:
+        try:
+            page = cast(Page, self._connection.read_response(disable_decoding=True))
+        except BaseException:
+            self.close()
+            raise
+        self.idle = True
+        return page
+
+    def close(self) -> None:
+        """A connection on which a reply is still due is of no use to the next."""
+        if self._connection:
+            if not self.idle:
+                self._connection.disconnect()
+            self.client.connection_pool.release(self._connection)
+        self._connection, self.idle = None, True
