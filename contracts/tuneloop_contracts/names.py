@@ -2,6 +2,9 @@
 
 import re
 
+RELEASE = "0.1.0"
+"""Of all parts together, as in pyproject.toml."""
+
 GROUP = "tuneloop.dev"
 VERSION = "v1alpha1"
 

@@ -32,6 +32,9 @@ def meta_key(target: str) -> str:
     return f"tuneloop:{target}:meta"
 
 
+DEFAULT_TENANT = "default"
+"""Whose everything is where nobody tells tenants apart."""
+
 META_PATTERN = "tuneloop:*:meta"
 """SCAN pattern that finds every target of a Redis."""
 

@@ -8,13 +8,12 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
+from tuneloop_contracts.record import DEFAULT_TENANT
 from tuneloop_server.errors import Unauthorized
 from tuneloop_server.mounted import contents
 from tuneloop_server.settings import BadSettings
 
 log = logging.getLogger(__name__)
-
-DEFAULT_TENANT = "default"
 
 
 class BadKeys(ValueError):

@@ -78,14 +78,14 @@ def normalised(text: str) -> str:
 
 
 def _text_of(message: Mapping[str, JsonValue]) -> Message | None:
-    role, content = message.get("role"), _plain(message.get("content"))
+    role, content = message.get("role"), plain(message.get("content"))
     role = "system" if role == "developer" else role
     if role not in ("system", "user", "assistant") or content is None or message.get("tool_calls"):
         return None
     return {"role": str(role), "content": content}
 
 
-def _plain(content: JsonValue) -> str | None:
+def plain(content: JsonValue) -> str | None:
     """A string, or a list of OpenAI's text parts; None for anything else."""
     if not isinstance(content, list):
         return content if isinstance(content, str) else None
