@@ -15,6 +15,8 @@ HELD_OUT_FILE = "held_out.jsonl"
 TIME_FORWARD_FILE = "time_forward.jsonl"
 SUMMARY_FILE = "fine_tuning_summary.json"
 MANIFEST_FILE = "manifest.json"
+USERS_FILE = "users.jsonl"
+"""`{"id", "user"}`: whose each row is, by keyed hash, so that one person's can be taken out again. Never trained on."""
 INSUFFICIENT = "InsufficientData"
 
 
@@ -123,7 +125,7 @@ class DatasetManifest(Wire):
     from_: str = Field(alias="from")
     to: str
     streams: tuple[StreamRead, ...] = ()
-    """Those of the record that gave entries, oldest first."""
+    """Those of the record, newest first."""
     filters: dict[str, str] = Field(default_factory=dict)
     """Each step of curation with its version: the digest of its code."""
     read: int

@@ -12,7 +12,7 @@ import redis
 from redisserver import RedisServer
 from training.traffic import NOW, TARGET, judge, record, write
 from tuneloop_contracts.base import digest_of
-from tuneloop_contracts.dataset import HELD_OUT_FILE, SUMMARY_FILE, TRAIN_FILE, Dataset
+from tuneloop_contracts.dataset import HELD_OUT_FILE, MANIFEST_FILE, SUMMARY_FILE, TRAIN_FILE, USERS_FILE, Dataset
 from tuneloop_contracts.domains import DEFAULT_DOMAINS
 from tuneloop_contracts.jobs import HarvestConfig
 from tuneloop_contracts.progress import FaultReason
@@ -53,7 +53,7 @@ def test_a_dataset_holds_what_was_recorded(redis_url: str, tmp_path: Path) -> No
     assert (folder / TRAIN_FILE).stat().st_mode & 0o777 == 0o644
     assert folder.stat().st_mode & 0o777 == 0o755
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == sorted(
-        [TRAIN_FILE, HELD_OUT_FILE, SUMMARY_FILE, "inputs.sha256"]
+        [TRAIN_FILE, HELD_OUT_FILE, SUMMARY_FILE, MANIFEST_FILE, USERS_FILE, "inputs.sha256"]
     )
 
 

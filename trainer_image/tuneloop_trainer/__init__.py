@@ -8,6 +8,7 @@
     rows         one line of a dataset
     folds        which fold judges a conversation of a domain that is too small to hold any out
     harvest/     Redis -> entries -> curate -> dataset in a store
+    imports/     answers in other caches -> entries
     curate/      pure: which entries become rows, and a counted reason for each that does not
     inspection   what a Redis holds
     lines        JSON lines in, JSON lines out: steps of the curation as filters

@@ -31,6 +31,8 @@ class Curated:
     """Interactions that a person judged, whatever became of them."""
     redacted: tuple[Count, ...]
     domains: tuple[DomainCounts, ...]
+    users: Mapping[str, str]
+    """Whose a row is, by its id: a keyed hash, or "" for somebody unknown."""
 
 
 def curate(entries: Iterable[Entry], feedback: Mapping[str, Feedback], config: HarvestConfig) -> Curated:
@@ -98,6 +100,7 @@ def _counted(sides: Split, read: int, dropped: Counter[str], judged: int, config
         outside_signal=judged,
         redacted=_counts(redacted),
         domains=domains,
+        users={example.id: example.user for example in (*train, *held_out)},
     )
 
 

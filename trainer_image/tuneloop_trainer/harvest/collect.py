@@ -1,5 +1,6 @@
-"""The harvest in order: stock, feedback, entries, curation, dataset."""
+"""The harvest in order: stock, feedback, imports, entries, curation, dataset."""
 
+import heapq
 import json
 import logging
 import time
@@ -7,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 
 from tuneloop_contracts.dataset import Dataset
 from tuneloop_contracts.jobs import HarvestConfig
@@ -15,9 +17,11 @@ from tuneloop_trainer.config import moment
 from tuneloop_trainer.curate.example import Entry
 from tuneloop_trainer.curate.funnel import curate
 from tuneloop_trainer.harvest.connect import connect
-from tuneloop_trainer.harvest.dataset import dataset_store, finished_dataset, write_dataset
+from tuneloop_trainer.harvest.dataset import Reading, dataset_store, finished_dataset, write_dataset
 from tuneloop_trainer.harvest.patience import Patience
 from tuneloop_trainer.harvest.source import Source, Stock, Stocked
+from tuneloop_trainer.imports.collect import bring
+from tuneloop_trainer.imports.scan import Keys
 from tuneloop_trainer.reporting import Reporter
 from tuneloop_trainer.store import check_writable, get_bytes, put_bytes, remove_file
 
@@ -53,10 +57,12 @@ class Harvest:
         shards = source.shards()
         stock = self._remembered(source.take_stock(shards))
         feedback = source.feedback(shards, now)
-        with closing(source.entries(stock)) as entries:
-            curated = curate(self._with_progress(entries, stock), feedback, self.config)
+        brought = bring(Keys(source.client, source.patience), self.config)
+        with closing(source.entries(stock)) as recorded:
+            entries = heapq.merge(self._with_progress(recorded, stock), brought.entries, key=attrgetter("at"), reverse=True)
+            curated = curate(entries, feedback, self.config)
         source.confirm(shards)
-        return write_dataset(curated, source.lost, self.config)
+        return write_dataset(curated, Reading(source.lost, tuple(source.streams), brought.counts), self.config)
 
     def _remembered(self, stock: Stock) -> Stock:
         """What an earlier pod of this job saw counts too: else a flush between two pods would pass for an idle target. Its watermarks

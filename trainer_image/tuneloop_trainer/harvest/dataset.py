@@ -1,18 +1,20 @@
 """The files of a dataset, and whether a store holds the finished one already."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pydantic import ValidationError
 
 from tuneloop_contracts.base import digest_of
-from tuneloop_contracts.dataset import HELD_OUT_FILE, SUMMARY_FILE, TRAIN_FILE, Dataset
+from tuneloop_contracts.dataset import HELD_OUT_FILE, MANIFEST_FILE, SUMMARY_FILE, TRAIN_FILE, USERS_FILE, Dataset, ImportCounts, StreamRead
 from tuneloop_contracts.jobs import HarvestConfig
 from tuneloop_contracts.stores import Store
 from tuneloop_trainer.config import inputs_digest
 from tuneloop_trainer.curate.funnel import Curated
-from tuneloop_trainer.rows import write_rows
+from tuneloop_trainer.harvest.manifest import manifest_of
+from tuneloop_trainer.rows import write_rows, write_users
 from tuneloop_trainer.store import get_bytes, get_folder, publish_folder
 
 INPUTS_FILE = "inputs.sha256"
@@ -49,7 +51,16 @@ def stored_digest(store: Store) -> str:
         return digest_of([Path(folder) / name for name in DATA_FILES])
 
 
-def write_dataset(curated: Curated, lost: int, config: HarvestConfig) -> Dataset:
+@dataclass(frozen=True)
+class Reading:
+    """What was read for a dataset, beside the rows that came of it."""
+
+    lost: int = 0
+    streams: tuple[StreamRead, ...] = ()
+    imported: tuple[ImportCounts, ...] = ()
+
+
+def write_dataset(curated: Curated, reading: Reading, config: HarvestConfig) -> Dataset:
     """Whole or not at all; the same rows always give the same digest."""
     store = dataset_store(config)
     with TemporaryDirectory() as temporary:
@@ -58,9 +69,12 @@ def write_dataset(curated: Curated, lost: int, config: HarvestConfig) -> Dataset
         write_rows(folder / HELD_OUT_FILE, curated.held_out)
         dataset = Dataset(
             uri=store.uri, digest=digest_of([folder / name for name in DATA_FILES]), from_=config.window_start, to=config.window_end,
-            read=curated.read, kept=curated.kept, lost=lost, dropped=curated.dropped,
+            read=curated.read, kept=curated.kept, lost=reading.lost, dropped=curated.dropped, imported=reading.imported,
             outside_signal=curated.outside_signal, redacted=curated.redacted, domains=curated.domains,
         )  # fmt: skip
+        write_users(folder / USERS_FILE, curated.users)
+        manifest = manifest_of(curated, config, list(folder.iterdir()), reading.streams, reading.imported)
+        (folder / MANIFEST_FILE).write_text(json.dumps(manifest.to_wire(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         (folder / INPUTS_FILE).write_text(inputs_digest(config), encoding="utf-8")
         (folder / SUMMARY_FILE).write_text(json.dumps(dataset.to_wire(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         publish_folder(folder, store, marker=SUMMARY_FILE, replace=True)

@@ -33,5 +33,6 @@ def manifest_of(
 
 def filter_versions() -> dict[str, str]:
     """Each step by the digest of its code: a number would only grow where somebody thinks of it."""
-    steps = [*Path(curate.__file__).parent.rglob("*.py"), Path(domains.__file__)]
-    return {step.stem: digest_of([step]) for step in sorted(steps) if step.stem != "__init__"}
+    folder = Path(curate.__file__).parent
+    steps = {str(file.relative_to(folder).with_suffix("")): file for file in sorted(folder.rglob("*.py"))}
+    return {name: digest_of([file]) for name, file in (steps | {"domains": Path(domains.__file__)}).items()}

@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 
 from tuneloop_contracts.dataset import Count, ImportCounts
 from tuneloop_contracts.jobs import HarvestConfig, Import
@@ -25,6 +26,7 @@ class Brought:
     """What imports gave, and for each how much."""
 
     entries: tuple[Entry, ...]
+    """Newest first."""
     counts: tuple[ImportCounts, ...]
 
 
@@ -37,7 +39,7 @@ def bring(keys: Keys, config: HarvestConfig) -> Brought:
         skipped[NEWER] += len(found) - len(kept)
         entries += [entry_of(exchange, name, config) for name, exchange in kept]
         counts.append(_counted(wanted, len(kept), skipped))
-    return Brought(tuple(entries), tuple(counts))
+    return Brought(tuple(sorted(entries, key=attrgetter("at"), reverse=True)), tuple(counts))
 
 
 def _read(keys: Keys, wanted: Import) -> tuple[list[tuple[str, Exchange]], Counter[str]]:

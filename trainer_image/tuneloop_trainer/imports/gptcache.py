@@ -8,7 +8,19 @@ from datetime import UTC, datetime
 
 from pydantic import JsonValue
 
-from tuneloop_trainer.imports.layout import DELETED, NO_ANSWER, Exchange, Imported, Stored, Unusable, json_of, mapping, question, sequence, text_of
+from tuneloop_trainer.imports.layout import (
+    DELETED,
+    NO_ANSWER,
+    Exchange,
+    Imported,
+    Stored,
+    Unusable,
+    json_of,
+    mapping,
+    question,
+    sequence,
+    text_of,
+)
 
 PREFIXES = ("gptcache:",)
 TEXT = 0

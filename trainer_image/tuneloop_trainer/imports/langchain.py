@@ -1,6 +1,6 @@
 """LangChain's caches and histories: of langchain-redis (0.2), and those of langchain-community (0.4) that it replaced.
 
-    llmcache:<sha256>                        RedisVL's hash; prompt: dumps(messages), response: a list of dumps(generation), metadata: llm_string
+    llmcache:<sha256>                        RedisVL's; prompt: dumps(messages), response: list of dumps(generation); metadata: llm_string
     chat:<session>:<ulid>                    JSON {type, message_id, data: {content, ...}, session_id, timestamp}
     redis:<md5>:<md5>                        JSON list of generations, under digests of what was asked
     doc:cache:<md5>:<uuid>                   community: a hash; prompt llm_string return_val content_vector

@@ -40,7 +40,7 @@ class Keys:
         readable = [key for key in keys if kinds[key] in READS]
         asking = self.client.pipeline(transaction=False)
         for key in readable:
-            asking.execute_command(READS[kinds[key]], key, *RANGE.get(kinds[key], ()))
+            asking.execute_command(READS[kinds[key]], key, *RANGE.get(kinds[key], ()))  # type: ignore[no-untyped-call]
         answers = zip(readable, asking.execute(raise_on_error=False), strict=True)
         read = [_stored(key, kinds[key], answer) for key, answer in answers if not _is_gone(answer)]
         return read + [Stored(key, kind) for key, kind in kinds.items() if kind not in READS and kind != "none"]
