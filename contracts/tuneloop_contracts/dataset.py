@@ -95,6 +95,15 @@ class Dataset(Wire):
     domains: tuple[DomainCounts, ...] = ()
     """Examples by domain."""
 
+    @classmethod
+    def by_name(cls, uri: str, digest: str) -> "Dataset":
+        """One of which only the name is known: who opens it reads the rest from its summary."""
+        return cls(uri=uri, digest=digest, from_="", to="", read=0, kept=0)
+
+    @property
+    def is_only_named(self) -> bool:
+        return not self.from_
+
     @property
     def trainable(self) -> tuple[str, ...]:
         return tuple(domain.name for domain in self.domains if domain.reason is None)

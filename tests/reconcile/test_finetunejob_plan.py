@@ -69,6 +69,12 @@ HARVESTED = FineTuneJobStatus(
 TRAINED = HARVESTED.model_copy(update={"adapters": (AdapterStatus(**trained().model_dump()),)})
 WINDOW = WindowStatus(from_="2026-10-24T12:00:00Z", to="2026-11-23T12:00:00.000Z")
 COMPLETE_TRAIN = job("train", phase=Phase.COMPLETE, report=Report(adapters=(trained(),)))
+COLLECTED = "pvc://artifacts/chat/_datasets/ns/week-46-01234567"
+NAMED_TRAIN = replace(
+    COMPLETE_TRAIN,
+    report=Report(dataset=dataset(support=400), adapters=(trained(),)),
+    config=json.dumps({"dataset": Dataset.by_name(COLLECTED, digest("d")).to_wire()}),
+)
 PUBLISHED = AdapterSeen("chat-support", "support", digest("a"), "week-47", UNTIL)
 
 
@@ -89,6 +95,18 @@ CASES = [
     pytest.param(seen({"data": {"domains": ["cooking"]}}), "Pending", "UnknownDomain", [], id="a domain that the target has not"),
     pytest.param(
         seen({"data": {"datasetRef": {"uri": "s3://b/d", "digest": digest("d")}}}), "Pending", "DatasetNotFound", [], id="no such dataset"
+    ),
+    pytest.param(
+        seen({"data": {"datasetRef": {"uri": "pvc://artifacts/d", "digest": digest("e")}}}, referenced=dataset(support=400)),
+        "Failed", "DatasetMismatch", [], id="another dataset is at that place",
+    ),
+    pytest.param(
+        seen({"data": {"datasetRef": {"uri": COLLECTED, "digest": digest("d")}}}),
+        "Queued", "Queued", [CreateTrain(Dataset.by_name(COLLECTED, digest("d")), TARGET.spec)], id="who collected it is gone",
+    ),
+    pytest.param(
+        seen({"data": {"datasetRef": {"uri": COLLECTED, "digest": digest("d")}}}, train=NAMED_TRAIN, adapters={"chat-support": PUBLISHED}),
+        "Complete", "Published", [], id="its summary came with the report",
     ),
     # harvest
     pytest.param(seen(harvest=job("harvest", running=True)), "Harvesting", "Harvesting", [], id="harvest runs"),

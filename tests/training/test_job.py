@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from training.lessons import dataset, job, lesson
 from tuneloop_contracts.adapters import CONFIG_FILE, FILES, PROVENANCE_FILE, WEIGHTS_FILE, Provenance, adapter_digest, folder_name
 from tuneloop_contracts.base import base_digest
-from tuneloop_contracts.dataset import TRAIN_FILE, Dataset
+from tuneloop_contracts.dataset import SUMMARY_FILE, TRAIN_FILE, Dataset
 from tuneloop_contracts.jobs import Gate, ServingAdapter, TrainConfig, Training
 from tuneloop_contracts.progress import FaultReason, Report, TrainedAdapter, Verdict
 from tuneloop_trainer.errors import NeedsEdit, TrainerError, TryLater
@@ -199,3 +199,43 @@ def test_a_dataset_that_was_changed_is_refused_and_one_that_is_gone_is_waited_fo
     with pytest.raises(TryLater) as gone:
         train(config)
     assert (changed.value.fault.reason, gone.value.fault.reason) == (FaultReason.DATASET_MISMATCH, FaultReason.STORE_UNAVAILABLE)
+
+
+def named(config: TrainConfig, tmp_path: Path, **summary: object) -> TrainConfig:
+    """As the operator names a dataset whose FineTuneJob is gone."""
+    known = config.dataset
+    (tmp_path / "data" / SUMMARY_FILE).write_text(json.dumps(known.to_wire() | summary))
+    return config.model_copy(update={"dataset": Dataset.by_name(known.uri, known.digest)})
+
+
+def test_a_dataset_that_is_only_named_is_trained_by_its_own_summary(config: TrainConfig, tmp_path: Path) -> None:
+    by_name = named(config, tmp_path)
+    report = train(by_name)
+    assert report.dataset == config.dataset
+    assert report.adapters == train(config).adapters
+    assert finished_report(by_name) == report
+
+
+@pytest.mark.parametrize(
+    ("damage", "kind", "reason"),
+    [
+        pytest.param("another digest", NeedsEdit, FaultReason.DATASET_MISMATCH, id="another dataset is there"),
+        pytest.param("no summary", TryLater, FaultReason.STORE_UNAVAILABLE, id="nothing is there"),
+        pytest.param("nonsense", NeedsEdit, FaultReason.DATASET_MISMATCH, id="no summary of ours"),
+        pytest.param("other rows", NeedsEdit, FaultReason.DATASET_MISMATCH, id="its rows were changed"),
+    ],
+)
+def test_a_dataset_that_is_not_what_was_named_is_refused(
+    config: TrainConfig, tmp_path: Path, damage: str, kind: type[TrainerError], reason: FaultReason
+) -> None:
+    by_name = named(config, tmp_path, **({"digest": "sha256:" + "0" * 64} if damage == "another digest" else {}))
+    summary, rows = tmp_path / "data" / SUMMARY_FILE, tmp_path / "data" / TRAIN_FILE
+    if damage == "no summary":
+        summary.unlink()
+    elif damage == "nonsense":
+        summary.write_text("[]")
+    elif damage == "other rows":
+        rows.write_text(rows.read_text() + "\n")
+    with pytest.raises(kind) as refused:
+        train(by_name)
+    assert refused.value.fault.reason is reason

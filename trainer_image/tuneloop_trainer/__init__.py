@@ -10,6 +10,7 @@
     harvest/     Redis -> entries -> curate -> dataset in a store
     imports/     answers in other caches -> entries
     curate/      pure: which entries become rows, and a counted reason for each that does not
+    collected    a dataset that is only named, from its own summary
     inspection   what a Redis holds
     lines        JSON lines in, JSON lines out: steps of the curation as filters
     learn/       everything that needs torch: encode, train, evaluate, gate, publish

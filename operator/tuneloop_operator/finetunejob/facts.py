@@ -49,9 +49,13 @@ def dataset(seen: Seen) -> Dataset | None:
         return seen.old.dataset
     if seen.harvest and seen.harvest.report and seen.harvest.report.dataset:
         return seen.harvest.report.dataset
+    if seen.train and seen.train.report and seen.train.report.dataset:
+        return seen.train.report.dataset
     if seen.train and seen.train.config:
-        return Dataset.model_validate(json.loads(seen.train.config)["dataset"])
-    return seen.referenced
+        trained = Dataset.model_validate(json.loads(seen.train.config)["dataset"])
+        return None if trained.is_only_named else trained
+    wanted = seen.spec.data.dataset_ref
+    return seen.referenced if wanted and seen.referenced and seen.referenced.digest == wanted.digest else None
 
 
 def adapters(seen: Seen) -> Sequence[TrainedAdapter]:

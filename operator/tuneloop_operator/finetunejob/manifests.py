@@ -1,6 +1,6 @@
 """The Jobs of a FineTuneJob, and the configurations in them. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tuneloop_contracts import jobs as contract
@@ -63,7 +63,7 @@ def train_config(seen: Seen, target: InferenceTargetSpec, settings: Settings, da
         dataset=dataset,
         datasets_uri=datasets(target).uri,
         adapters_uri=target.artifacts.adapters.uri,
-        serving=serving(seen, dataset),
+        serving=serving(seen, dataset.trainable or tuple(domain.name for domain in target.domains)),
         lora=contract.Lora(
             rank=spec.lora.rank or settings.lora_rank,
             alpha=spec.lora.alpha or settings.lora_alpha,
@@ -83,10 +83,10 @@ def train_config(seen: Seen, target: InferenceTargetSpec, settings: Settings, da
     )
 
 
-def serving(seen: Seen, dataset: Dataset) -> tuple[contract.ServingAdapter, ...]:
+def serving(seen: Seen, domains: Sequence[str]) -> tuple[contract.ServingAdapter, ...]:
     """What the gate compares candidates with: whatever serves the domain, whoever made it."""
     target = seen.spec.target_ref.name
-    found = {domain: seen.adapters.get(adapter_name(target, domain)) for domain in dataset.trainable}
+    found = {domain: seen.adapters.get(adapter_name(target, domain)) for domain in domains}
     return tuple(
         contract.ServingAdapter(domain=domain, revision=adapter.active.name, uri=adapter.active.uri, digest=adapter.active.digest)
         for domain, adapter in found.items()

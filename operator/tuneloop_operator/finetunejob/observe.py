@@ -76,4 +76,5 @@ async def _referenced(kube: Kube, key: Key, spec: FineTuneJobSpec) -> Dataset | 
     if wanted is None:
         return None
     collected = [read_status(job).dataset for job in await kube.list(FINE_TUNE_JOBS, key.namespace)]
-    return next((dataset for dataset in collected if dataset and (dataset.uri, dataset.digest) == (wanted.uri, wanted.digest)), None)
+    here = [dataset for dataset in collected if dataset and dataset.uri == wanted.uri]
+    return next((dataset for dataset in here if dataset.digest == wanted.digest), here[0] if here else None)

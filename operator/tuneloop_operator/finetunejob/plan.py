@@ -10,6 +10,7 @@ from tuneloop_operator.api.finetunejob import AdapterStatus, Stage, WindowStatus
 from tuneloop_operator.finetunejob import facts
 from tuneloop_operator.finetunejob.actions import Action, CreateHarvest, CreateTrain, DeleteJob, Publish, SetSuspend
 from tuneloop_operator.finetunejob.jobs import JobSeen, Owner, Phase, Trouble
+from tuneloop_operator.finetunejob.manifests import datasets
 from tuneloop_operator.finetunejob.outcome import Outcome, described, end, outcome, summary
 from tuneloop_operator.finetunejob.seen import Seen, TargetSeen
 from tuneloop_operator.finetunejob.stages import STAGES, Standing
@@ -131,6 +132,15 @@ def too_little(seen: Seen, settings: Settings) -> Plan | None:
     return _plan(seen, Stage.INSUFFICIENT_DATA, "InsufficientData", message)
 
 
+def another_dataset(seen: Seen, settings: Settings) -> Plan | None:
+    """The spec is immutable, so this end is final."""
+    wanted, found = seen.spec.data.dataset_ref, seen.referenced
+    if wanted is None or found is None or facts.dataset(seen) or found.digest == wanted.digest:
+        return None
+    message = f"data.datasetRef.digest is {wanted.digest[:19]}..., but what was collected at {found.uri} is {found.digest[:19]}..."
+    return _plan(seen, Stage.FAILED, "DatasetMismatch", f"{message}: name one of the two, in a new FineTuneJob")
+
+
 def collected(seen: Seen, settings: Settings) -> Plan | None:
     dataset = facts.dataset(seen)
     if dataset is None or not seen.spec.collect_only:
@@ -177,7 +187,7 @@ def start(seen: Seen, settings: Settings) -> Plan:
         return _plan(seen, Stage.PENDING, "TargetNotFound", message)
     if why := _awaited(seen, seen.target):
         return _plan(seen, Stage.PENDING, why.reason, why.message)
-    if dataset := facts.dataset(seen):
+    if dataset := facts.dataset(seen) or _only_named(seen):
         create = CreateTrain(dataset, seen.target.spec)
         return _plan(seen, Stage.QUEUED, "Queued", "the training pod is not running yet", create)
     window = facts.window(seen) or facts.new_window(seen, settings)
@@ -193,9 +203,16 @@ def _awaited(seen: Seen, target: TargetSeen) -> Trouble | None:
     known = {domain.name for domain in target.spec.domains}
     if unknown := sorted(set(seen.spec.data.domains) - known):
         return Trouble("UnknownDomain", f"InferenceTarget {name} has no domain {', '.join(unknown)}; it has {', '.join(sorted(known))}")
-    if seen.spec.data.dataset_ref and facts.dataset(seen) is None:
-        return Trouble("DatasetNotFound", "no FineTuneJob of this namespace has collected the dataset that data.datasetRef names")
+    wanted, stored = seen.spec.data.dataset_ref, datasets(target.spec).uri.rstrip("/")
+    if wanted and facts.dataset(seen) is None and not wanted.uri.startswith(f"{stored}/"):
+        return Trouble("DatasetNotFound", f"data.datasetRef.uri: no FineTuneJob of this namespace collected it, nor is it below {stored}")
     return None
+
+
+def _only_named(seen: Seen) -> Dataset | None:
+    """Of a job that is gone: the training pod finds it in the target's own store, or says that it is not there."""
+    wanted = seen.spec.data.dataset_ref
+    return Dataset.by_name(wanted.uri, wanted.digest) if wanted else None
 
 
 RULES: tuple[Rule, ...] = (
@@ -207,6 +224,7 @@ RULES: tuple[Rule, ...] = (
     trained,
     train_without_report,
     training,
+    another_dataset,
     too_little,
     collected,
     harvest_without_report,

@@ -68,7 +68,7 @@ class Seen:
     adapters: Mapping[str, AdapterSeen] = field(default_factory=dict)
     """By name."""
     referenced: Dataset | None = None
-    """The dataset that data.datasetRef names, if a job of this namespace has collected it."""
+    """What a job of this namespace collected at the URI that data.datasetRef names; its digest may be another."""
 
 
 def read_adapter(body: Object) -> AdapterSeen:

@@ -9,6 +9,7 @@ from tuneloop_contracts.dataset import HELD_OUT_FILE, TRAIN_FILE
 from tuneloop_contracts.jobs import TrainConfig
 from tuneloop_contracts.progress import FaultReason, Report
 from tuneloop_contracts.stores import Store
+from tuneloop_trainer.collected import opened
 from tuneloop_trainer.errors import NeedsEdit, TryLater
 from tuneloop_trainer.learn.base import load_base
 from tuneloop_trainer.learn.base_folder import base_folder, checked_digest
@@ -29,6 +30,8 @@ def train_job(config: TrainConfig, reporter: Reporter) -> Report:
     """Raises TryLater or NeedsEdit. (Whether it was done before is `finished.finished_report`'s to say.)"""
     started = time.monotonic()
     reporter.progress("Training", 0)
+    asked = config
+    config = config.model_copy(update={"dataset": opened(config.dataset)})
     if config.publish:
         check_writable(Store(config.adapters_uri))
     folder = base_folder(config)
@@ -42,8 +45,9 @@ def train_job(config: TrainConfig, reporter: Reporter) -> Report:
         effort = Effort.of(encoded, config, reporter)
         adapters = tuple(DomainTurn(name, config, base, encoded, effort).run() for name in config.dataset.trainable)
     seconds = {"load": round(loaded - started, 1), "train": round(time.monotonic() - loaded, 1)} | effort.seconds
-    report = Report(adapters=adapters, seconds=seconds)
-    keep_report(config, report)
+    learned_of = config.dataset if asked.dataset.is_only_named else None
+    report = Report(dataset=learned_of, adapters=adapters, seconds=seconds)
+    keep_report(asked, report)
     return report
 
 
