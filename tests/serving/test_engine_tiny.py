@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from threading import Event
 
 import pytest
 
@@ -9,6 +10,9 @@ from serving.tiny import PROMPTS, asked, decode, plain, running, text_of, tiny
 from tuneloop_server.engine.base import Answer
 from tuneloop_server.engine.hf import QUEUE_PER_ROW, HfEngine
 from tuneloop_server.engine.row import Vocabulary
+from tuneloop_server.engine.scheduler import Scheduler
+from tuneloop_server.engine.slots import Slots
+from tuneloop_server.engine.worker import Worker
 from tuneloop_server.errors import ApiError, Failed, PromptTooLong, TryLater
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -111,6 +115,32 @@ async def test_a_prompt_that_finds_no_seat_is_told_so_and_the_next_one_is_answer
                 async with asyncio.timeout(20):
                     await text_of(engine, asked("hello"))
         assert await text_of(engine, asked("hello")) == plain("llama", asked("hello"))
+
+
+async def test_a_prompt_that_cannot_begin_is_told_so_and_leaves_its_neighbours_alone() -> None:
+    async with running() as engine:
+        neighbour = asyncio.create_task(text_of(engine, asked("hello there", 60)))
+        with pytest.raises(Failed):
+            async with asyncio.timeout(20):
+                await text_of(engine, asked("hello", adapter="nobody's"))
+        assert await neighbour == plain("llama", asked("hello there", 60))
+
+
+def test_an_order_that_is_called_off_is_not_carried_out_and_the_next_one_is() -> None:
+    done: list[str] = []
+    hold = Event()
+    loaded = tiny("llama")
+    worker = Worker(Scheduler(loaded.model, Slots(loaded.model, 1), 1))
+    worker.start()
+    try:
+        worker.call(lambda: hold.wait(20))
+        called_off = worker.call(lambda: done.append("called off"))
+        assert called_off.cancel()
+        hold.set()
+        worker.call(lambda: done.append("next")).result(20)
+    finally:
+        worker.close()
+    assert done == ["next"]
 
 
 async def test_closing_fails_what_still_runs() -> None:

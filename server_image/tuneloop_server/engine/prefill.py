@@ -9,15 +9,13 @@ from collections.abc import Sequence
 import torch
 from transformers.cache_utils import DynamicCache
 
-from tuneloop_server.engine.row import Row, Seat
-from tuneloop_server.engine.sampling import Dice
+from tuneloop_server.engine.row import Seat
 from tuneloop_server.engine.slots import Model, Slots
 
 
 class Prefill:
-    def __init__(self, rows: Sequence[Row], model: Model, slots: Slots) -> None:
-        """Raises KeyError for an adapter that is not loaded."""
-        self.seats = sorted((Seat(row, Dice(row.sampling), slots.take(row.adapter)) for row in rows), key=lambda seat: seat.order)
+    def __init__(self, seats: Sequence[Seat], model: Model, slots: Slots) -> None:
+        self.seats = sorted(seats, key=lambda seat: seat.order)
         self.cache = DynamicCache(config=model.config)
         self.first: list[int] = []
         """The first token of each answer, once all is read."""

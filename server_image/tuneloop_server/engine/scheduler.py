@@ -1,13 +1,20 @@
 """Who is decoded next: rows that wait, the prompts being read, those being decoded."""
 
+import logging
+from collections.abc import Sequence
+
 from transformers.cache_utils import DynamicCache
 
 from tuneloop_server.engine.batch import Alone, Batch, Decoding
 from tuneloop_server.engine.kv import fits_rows
 from tuneloop_server.engine.prefill import Prefill
-from tuneloop_server.engine.row import Row
+from tuneloop_server.engine.row import Row, Seat
+from tuneloop_server.engine.sampling import Dice
 from tuneloop_server.engine.slots import Model, Slots
 from tuneloop_server.engine.waiting import Waiting
+from tuneloop_server.errors import Failed
+
+log = logging.getLogger(__name__)
 
 PREFILL_TOKENS = 512
 """Prompt tokens read per turn (about a second on two cores for 135M parameters): the longest that other rows wait for a prompt."""
@@ -70,10 +77,24 @@ class Scheduler:
 
     def _next_prefill(self) -> Prefill | None:
         if self._prefill is None and (rows := self._next_rows()):
+            self._prefill = self._begin(rows)
+        return self._prefill
+
+    def _begin(self, rows: Sequence[Row]) -> Prefill | None:
+        """None when they cannot: nobody else's state is touched yet, so only they fail."""
+        seats: list[Seat] = []
+        try:
             for row in rows:
                 row.started = True
-            self._prefill = Prefill(rows, self._model, self._slots)
-        return self._prefill
+                seats.append(Seat(row, Dice(row.sampling), self._slots.take(row.adapter)))
+            return Prefill(seats, self._model, self._slots)
+        except Exception as error:
+            log.error("%d prompts could not be begun: %s", len(rows), type(error).__name__)
+            for seat in seats:
+                self._slots.give_back(seat.slot)
+            for row in rows:
+                row.fail(Failed("the model failed on this request"))
+            return None
 
     def _next_rows(self) -> list[Row]:
         """As many as there is room for and as one part of a turn can read, padding included; of long prompts, one."""

@@ -29,7 +29,7 @@ class Worker(Thread):
         self._orders.put(lambda: self._scheduler.add(row))
 
     def call(self, work: Callable[[], T]) -> "Future[T]":
-        """Run `work` between two turns."""
+        """Run `work` between two turns; not at all when it is cancelled before."""
         done: Future[T] = Future()
         self._orders.put(lambda: _settle(done, work))
         return done
@@ -65,6 +65,8 @@ class Worker(Thread):
 
 
 def _settle(done: "Future[T]", work: Callable[[], T]) -> None:
+    if not done.set_running_or_notify_cancel():
+        return
     try:
         done.set_result(work())
     except BaseException as error:
