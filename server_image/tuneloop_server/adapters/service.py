@@ -18,6 +18,7 @@ from tuneloop_server.adapters.entry import Entry, Held
 from tuneloop_server.adapters.fetch import fetch, forget
 from tuneloop_server.adapters.preflight import Limits, preflight
 from tuneloop_server.adapters.refusal import Refused
+from tuneloop_server.background import in_background
 from tuneloop_server.engine.base import Engine
 from tuneloop_server.news import News
 
@@ -140,7 +141,7 @@ class AdapterService:
         adapter = entry.adapter
         folder = await asyncio.to_thread(fetch, adapter.uri, adapter.digest, self._limits.max_bytes)
         async with self._one_at_a_time:
-            weights = await asyncio.to_thread(preflight, folder, adapter.digest, self._limits)
+            weights = await in_background(lambda: preflight(folder, adapter.digest, self._limits))
             delta = await self._engine.load(entry.handle, weights)
             if refusal := judge(delta):
                 await self._engine.unload(entry.handle)

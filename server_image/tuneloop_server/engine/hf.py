@@ -5,10 +5,12 @@ from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from typing import TypeVar
 
 import jinja2
 import safetensors.torch
 
+from tuneloop_server.background import in_background
 from tuneloop_server.engine.base import (
     PROBE_TEXT,
     QUEUE_PER_ROW,
@@ -28,6 +30,8 @@ from tuneloop_server.engine.scheduler import Scheduler
 from tuneloop_server.engine.slots import Slots
 from tuneloop_server.engine.worker import Worker
 from tuneloop_server.errors import BadRequest, PromptTooLong, TryLater
+
+T = TypeVar("T")
 
 
 class HfEngine:
@@ -74,16 +78,16 @@ class HfEngine:
         return answer
 
     async def load(self, handle: str, adapter: AdapterWeights) -> float:
-        read = await asyncio.to_thread(lambda: self._slots.read(adapter.config, safetensors.torch.load(adapter.weights)))
-
-        def add_and_probe() -> float:
-            self._slots.add(handle, read)
-            return self._probe.max_delta(handle)
-
-        return await asyncio.wrap_future(self._worker.call(add_and_probe))
+        read = await in_background(lambda: self._slots.read(adapter.config, safetensors.torch.load(adapter.weights)))
+        try:
+            await self._between_steps(lambda: self._slots.add(handle, read))
+            return await self._between_steps(lambda: self._probe.max_delta(handle))
+        except BaseException:
+            await self.unload(handle)
+            raise
 
     async def unload(self, handle: str) -> None:
-        await asyncio.wrap_future(self._worker.call(lambda: self._slots.remove(handle)))
+        await self._between_steps(lambda: self._slots.remove(handle))
 
     def pressure(self) -> Pressure:
         running = sum(row.started for row in self._rows)
@@ -92,6 +96,9 @@ class HfEngine:
     def close(self) -> None:
         self._worker.close()
         self._reader.shutdown()
+
+    async def _between_steps(self, work: Callable[[], T]) -> T:
+        return await asyncio.wrap_future(self._worker.call(work))
 
     def _prompt(self, request: Generation) -> list[int]:
         if request.bare:

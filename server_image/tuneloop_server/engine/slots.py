@@ -61,11 +61,13 @@ class Slots:
         return Adapter(read_layers(config, tensors, self._layers), int(config["r"]))
 
     def add(self, handle: str, adapter: Adapter) -> None:
+        """Into a slot at once, so that the first row that wants it need not wait for the copy."""
         if adapter.rank > self._rank:
             self._grow(adapter.rank)
         for path in adapter.layers:
             _make_room(self._layers[path], len(self._slots), self._rank)
         self._loaded[handle] = adapter
+        self.give_back(self.take(handle))
 
     def remove(self, handle: str) -> None:
         """No row may be using it. Harmless when it is not there."""
