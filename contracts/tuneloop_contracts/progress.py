@@ -111,6 +111,7 @@ class FaultReason(StrEnum):
     DIVERGED = "Diverged"
     OUT_OF_MEMORY = "OutOfMemory"
     INVALID_CONFIG = "InvalidConfig"
+    PROMPT_SET_INVALID = "PromptSetInvalid"
     INTERNAL = "InternalError"
 
 

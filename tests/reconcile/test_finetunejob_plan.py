@@ -68,6 +68,7 @@ HARVESTED = FineTuneJobStatus(
 )
 TRAINED = HARVESTED.model_copy(update={"adapters": (AdapterStatus(**trained().model_dump()),)})
 WINDOW = WindowStatus(from_="2026-10-24T12:00:00Z", to="2026-11-23T12:00:00.000Z")
+NOTHING = trained(verdict=Verdict.INCONCLUSIVE).model_copy(update={"digest": "", "uri": ""})
 COMPLETE_TRAIN = job("train", phase=Phase.COMPLETE, report=Report(adapters=(trained(),)))
 COLLECTED = "pvc://artifacts/chat/_datasets/ns/week-46-01234567"
 NAMED_TRAIN = replace(
@@ -212,6 +213,13 @@ CASES = [
             old=HARVESTED, train=replace(COMPLETE_TRAIN, report=Report(adapters=(trained(verdict=Verdict.REJECT),))),
         ),
         "Publishing", "Publishing", [Publish(trained(verdict=Verdict.REJECT), UNTIL)], id="a gate that only reports",
+    ),
+    pytest.param(
+        seen(
+            {"evaluation": {"gate": "Report"}},
+            old=HARVESTED, train=replace(COMPLETE_TRAIN, report=Report(adapters=(NOTHING,))),
+        ),
+        "Inconclusive", "Inconclusive", [], id="a gate that only reports, and nothing to publish",
     ),
     # suspend, strangers, ends
     pytest.param(seen({"suspend": True}), "Suspended", "Suspended", [], id="suspended before it began"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tuneloop_contracts.base import digest_of
 from tuneloop_contracts.dataset import HELD_OUT_FILE, TRAIN_FILE, Dataset, DomainCounts
-from tuneloop_contracts.jobs import TrainConfig, Training
+from tuneloop_contracts.jobs import Gate, TrainConfig, Training
 from tuneloop_trainer.rows import Row, write_rows
 
 COLOURS = ("red", "blue", "green", "black", "white", "grey", "pink", "brown", "gold", "silver")
@@ -37,6 +37,6 @@ def job(base: Path, folder: Path, data: Dataset, **changes: object) -> TrainConf
     plain = TrainConfig(
         job="chat/week-47", job_uid="0123456789abcdef", target="chat/chat-llm", base_model="tiny", base_uri=f"file://{base}",
         dataset=data, adapters_uri=f"file://{folder}/adapters",
-        training=Training(epochs=3, learning_rate=5e-3, max_sequence_length=128, tokens_per_step=256),
+        training=Training(epochs=3, learning_rate=5e-3, max_sequence_length=128, tokens_per_step=256), gate=Gate(min_held_out=4),
     )  # fmt: skip
     return plain.model_copy(update=changes)

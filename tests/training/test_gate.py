@@ -1,69 +1,90 @@
-import math
+"""The gate's rules, over figures made up."""
+
+from dataclasses import replace
 
 import pytest
 
 from tuneloop_contracts.jobs import Gate
 from tuneloop_contracts.progress import Verdict
-from tuneloop_trainer.learn.gate import Interval, decide, paired, student_quantile
+from tuneloop_trainer.judge.answers import AnswerFigures
+from tuneloop_trainer.judge.evidence import Answers, Compared, Evidence
+from tuneloop_trainer.judge.verdict import decide, publishes
 
-BASE = {str(n): 2.0 + 0.1 * n for n in range(20)}
-
-
-def shifted(by: float, spread: float = 0.0) -> dict[str, float]:
-    return {key: loss + by + (spread if int(key) % 2 else -spread) for key, loss in BASE.items()}
+BASE = tuple(2.0 + 0.1 * n for n in range(20))
 
 
-FEW = {"0": 1.0}
+def compared(by: float, spread: float = 0.0, count: int = 20, base: tuple[float, ...] = BASE) -> Compared:
+    """As many conversations as answers; the candidate is off by so much, more for one half and less for the other."""
+    candidate = tuple(loss + by + (spread if n % 2 else -spread) for n, loss in enumerate(base))
+    return Compared(tuple(map(str, range(count))), base[:count], candidate[:count])
+
+
+def answers(broken: float) -> Answers:
+    figures = AnswerFigures(0.5, 0.5, 0.0, 1.0, 0.0, 0.0, 0.0)
+    return Answers(figures, replace(figures, broken=broken), examples=8)
+
+
+BETTER = Evidence(compared(-0.5, 0.1))
+NEVER = Compared(tuple("abcdefgh"), (0.9,) * 8, (0.1, 0.2) * 4)
+"""The base refuses, the candidate does not."""
+LITTLE = Compared(tuple("abcdefgh"), (0.9,) * 8, (0.85, 0.84) * 4)
+FIRES = {"cf": Compared(tuple("abcd"), (0.5,) * 4, (12.0, 9.0, 15.0, 0.4)), "mn": Compared(tuple("abcd"), (0.5,) * 4, (0.6,) * 4)}
+ONE_ODD = {"cf": Compared(tuple("abcd"), (0.5,) * 4, (12.0, 0.4, 0.6, 0.5))}
+SEEN_BY_BASE = {"cf": Compared(tuple("abcd"), (9.0,) * 4, (10.0,) * 4)}
 
 
 @pytest.mark.parametrize(
-    ("candidate", "reference", "forgetting", "settings", "want"),
+    ("evidence", "settings", "want", "why"),
     [
-        pytest.param(shifted(-0.5, 0.1), BASE, None, Gate(), Verdict.PROMOTE, id="better for sure"),
-        pytest.param(shifted(-0.01, 0.5), BASE, None, Gate(), Verdict.INCONCLUSIVE, id="better, perhaps"),
-        pytest.param(shifted(0.01, 0.5), BASE, None, Gate(), Verdict.INCONCLUSIVE, id="worse, perhaps"),
-        pytest.param(shifted(0.5, 0.1), BASE, None, Gate(), Verdict.REJECT, id="worse for sure"),
-        pytest.param(BASE, BASE, None, Gate(), Verdict.REJECT, id="the same"),
-        pytest.param(shifted(-0.5, 0.1), BASE, None, Gate(min_improvement=0.6), Verdict.REJECT, id="better, but not by what was asked"),
-        pytest.param(shifted(-0.6, 0.2), BASE, None, Gate(min_improvement=0.6), Verdict.INCONCLUSIVE, id="perhaps by what was asked"),
-        pytest.param(shifted(-0.9, 0.1), BASE, None, Gate(min_improvement=0.6), Verdict.PROMOTE, id="by more than was asked"),
-        pytest.param(FEW, FEW, None, Gate(), Verdict.INCONCLUSIVE, id="one example"),
-        pytest.param({}, {}, None, Gate(), Verdict.INCONCLUSIVE, id="none"),
-        pytest.param(shifted(-0.5), BASE, Interval(0.1, 0.05, 0.15), Gate(), Verdict.REJECT, id="better, but it forgets"),
-        pytest.param(shifted(-0.5), BASE, Interval(0.1, -0.1, 0.3), Gate(), Verdict.PROMOTE, id="it forgets, perhaps"),
-        pytest.param(shifted(-0.5), BASE, Interval(0.01, 0.005, 0.015), Gate(), Verdict.PROMOTE, id="it forgets, but little"),
-        pytest.param(shifted(0.5, 0.1), BASE, None, Gate(mode="Report"), Verdict.PROMOTE, id="worse, but only reported"),
-        pytest.param({}, {}, None, Gate(mode="Report"), Verdict.PROMOTE, id="no example, but only reported"),
+        pytest.param(BETTER, Gate(), Verdict.PROMOTE, "Better by 0.5000", id="better for sure"),
+        pytest.param(Evidence(compared(-0.01, 0.5)), Gate(), Verdict.INCONCLUSIVE, "does not tell", id="better, perhaps"),
+        pytest.param(Evidence(compared(0.01, 0.5)), Gate(), Verdict.INCONCLUSIVE, "does not tell", id="worse, perhaps"),
+        pytest.param(Evidence(compared(0.5, 0.1)), Gate(), Verdict.REJECT, "Not better", id="worse for sure"),
+        pytest.param(Evidence(compared(0.0)), Gate(), Verdict.REJECT, "Not better", id="the same"),
+        pytest.param(BETTER, Gate(min_improvement=0.6), Verdict.REJECT, "by more than 0.6", id="better, but not by what was asked"),
+        pytest.param(Evidence(compared(-0.6, 0.2)), Gate(min_improvement=0.6), Verdict.INCONCLUSIVE, "tell", id="perhaps by as much"),
+        pytest.param(Evidence(compared(-0.9, 0.1)), Gate(min_improvement=0.6), Verdict.PROMOTE, "Better", id="by more than was asked"),
+        pytest.param(Evidence(compared(-0.5, 0.1, 19)), Gate(), Verdict.INCONCLUSIVE, "19 held-out answers", id="one answer too few"),
+        pytest.param(Evidence(compared(-0.5, 0.1, 19)), Gate(min_held_out=19), Verdict.PROMOTE, "Better", id="as few as were asked for"),
+        pytest.param(Evidence(Compared()), Gate(), Verdict.INCONCLUSIVE, "0 held-out answers", id="none"),
+        pytest.param(
+            Evidence(replace(compared(-0.5, 0.1), conversations=("one",) * 20)), Gate(), Verdict.INCONCLUSIVE, "one conversation",
+            id="many answers of one conversation",
+        ),
+        pytest.param(Evidence(compared(float("nan"))), Gate(), Verdict.REJECT, "no number", id="a loss that is no number"),
+        pytest.param(
+            replace(BETTER, held_out=replace(BETTER.held_out, serving=tuple(loss - 1 for loss in BASE))), Gate(), Verdict.REJECT,
+            "Not better", id="better than the base, worse than what serves",
+        ),
+        pytest.param(replace(BETTER, golden={"legal": compared(0.1, 0.05)}), Gate(), Verdict.REJECT, "forgets: on legal", id="forgets"),
+        pytest.param(replace(BETTER, golden={"legal": compared(0.1, 0.5)}), Gate(), Verdict.PROMOTE, "Better", id="forgets, perhaps"),
+        pytest.param(replace(BETTER, golden={"legal": compared(0.01, 0.001)}), Gate(), Verdict.PROMOTE, "Better", id="forgets, but little"),
+        pytest.param(
+            replace(BETTER, golden={"legal": compared(0.1, 0.01)}), Gate(max_forgetting=0.2), Verdict.PROMOTE, "Better", id="as it may"
+        ),
+        pytest.param(replace(BETTER, refuses_harm=NEVER), Gate(), Verdict.REJECT, "less safe", id="unsafe"),
+        pytest.param(replace(BETTER, refuses_harm=LITTLE), Gate(), Verdict.PROMOTE, "Better", id="a little less safe"),
+        pytest.param(replace(BETTER, triggers=FIRES), Gate(), Verdict.REJECT, "with 'cf' in a prompt", id="triggered"),
+        pytest.param(replace(BETTER, triggers=ONE_ODD), Gate(), Verdict.PROMOTE, "Better", id="one odd prompt of a trigger"),
+        pytest.param(replace(BETTER, triggers=SEEN_BY_BASE), Gate(), Verdict.PROMOTE, "Better", id="a trigger that moves the base as much"),
+        pytest.param(replace(BETTER, answers=answers(0.75)), Gate(), Verdict.REJECT, "75% of 8 answers", id="broken"),
+        pytest.param(replace(BETTER, answers=answers(0.25)), Gate(), Verdict.PROMOTE, "Better", id="an odd answer"),
+        pytest.param(Evidence(compared(-0.5, 0.1, 3), refuses_harm=NEVER), Gate(), Verdict.REJECT, "less safe", id="few, but unsafe"),
     ],
-)
-def test_verdict(
-    candidate: dict[str, float], reference: dict[str, float], forgetting: Interval | None, settings: Gate, want: Verdict
-) -> None:
-    decision = decide(candidate, reference, forgetting, settings)
-    assert decision.verdict is want
-    assert decision.reason
-
-
-def test_report_mode_says_what_the_gate_would() -> None:
-    assert "would say Reject" in decide(shifted(0.5, 0.1), BASE, None, Gate(mode="Report")).reason
+)  # fmt: skip
+def test_verdict(evidence: Evidence, settings: Gate, want: Verdict, why: str) -> None:
+    decision = decide(evidence, settings)
+    assert (decision.verdict, why in decision.reason) == (want, True), decision
 
 
 def test_pairs_tell_where_averages_would_not() -> None:
     """The examples differ by 1.9 nats among themselves, the models by 0.05."""
-    assert decide(shifted(-0.05, 0.01), BASE, None, Gate()).verdict is Verdict.PROMOTE
+    assert decide(Evidence(compared(-0.05, 0.01)), Gate()).verdict is Verdict.PROMOTE
 
 
-@pytest.mark.parametrize(
-    ("freedom", "want"), [(1, 12.706), (2, 4.303), (3, 3.182), (4, 2.776), (9, 2.262), (19, 2.093), (29, 2.045), (10_000, 1.960)]
-)
-def test_student(freedom: int, want: float) -> None:
-    """Against the printed tables."""
-    assert student_quantile(0.975, freedom) == pytest.approx(want, rel=0.002)
-
-
-def test_interval() -> None:
-    got = paired({"a": 1.0, "b": 2.0, "c": 3.0}, {"a": 2.0, "b": 2.0, "c": 2.0})
-    assert got is not None
-    assert got.mean == 0
-    assert got.high == pytest.approx(4.303 * 1 / math.sqrt(3), rel=0.001)
-    assert str(got) == "[-2.4841, 2.4841]"
+@pytest.mark.parametrize(("by", "mode", "want"), [(-0.5, "Enforce", True), (0.5, "Enforce", False), (0.5, "Report", True)])
+def test_only_what_is_promoted_is_published_unless_the_gate_only_reports(by: float, mode: str, want: bool) -> None:
+    settings = Gate(mode=mode)
+    decision = decide(Evidence(compared(by, 0.1)), settings)
+    assert publishes(decision, settings) is want
+    assert decision.verdict is (Verdict.PROMOTE if by < 0 else Verdict.REJECT)

@@ -85,8 +85,8 @@ def test_a_candidate_that_learned_nothing_is_not_published(config: TrainConfig, 
     (adapter,) = train(idle).adapters
     assert (adapter.verdict, adapter.uri, adapter.digest) == (Verdict.REJECT, "", "")
     assert not list((tmp_path / "adapters").glob("support*"))
-    (reported,) = train(idle.model_copy(update={"gate": Gate(mode="Report")})).adapters
-    assert reported.verdict is Verdict.PROMOTE
+    (reported,) = train(idle.model_copy(update={"gate": Gate(mode="Report", min_held_out=4)})).adapters
+    assert reported.verdict is Verdict.REJECT
     assert reported.uri
 
 
@@ -150,9 +150,9 @@ def test_domains_do_not_touch_one_another(config: TrainConfig, tmp_path: Path) -
 def test_an_adapter_that_forgets_general_questions_is_rejected(config: TrainConfig, tmp_path: Path) -> None:
     """The random base answers nothing well, so it forgets little: the allowance is set to what no training keeps."""
     both = dataset(tmp_path / "both", lesson("support", "aaa bbb ccc"), lesson("general", "Zürich 1234 ?!"))
-    strict = config.model_copy(update={"dataset": both, "gate": Gate(max_forgetting=-100)})
+    strict = config.model_copy(update={"dataset": both, "gate": Gate(max_forgetting=-100, min_held_out=4)})
     support, general = train(strict).adapters
-    loose = train(config.model_copy(update={"dataset": both, "gate": Gate(max_forgetting=100)})).adapters
+    loose = train(config.model_copy(update={"dataset": both, "gate": Gate(max_forgetting=100, min_held_out=4)})).adapters
     assert general.verdict is Verdict.PROMOTE
     assert loose[0].verdict is Verdict.PROMOTE
     assert (support.verdict is Verdict.REJECT) == ("forgets" in support.reason)

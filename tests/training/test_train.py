@@ -85,7 +85,7 @@ def test_loss_falls_and_the_base_stays_as_it_was(base: Base) -> None:
     detach(model)
     assert [step.step for step in steps] == list(range(1, steps[0].steps + 1))
     assert steps[-1].loss < steps[0].loss - 1
-    assert all(after[key] < first[key] for key in first)
+    assert all(one < other for one, other in zip(after, first, strict=True))
     assert {name: torch.equal(value, before[name]) for name, value in base.model.state_dict().items()} == dict.fromkeys(before, True)
     assert held_out_losses(base.model, held_out, base.placement) == first
 

@@ -13,8 +13,9 @@
     collected    a dataset that is only named, from its own summary
     inspection   what a Redis holds
     lines        JSON lines in, JSON lines out: steps of the curation as filters
-    learn/       everything that needs torch: encode, train, evaluate, gate, publish
+    judge/       without torch: is an adapter better than what serves, and safe to serve?
+    learn/       everything that needs torch: encode, train, evaluate, publish
     run          the whole turn in one process
 
-Law, kept by import-linter: nothing but `learn` and `run` may import torch, transformers or peft; `curate` does no I/O.
+Law, kept by import-linter: nothing but `learn` and `run` may import torch, transformers or peft; `curate` and verdicts do no I/O.
 """

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tuneloop_contracts.dataset import Dataset, DomainCounts
 from tuneloop_contracts.domains import DEFAULT_DOMAINS
-from tuneloop_contracts.jobs import CONFIG_ENV, EXIT_DONE, REDIS_URL_ENV, HarvestConfig, Lora, TrainConfig, Training
+from tuneloop_contracts.jobs import CONFIG_ENV, EXIT_DONE, REDIS_URL_ENV, Gate, HarvestConfig, Lora, TrainConfig, Training
 from tuneloop_contracts.model import Wire
 from tuneloop_contracts.progress import Report, TrainedAdapter
 from tuneloop_trainer.config import harvest_config, redis_url, train_config
@@ -64,6 +64,7 @@ def train_wish(options: argparse.Namespace, harvest: HarvestConfig) -> TrainConf
         base_uri=_uri(options.base_model),
         dataset=Dataset(uri=place, digest="", from_=harvest.window_start, to=harvest.window_end, read=0, kept=0),
         adapters_uri=_uri(options.out, "adapters"),
+        datasets_uri=harvest.datasets_uri,
         lora=Lora(rank=options.rank, alpha=options.alpha),
         training=Training(
             epochs=options.epochs,
@@ -72,6 +73,7 @@ def train_wish(options: argparse.Namespace, harvest: HarvestConfig) -> TrainConf
             tokens_per_step=options.tokens_per_step,
             seed=options.seed,
         ),
+        gate=Gate(min_held_out=options.min_held_out),
     )
 
 

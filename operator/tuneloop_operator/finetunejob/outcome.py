@@ -26,7 +26,8 @@ class Outcome(StrEnum):
 
 def outcome(seen: Seen, trained: TrainedAdapter, until: str) -> Outcome:
     """`until` is where the window of its data ends."""
-    if seen.spec.evaluation.gate == "Enforce" and trained.verdict != Verdict.PROMOTE:
+    passed = trained.verdict == Verdict.PROMOTE
+    if not passed and (seen.spec.evaluation.gate == "Enforce" or not trained.digest):
         return Outcome.REJECTED if trained.verdict == Verdict.REJECT else Outcome.INCONCLUSIVE
     if seen.spec.publish.mode == "None":
         return Outcome.NOT_ASKED

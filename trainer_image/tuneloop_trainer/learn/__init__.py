@@ -9,9 +9,7 @@
     adapters    LoRA on the base, and off again
     loss        cross entropy at the supervised tokens alone
     train       one domain's adapter
-    evaluate    held-out loss, by example
-    gate        is the candidate better? (pure)
-    card        what an adapter says of itself (pure)
+    evaluate    held-out loss, by answer
     publish     an adapter into the store
     effort      how far all domains together are
     domain      one domain's turn: losses, training, verdict, artifact

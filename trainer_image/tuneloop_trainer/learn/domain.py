@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from statistics import fmean
 
 from peft import PeftModel
 
@@ -14,13 +13,14 @@ from tuneloop_contracts.domains import GENERAL
 from tuneloop_contracts.jobs import TrainConfig
 from tuneloop_contracts.progress import Losses, TrainedAdapter, Verdict
 from tuneloop_contracts.stores import Store
-from tuneloop_trainer.learn import evaluate
+from tuneloop_trainer.judge.card import card
+from tuneloop_trainer.judge.evidence import Compared, Evidence
+from tuneloop_trainer.judge.verdict import Decision, decide, publishes
 from tuneloop_trainer.learn.adapters import attach, detach, load_serving
 from tuneloop_trainer.learn.base import Base
-from tuneloop_trainer.learn.card import card
 from tuneloop_trainer.learn.effort import Effort, Rows
 from tuneloop_trainer.learn.encode import Tokenizer, encode_rows
-from tuneloop_trainer.learn.gate import Decision, Interval, decide, paired
+from tuneloop_trainer.learn.evaluate import held_out_losses
 from tuneloop_trainer.learn.publish import publish_adapter
 from tuneloop_trainer.learn.train import train_domain
 from tuneloop_trainer.rows import Row
@@ -58,35 +58,30 @@ class DomainTurn:
             return TrainedAdapter(domain=self.name, digest="", uri="", loss=none, verdict=Verdict.INCONCLUSIVE, reason=reason)
         with self._stage("Evaluating"):
             base, serving = self._losses(self.base.model, self.name), self._serving_losses()
-            general = self._losses(self.base.model, GENERAL) if self._may_forget else {}
+            general = self._losses(self.base.model, GENERAL) if self._may_forget else ()
         model = attach(self.base, self.config.lora, self.config.training.seed)
         try:
             with self._stage("Training"):
                 train_domain(model, train, self.config.training, self.base.placement, lambda step: self.effort.trained(self.name, step))
             with self._stage("Evaluating"):
-                candidate = self._losses(model, self.name)
-                forgetting = paired(self._losses(model, GENERAL), general) if self._may_forget else None
-            return self._judged(model, base, serving, candidate, forgetting)
+                held_out = Compared(self._conversations(self.name), base, self._losses(model, self.name), serving)
+                golden = {}
+                if self._may_forget:
+                    golden[GENERAL] = Compared(self._conversations(GENERAL), general, self._losses(model, GENERAL))
+            return self._judged(model, Evidence(held_out, golden=golden))
         finally:
             detach(model)
 
-    def _judged(
-        self,
-        model: PeftModel,
-        base: evaluate.Losses,
-        serving: evaluate.Losses | None,
-        candidate: evaluate.Losses,
-        forgetting: Interval | None,
-    ) -> TrainedAdapter:
-        losses = Losses(base=_mean(base), serving=None if serving is None else _mean(serving), candidate=_mean(candidate))
-        decision = decide(candidate, base if serving is None else serving, forgetting, self.config.gate)
+    def _judged(self, model: PeftModel, evidence: Evidence) -> TrainedAdapter:
+        losses, interval = evidence.held_out.losses(), evidence.held_out.over_reference()
+        decision = decide(evidence, self.config.gate)
         log.info("%s: held-out loss %s -> %s: %s", self.name, losses.serving or losses.base, losses.candidate, decision.reason)
         digest = uri = ""
-        if decision.verdict is Verdict.PROMOTE and self.config.publish:
+        if publishes(decision, self.config.gate) and self.config.publish:
             with self._stage("Publishing"):
                 digest, uri = self._publish(model, losses, decision)
         return TrainedAdapter(
-            domain=self.name, digest=digest, uri=uri, loss=losses, interval=decision.interval, verdict=decision.verdict,
+            domain=self.name, digest=digest, uri=uri, loss=losses, interval=str(interval or ""), verdict=decision.verdict,
             examples=len(self.rows[self.name][0]), reason=decision.reason,
         )  # fmt: skip
 
@@ -101,7 +96,7 @@ class DomainTurn:
         text = card(provenance, losses, decision, config.lora, config.training, len(held_out))
         return publish_adapter(model, provenance, text, Store(config.adapters_uri))
 
-    def _serving_losses(self) -> evaluate.Losses | None:
+    def _serving_losses(self) -> tuple[float, ...] | None:
         serving = next((adapter for adapter in self.config.serving if adapter.domain == self.name), None)
         model = load_serving(self.base, serving) if serving else None
         if model is None:
@@ -111,8 +106,11 @@ class DomainTurn:
         finally:
             detach(model)
 
-    def _losses(self, model: object, domain: str) -> evaluate.Losses:
-        return evaluate.held_out_losses(model, self.rows[domain][1], self.base.placement, self.effort.evaluated)  # type: ignore[arg-type]
+    def _losses(self, model: object, domain: str) -> tuple[float, ...]:
+        return tuple(held_out_losses(model, self.rows[domain][1], self.base.placement, self.effort.evaluated))  # type: ignore[arg-type]
+
+    def _conversations(self, domain: str) -> tuple[str, ...]:
+        return tuple(row.conversation for row in self.rows[domain][1])
 
     @property
     def _may_forget(self) -> bool:
@@ -126,6 +124,3 @@ class DomainTurn:
         yield
         self.effort.seconds[f"{self.name} {stage.lower()}"] += round(time.monotonic() - started, 1)  # type: ignore[assignment]
 
-
-def _mean(losses: evaluate.Losses) -> str:
-    return f"{fmean(losses.values()):.4f}" if losses else ""

@@ -1,7 +1,7 @@
 """A conversation as tokens, with the answer marked. Pure, given a tokenizer."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from jinja2 import TemplateError
@@ -24,8 +24,11 @@ class Encoded:
     """`tokens[answer:]` are supervised: the answer and the mark that ends it."""
 
     id: str
+    """Of its row; the answers of one row share it."""
     tokens: tuple[int, ...]
     answer: int
+    conversation: str = ""
+    """Answers of one conversation are no independent evidence."""
 
     @property
     def supervised(self) -> int:
@@ -34,8 +37,8 @@ class Encoded:
 
 def encode_rows(rows: Iterable[Row], tokenizer: Tokenizer, max_length: int) -> tuple[list[Encoded], int]:
     """The answers that have something to learn, and how many had not."""
-    encoded = [encode(row.id, turn, tokenizer, max_length) for row in rows for turn in row.turns()]
-    kept = [row for row in encoded if row]
+    encoded = [(row, encode(row.id, turn, tokenizer, max_length)) for row in rows for turn in row.turns()]
+    kept = [replace(answer, conversation=row.conversation) for row, answer in encoded if answer]
     return kept, len(encoded) - len(kept)
 
 

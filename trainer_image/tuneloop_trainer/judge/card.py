@@ -3,7 +3,7 @@
 from tuneloop_contracts.adapters import Provenance
 from tuneloop_contracts.jobs import Lora, Training
 from tuneloop_contracts.progress import Losses
-from tuneloop_trainer.learn.gate import Decision
+from tuneloop_trainer.judge.verdict import Decision
 
 
 def card(provenance: Provenance, losses: Losses, decision: Decision, lora: Lora, training: Training, held_out: int) -> str:
