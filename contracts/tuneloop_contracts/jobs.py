@@ -72,6 +72,8 @@ class HarvestConfig(Wire):
     """The target's, as the server has it: names of users that imports hold are hashed by it."""
     datasets_uri: str
     """The dataset is written to `<datasets_uri>/<namespace>/<job name>-<first 8 of job_uid>/`."""
+    archive: bool = False
+    """Whether what is read is sealed below `<datasets_uri>/_archive` and read back from there; Redis then only gives what is new."""
     seed: int = 0
 
 

@@ -77,6 +77,15 @@ def remove_file(store: Store) -> None:
             files.rm_file(path)
 
 
+def list_files(store: Store) -> list[str]:
+    """Every file below, by its path from there, in order; none where there is no such folder."""
+    with faults_named(store):
+        files, path = _open(store)
+        files.invalidate_cache()
+        root = path.rstrip("/") + "/"
+        return sorted(found.removeprefix(root) for found in files.find(path))
+
+
 def get_folder(store: Store, names: tuple[str, ...], into: Path) -> None:
     """Copies files of a folder to a local one. Raises FileNotFoundError naming the first that is missing."""
     for name in names:

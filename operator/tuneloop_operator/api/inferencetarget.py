@@ -66,6 +66,9 @@ class ArtifactsSpec(Model):
     """Holds trained adapters; server pods read it."""
     datasets: Store | None = None
     """Holds training text, which server pods need not see. Default: `_datasets` below the store of the adapters."""
+    archive: bool = False
+    """Whether each harvest seals the record of its window into compressed files below `_archive` in the datasets' store: then it reads
+    from Redis only what is new, and days outlive Redis. They hold what users wrote, unredacted, until you or `forget` delete it."""
 
 
 class RoutingSpec(Model):

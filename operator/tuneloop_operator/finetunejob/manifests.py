@@ -47,6 +47,7 @@ def harvest_config(seen: Seen, target: InferenceTargetSpec, settings: Settings, 
         imports=tuple(contract.Import(format=one.format, prefix=one.prefix) for one in data.imports),
         salt=salt_of(seen.target.uid) if seen.target else "",
         datasets_uri=datasets(target).uri,
+        archive=target.artifacts.archive,
         seed=seen.spec.training.seed,
     )
 

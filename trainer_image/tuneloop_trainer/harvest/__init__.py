@@ -5,6 +5,8 @@
     pages       one stream, a page at a time, the next one on its way
     decode      pure: an entry's fields to a record
     source      the day streams of a target: what there is, its entries by window, its feedback
+    archive     in its place: Redis by watermark, the rest from what was sealed
+    segments    the archive's files
     manifest    from what a dataset was made
     dataset     the files of a dataset, and whether one is finished already
     collect     all of it, in order

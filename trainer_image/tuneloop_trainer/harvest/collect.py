@@ -16,9 +16,11 @@ from tuneloop_contracts.stores import Store
 from tuneloop_trainer.config import moment
 from tuneloop_trainer.curate.example import Entry
 from tuneloop_trainer.curate.funnel import curate
+from tuneloop_trainer.harvest.archive import Archive
 from tuneloop_trainer.harvest.connect import connect
 from tuneloop_trainer.harvest.dataset import Reading, dataset_store, finished_dataset, write_dataset
 from tuneloop_trainer.harvest.patience import Patience
+from tuneloop_trainer.harvest.segments import archive_store
 from tuneloop_trainer.harvest.source import Source, Stock, Stocked
 from tuneloop_trainer.imports.collect import bring
 from tuneloop_trainer.imports.scan import Keys
@@ -54,15 +56,17 @@ class Harvest:
 
     def _collect(self, source: Source, now: datetime) -> Dataset:
         self.reporter.progress(STAGE, 0)
+        record = Archive(source, self._archive) if self.config.archive else source
         shards = source.shards()
         stock = self._remembered(source.take_stock(shards))
-        feedback = source.feedback(shards, now)
+        feedback = record.feedback(shards, now)
         brought = bring(Keys(source.client, source.patience), self.config)
-        with closing(source.entries(stock)) as recorded:
+        with closing(record.entries(stock)) as recorded:
             entries = heapq.merge(self._with_progress(recorded, stock), brought.entries, key=attrgetter("at"), reverse=True)
             curated = curate(entries, feedback, self.config)
         source.confirm(shards)
-        return write_dataset(curated, Reading(source.lost, tuple(source.streams), brought.counts), self.config)
+        streams = tuple(stream for stream in reversed(record.streams) if stream.count or stream.lost)
+        return write_dataset(curated, Reading(record.lost, streams, brought.counts), self.config)
 
     def _remembered(self, stock: Stock) -> Stock:
         """What an earlier pod of this job saw counts too: else a flush between two pods would pass for an idle target. Its watermarks
@@ -72,6 +76,10 @@ class Harvest:
         whole = {name: first[name]._replace(added=max(seen[name].added for seen in (stock, earlier) if name in seen)) for name in first}
         put_bytes(self._stock_file, json.dumps(whole).encode())
         return whole
+
+    @property
+    def _archive(self) -> Store:
+        return archive_store(Store(self.config.datasets_uri), self.config.target)
 
     @property
     def _stock_file(self) -> Store:

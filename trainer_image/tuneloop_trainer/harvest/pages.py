@@ -1,4 +1,4 @@
-"""One stream, a page at a time, newest first. The next page is asked for while this one is being worked on."""
+"""One stream, a page at a time. The next page is asked for while this one is being worked on."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,17 +16,25 @@ PAGE = 500
 Page = list[tuple[bytes, Flat]]
 
 
-def pages(client: "redis.Redis", patience: Patience, stream: str, first: bytes, last: bytes) -> Iterator[Page]:
-    """Ids from `last` back to `first`, both included, as Redis takes them. May be closed early.
+def newest_first(client: "redis.Redis", patience: Patience, stream: str, first: bytes, last: bytes) -> Iterator[Page]:
+    """Ids from `last` back to `first`, as Redis takes them (`-`, `+`, milliseconds, `(` before one that is not included)."""
+    return _pages(_Line(client, "XREVRANGE", stream, first), patience, last)
 
-    Redis answers while the reply before is decoded: a request ahead on one connection, since a second thread would only fight over
-    the interpreter. A connection that breaks is made again, and asked again from the last entry that arrived.
+
+def oldest_first(client: "redis.Redis", patience: Patience, stream: str, first: bytes, last: bytes) -> Iterator[Page]:
+    return _pages(_Line(client, "XRANGE", stream, last), patience, first)
+
+
+def _pages(line: "_Line", patience: Patience, start: bytes) -> Iterator[Page]:
+    """May be closed early.
+
+    Redis answers while the reply before is decoded: by a request ahead on one connection, since a second thread would only fight
+    over the interpreter. A connection that breaks is made again, and asked again from the last entry that arrived.
     """
-    line = _Line(client, stream, first)
 
     def fetch() -> Page:
         if line.idle:
-            line.ask(last)
+            line.ask(start)
         return line.receive()
 
     try:
@@ -35,9 +43,9 @@ def pages(client: "redis.Redis", patience: Patience, stream: str, first: bytes, 
             page = patience.call(fetch)
             more = len(page) == PAGE
             if more:
-                last = b"(" + page[-1][0]
+                start = b"(" + page[-1][0]
                 with suppress(redis.RedisError):  # then `fetch` asks, and waits
-                    line.ask(last)
+                    line.ask(start)
             yield page
     finally:
         line.close()
@@ -48,15 +56,16 @@ class _Line:
     """A connection of the client's pool, with at most one request on its way; redis-py's own calls wait for each reply."""
 
     client: "redis.Redis"
+    command: str
     stream: str
-    first: bytes
+    stop: bytes
     idle: bool = True
     _connection: Any = None
 
-    def ask(self, last: bytes) -> None:
+    def ask(self, start: bytes) -> None:
         try:
             self._connection = self._connection or self.client.connection_pool.get_connection()
-            self._connection.send_command("XREVRANGE", self.stream, last, self.first, "COUNT", PAGE)
+            self._connection.send_command(self.command, self.stream, start, self.stop, "COUNT", PAGE)
         except BaseException:
             self.close()
             raise

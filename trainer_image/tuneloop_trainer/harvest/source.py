@@ -6,7 +6,7 @@ passed over.
 """
 
 import heapq
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from operator import attrgetter
@@ -20,7 +20,7 @@ from tuneloop_contracts.record import Feedback, days_between, feedback_stream, m
 from tuneloop_trainer.curate.example import Entry, EntryId
 from tuneloop_trainer.errors import TryLater
 from tuneloop_trainer.harvest.decode import entry_id, feedback_of, id_bytes, record_of
-from tuneloop_trainer.harvest.pages import Page, pages
+from tuneloop_trainer.harvest.pages import Page, newest_first
 from tuneloop_trainer.harvest.patience import Patience
 
 
@@ -35,6 +35,8 @@ class Stocked(NamedTuple):
 
 Stock = dict[str, Stocked]
 """Each stream that exists."""
+State = dict[str, Any]
+"""What Redis says of a stream."""
 
 
 @dataclass
@@ -61,13 +63,12 @@ class Source:
 
     def take_stock(self, shards: int) -> Stock:
         """Every record stream of the window that exists, before the first is read."""
-        names = [record_stream(self.target, shard, day) for day in days_between(self.start, self.end) for shard in range(shards)]
-        states = self._states(names)
-        return {
-            name: Stocked(state["entries-added"], entry_id(state["last-generated-id"]))
-            for name, state in zip(names, states, strict=True)
-            if state
-        }
+        days = days_between(self.start, self.end)
+        return self.stock_of([record_stream(self.target, shard, day) for day in days for shard in range(shards)])
+
+    def stock_of(self, names: list[str]) -> Stock:
+        states = zip(names, self._states(names), strict=True)
+        return {name: Stocked(state["entries-added"], entry_id(state["last-generated-id"])) for name, state in states if state}
 
     def entries(self, stock: Stock) -> Generator[Entry]:
         """By falling id, the shards of a day merged. Whoever has enough closes it; only what was read counts then.
@@ -75,24 +76,19 @@ class Source:
         Raises TryLater (DATA_LOST) when a stream that was in stock is gone before it was read to its end.
         """
         for day in reversed(days_between(self.start, self.end)):
-            shards = [self._window(name, stocked) for name, stocked in stock.items() if _day_of(name) == day]
-            try:
-                yield from heapq.merge(*shards, key=attrgetter("at"), reverse=True)
-            finally:
-                for shard in shards:
-                    shard.close()
+            yield from merged([self._window(name, stocked) for name, stocked in stock.items() if day_of(name) == day])
 
     def feedback(self, shards: int, now: datetime) -> dict[str, Feedback]:
         """By interaction, the newest wins; oldest first. Read up to now: people may judge after the window's end."""
-        newest: dict[str, tuple[EntryId, Feedback]] = {}
-        for day in days_between(self.start, now):
-            for shard in range(shards):
-                for page in pages(self.client, self.patience, feedback_stream(self.target, shard, day), b"-", b"+"):
-                    for key, flat in page:
-                        at, said = entry_id(key), feedback_of(flat)
-                        if said and (said.id not in newest or newest[said.id][0] < at):
-                            newest[said.id] = (at, said)
-        return {key: said for key, (_, said) in sorted(newest.items(), key=lambda item: item[1][0])}
+        streams = feedback_streams(self.target, shards, self.start, now)
+        every = (page for name in streams for page in newest_first(self.client, self.patience, name, b"-", b"+"))
+        return newest_of((entry_id(key), feedback_of(flat)) for page in every for key, flat in page)
+
+    def still_there(self, name: str, stocked: Stocked) -> None:
+        """Raises TryLater (DATA_LOST) where a stream is not the one that was in stock."""
+        state = self._state(name)
+        if not state or state["entries-added"] < stocked.added:
+            raise _data_lost(f"the stream of {day_of(name)}")
 
     def confirm(self, shards: int) -> None:
         """At the end: is this still the Redis that the harvest began with?"""
@@ -100,41 +96,41 @@ class Source:
             raise _data_lost("the target's own key")
 
     def _window(self, name: str, stocked: Stocked) -> Generator[Entry]:
-        start, end = _milliseconds(self.start), _milliseconds(self.end)
+        start, end = milliseconds(self.start), milliseconds(self.end)
         last = b"%d" % (end - 1) if stocked.last[0] >= end else id_bytes(stocked.last)
         before, read = self._state(name), Tally()
         try:
-            for page in pages(self.client, self.patience, name, b"%d" % start, last):
+            for page in newest_first(self.client, self.patience, name, b"%d" % start, last):
                 read.add(page)
                 for key, flat in page:
                     yield Entry(entry_id(key), record_of(flat))
         except GeneratorExit:  # nobody wants more
             self.streams.append(read.of(name, lost=0))
             raise
-        after = self._state(name)
-        if not before or not after or after["entries-added"] < stocked.added:
-            raise _data_lost(f"the stream of {_day_of(name)}")
+        self.still_there(name, stocked)
         self.streams.append(read.of(name, lost=self._missing(name, before, stocked, read.count)))
 
-    def _missing(self, name: str, before: dict[str, Any], stocked: Stocked, read: int) -> int:
+    def _missing(self, name: str, before: State | None, stocked: Stocked, read: int) -> int:
         """Entries of the window that were trimmed from a stream, before the harvest or under its hands.
 
         Of a stream whose whole day is in the window all must come. Of another only the oldest go, by trimming: while it still reaches
         back to the window's start, nothing is missing.
         """
-        if self.start.astimezone(UTC).date() < _day_of(name) < self.end.astimezone(UTC).date():
+        if self.start.astimezone(UTC).date() < day_of(name) < self.end.astimezone(UTC).date():
             return max(0, stocked.added - read)
+        if before is None:
+            return 0
         first = before["first-entry"]
-        reaches_back = bool(first) and entry_id(first[0])[0] <= _milliseconds(self.start)
+        reaches_back = bool(first) and entry_id(first[0])[0] <= milliseconds(self.start)
         return 0 if reaches_back else int(before["entries-added"] - before["length"])
 
-    def _state(self, name: str) -> dict[str, Any] | None:
+    def _state(self, name: str) -> State | None:
         return self._states([name])[0]
 
-    def _states(self, names: list[str]) -> list[dict[str, Any] | None]:
+    def _states(self, names: list[str]) -> list[State | None]:
         """XINFO STREAM of each, in one round trip; None where there is no such key."""
 
-        def ask() -> list[dict[str, Any] | None]:
+        def ask() -> list[State | None]:
             with self.client.pipeline(transaction=False) as pipeline:
                 for name in names:
                     pipeline.xinfo_stream(name)
@@ -160,7 +156,29 @@ class Tally:
         return StreamRead(name=stream, first=self.first.decode(), last=self.last.decode(), count=self.count, lost=lost)
 
 
-def _state_of(reply: Any) -> dict[str, Any] | None:
+def merged(shards: Sequence[Generator[Entry]]) -> Generator[Entry]:
+    """Of one day, by falling id; closes them all."""
+    try:
+        yield from heapq.merge(*shards, key=attrgetter("at"), reverse=True)
+    finally:
+        for shard in shards:
+            shard.close()
+
+
+def feedback_streams(target: str, shards: int, start: datetime, now: datetime) -> list[str]:
+    return [feedback_stream(target, shard, day) for day in days_between(start, now) for shard in range(shards)]
+
+
+def newest_of(every: Iterable[tuple[EntryId, Feedback | None]]) -> dict[str, Feedback]:
+    """By interaction, the newest word on it; oldest first."""
+    newest: dict[str, tuple[EntryId, Feedback]] = {}
+    for at, said in every:
+        if said and (said.id not in newest or newest[said.id][0] < at):
+            newest[said.id] = (at, said)
+    return {key: said for key, (_, said) in sorted(newest.items(), key=lambda item: item[1][0])}
+
+
+def _state_of(reply: Any) -> State | None:
     """Redis 6 does not count what was added: its length stands in. Raises what else Redis may have answered."""
     if isinstance(reply, redis.ResponseError) and "no such key" in str(reply):
         return None
@@ -170,11 +188,11 @@ def _state_of(reply: Any) -> dict[str, Any] | None:
     return {"entries-added": state["length"], **state}
 
 
-def _day_of(stream: str) -> date:
+def day_of(stream: str) -> date:
     return datetime.strptime(stream.rsplit(":", 1)[-1], "%Y%m%d").date()
 
 
-def _milliseconds(moment: datetime) -> int:
+def milliseconds(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)
 
 

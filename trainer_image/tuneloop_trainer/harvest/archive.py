@@ -1,0 +1,99 @@
+"""The record with what was sealed of it: Redis is asked only for what came after the last sealed id of each stream, its watermark.
+
+What is new is sealed first, then the window is read from the archive alone, whole. So a harvest by watermark gives the very rows that
+one of everything would, by whatever curation and feedback there is by now, and days that have left Redis are still there. To keep the
+rows of the dataset before would be less to read, but could not give a row its place back that another, too old by now, took from it.
+"""
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from tuneloop_contracts.dataset import StreamRead
+from tuneloop_contracts.record import Feedback, days_between
+from tuneloop_contracts.stores import Store
+from tuneloop_trainer.curate.example import Entry, EntryId
+from tuneloop_trainer.harvest.decode import entry_id, feedback_of, id_bytes, record_of
+from tuneloop_trainer.harvest.pages import oldest_first
+from tuneloop_trainer.harvest.segments import Line, Segment, line_of, parts_of, read_sealed, segments, write_sealed
+from tuneloop_trainer.harvest.source import Source, Stock, Stocked, Tally, day_of, feedback_streams, merged, milliseconds, newest_of
+
+SEGMENT_BYTES = 32 * 2**20
+"""Text of one segment, about: it is packed and unpacked in memory."""
+BEGINNING: EntryId = (0, 0)
+
+
+@dataclass
+class Archive:
+    """In a Source's place, over the same window."""
+
+    source: Source
+    store: Store
+    streams: list[StreamRead] = field(default_factory=list, init=False)
+
+    @property
+    def lost(self) -> int:
+        return sum(stream.lost for stream in self.streams)
+
+    def entries(self, stock: Stock) -> Generator[Entry]:
+        """As Source.entries; also of days that are in Redis no more."""
+        self.seal(stock)
+        sealed = segments(self.store, self.source.target)
+        for day in reversed(days_between(self.source.start, self.source.end)):
+            streams = [name for name in sealed if parts_of(name)[0] == "rec" and day_of(name) == day]
+            yield from merged([self._window(name, sealed[name]) for name in streams])
+
+    def feedback(self, shards: int, now: datetime) -> dict[str, Feedback]:
+        """As Source.feedback."""
+        self.seal(self.source.stock_of(feedback_streams(self.source.target, shards, self.source.start, now)))
+        days = set(days_between(self.source.start, now))
+        every = segments(self.store, self.source.target).items()
+        parts = (part for name, parts in every if parts_of(name)[0] == "fb" and day_of(name) in days for part in parts)
+        return newest_of((entry_id(line.at.encode()), feedback_of(line.flat())) for part in parts for line in read_sealed(part))
+
+    def seal(self, stock: Stock) -> None:
+        """What came after the watermark of each stream, up to its end as it was in stock."""
+        sealed = segments(self.store, self.source.target)
+        for name, stocked in stock.items():
+            parts = sealed.get(name, ())
+            if not parts or stocked.last > parts[-1].last:
+                self._seal(name, stocked, parts)
+
+    def _seal(self, name: str, stocked: Stocked, parts: Sequence[Segment]) -> None:
+        """Oldest first, in segments that are whole each: a pod that is killed leaves a watermark further on, and no gap."""
+        after = parts[-1].last if parts else BEGINNING
+        lines: list[Line] = []
+        size, known = 0, sum(part.count + part.lost for part in parts)
+        for page in oldest_first(self.source.client, self.source.patience, name, b"(" + id_bytes(after), id_bytes(stocked.last)):
+            if size > SEGMENT_BYTES:
+                full = Segment(self.store, name, after, entry_id(lines[-1].at.encode()), len(lines))
+                write_sealed(full, lines)
+                after, lines, size = full.last, [], 0
+            lines += [line_of(key, flat) for key, flat in page]
+            size += sum(len(text) for _, flat in page for text in flat)
+            known += len(page)
+        self.source.still_there(name, stocked)
+        write_sealed(Segment(self.store, name, after, stocked.last, len(lines), lost=max(0, stocked.added - known)), lines)
+
+    def _window(self, name: str, parts: Sequence[Segment]) -> Generator[Entry]:
+        start, end = milliseconds(self.source.start), milliseconds(self.source.end)
+        within = [part for part in reversed(parts) if part.last[0] >= start and part.after[0] < end]
+        read = Tally()
+        try:
+            for at, line in _newest_first(within):
+                if start <= at[0] < end:
+                    read.add([(line.at.encode(), ())])
+                    yield Entry(at, record_of(line.flat()))
+        finally:
+            self.streams.append(read.of(name, lost=sum(part.lost for part in within)))
+
+
+def _newest_first(parts: Sequence[Segment]) -> Iterator[tuple[EntryId, Line]]:
+    """What two segments both hold comes once."""
+    oldest: EntryId | None = None
+    for part in parts:
+        for line in reversed(read_sealed(part)):
+            at = entry_id(line.at.encode())
+            if oldest is None or at < oldest:
+                oldest = at
+                yield at, line
