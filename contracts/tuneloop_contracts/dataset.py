@@ -144,3 +144,7 @@ class DatasetManifest(Wire):
     imported: tuple[ImportCounts, ...] = ()
     files: dict[str, str] = Field(default_factory=dict)
     """`sha256:...` of every other file of the dataset but the summary, by name."""
+    erased: int = 0
+    """Rows taken out since, because those whose they were are to be forgotten."""
+    earlier_digests: tuple[str, ...] = ()
+    """What the dataset's digest was before: by these, adapters say what they were trained on."""

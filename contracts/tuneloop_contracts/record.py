@@ -18,13 +18,30 @@ DEFAULT_RETENTION = timedelta(days=35)
 """How long a day stream is kept: the 30-day window of a job, and five days in which to run it."""
 
 
+RECORD_KIND, FEEDBACK_KIND = "rec", "fb"
+
+
 def record_stream(target: str, shard: int, day: date) -> str:
     """The stream of one UTC day; `target` is `<namespace>/<name>`. The braces keep a shard in one Redis Cluster slot."""
-    return f"tuneloop:{{{target}:{shard}}}:rec:{day:%Y%m%d}"
+    return f"tuneloop:{{{target}:{shard}}}:{RECORD_KIND}:{day:%Y%m%d}"
 
 
 def feedback_stream(target: str, shard: int, day: date) -> str:
-    return f"tuneloop:{{{target}:{shard}}}:fb:{day:%Y%m%d}"
+    return f"tuneloop:{{{target}:{shard}}}:{FEEDBACK_KIND}:{day:%Y%m%d}"
+
+
+def streams_pattern(target: str) -> str:
+    """SCAN pattern that finds both kinds of streams of a target."""
+    return f"tuneloop:{{{target}:*}}:*:????????"
+
+
+def kind_of(stream: str) -> str:
+    return stream.rsplit(":", 2)[1]
+
+
+def erased_key(stream: str) -> str:
+    """A hash of the stream's shard: how many entries were taken out of each stream because somebody is to be forgotten."""
+    return f"{stream.rsplit(':', 2)[0]}:erased"
 
 
 def meta_key(target: str) -> str:

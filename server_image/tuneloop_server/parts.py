@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
+from tuneloop_contracts.answers import EXACT_PREFIX
 from tuneloop_contracts.pods import AdapterState
 from tuneloop_server.adapters.service import AdapterService
-from tuneloop_server.cache.exact import BUDGET, PREFIX, ExactTier
+from tuneloop_server.cache.exact import BUDGET, ExactTier
 from tuneloop_server.cache.tiers import Tier
 from tuneloop_server.cache.watch import watch
 from tuneloop_server.chat.books import Books
@@ -81,7 +82,7 @@ class Parts:
         if self.settings.api_keys_file:
             tasks.append(asyncio.create_task(self.tenants.follow(self.settings.api_keys_file), name="API keys"))
         if self.exact:
-            tasks.append(asyncio.create_task(watch(self.settings.redis_url, PREFIX, self.exact), name="cache watch"))
+            tasks.append(asyncio.create_task(watch(self.settings.redis_url, EXACT_PREFIX, self.exact), name="cache watch"))
         if self.semantic:
             tasks += [asyncio.create_task(work, name=name) for name, work in self.semantic.tasks().items()]
         if self.recorder:

@@ -1,6 +1,6 @@
 """Recorded traffic in, judged adapters out: harvest on a CPU without torch, then train.
 
-    __main__     the commands: harvest, train, run (both, without Kubernetes), inspect, redact
+    __main__     the commands: harvest, train, run (both, without Kubernetes), inspect, redact, forget
     config       the two documents that the operator hands over, checked whole
     errors       what went wrong, by what happens next
     store        folders of results, to and from the artifact stores
@@ -8,6 +8,7 @@
     rows         one line of a dataset
     folds        which fold judges a conversation of a domain that is too small to hold any out
     harvest/     Redis -> entries -> curate -> dataset in a store
+    forget/      one person out of all of it again
     imports/     answers in other caches -> entries
     curate/      pure: which entries become rows, and a counted reason for each that does not
     collected    a dataset that is only named, from its own summary

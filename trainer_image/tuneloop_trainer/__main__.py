@@ -1,4 +1,4 @@
-"""`python -m tuneloop_trainer {harvest|train|run|inspect|redact}`. Exit 0: done. 2: needs an edit, never retried. 1: try later."""
+"""`python -m tuneloop_trainer {harvest|train|run|inspect|redact|forget}`. Exit 0: done. 2: needs an edit, never retried. 1: try later."""
 
 import argparse
 import logging
@@ -75,8 +75,14 @@ def redact(options: argparse.Namespace) -> int:
     return _guarded(lambda: answer_stdin(redact))
 
 
+def forget(options: argparse.Namespace) -> int:
+    from tuneloop_trainer.forget.command import forget
+
+    return _guarded(lambda: forget(options, os.environ))
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
-    "harvest": harvest, "train": train, "run": run, "inspect": inspect, "redact": redact,
+    "harvest": harvest, "train": train, "run": run, "inspect": inspect, "redact": redact, "forget": forget,
 }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import argparse
 
 from tuneloop_contracts.jobs import CONFIG_ENV, PROGRESS_TOKEN_ENV, PROGRESS_URL_ENV, REDIS_URL_ENV
+from tuneloop_contracts.record import DEFAULT_TENANT
 
 EXIT_CODES = "exit codes: 0 done, 2 needs an edit (retrying cannot help), 1 try again later"
 
@@ -30,12 +31,24 @@ ApiKey (also tokens and passwords that look random), Email, Iban, Cnpj, Cpf, Car
 always gets the same placeholder: [EMAIL_1], [EMAIL_2], ...
 A faulty line is named by its number on stderr, and the exit code is 2; all others are answered."""
 
+FORGET = """Take one person out of everything that was kept of a target, and name the adapters that saw them.
+
+Removes what they asked and were answered from the record and the server's cache, with all feedback on it and by them; with --datasets
+the same from the archive, and their rows from datasets and golden sets. With --adapters too, the adapters trained on such a dataset
+are named: what they learned stays in them until they are retrained or rolled back. Prints a table of counts first, and nothing of the
+person. May be run again at any time.
+
+A dataset that lost rows has another digest: a job that names it by the old one is refused.
+A user's name is hashed with the salt of the target: kubectl get configmap TARGET-adapters -o jsonpath='{.data.manifest\\.json}' >FILE.
+Redis gives a removed entry to nobody any more, but its bytes go only with the stream of that day, within 35 days.
+Caches of others that jobs import (data.imports) are not ours to change: take the person out of those first."""
+
 REDIS_HELP = f"redis://[user[:password]@]host[:port][/number]; better in the environment as {REDIS_URL_ENV}, where no other user sees it"
 
 
 def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(prog="tuneloop_trainer", description="Recorded traffic in, LoRA adapters out.", epilog=EXIT_CODES)
-    commands = whole.add_subparsers(dest="command", required=True, metavar="{harvest,train,run,inspect,redact}")
+    commands = whole.add_subparsers(dest="command", required=True, metavar="{harvest,train,run,inspect,redact,forget}")
     _add(commands, "harvest", "collect a dataset (in a pod)", HARVEST)
     _add(commands, "train", "train on a dataset (in a pod)", TRAIN)
     _add_run(_add(commands, "run", "harvest and train, without Kubernetes", RUN))
@@ -44,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     inspect.add_argument("--target", metavar="NS/NAME", default="", help="only this one (default: every target)")
     inspect.add_argument("--json", action="store_true", help="JSON instead of a table")
     _add(commands, "redact", "take personal data out of JSON lines", REDACT)
+    _add_forget(_add(commands, "forget", "take one person out of what was kept", FORGET))
     return whole
 
 
@@ -71,3 +85,15 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--held-out", metavar="X", type=float, default=0.1, help="share that is kept for judging (default: 0.1)")
     run.add_argument("--min-held-out", metavar="N", type=int, default=20, help="but at least this many rows (default: 20)")
     run.add_argument("--seed", metavar="N", type=int, default=0, help="(default: 0)")
+
+
+def _add_forget(forget: argparse.ArgumentParser) -> None:
+    forget.add_argument("--user", metavar="NAME-OR-HASH", required=True, help="what clients send as `user`, or its hash as in the record")
+    forget.add_argument("--target", metavar="NS/NAME", required=True, help="whose record; `inspect` lists them")
+    forget.add_argument("--redis", metavar="URL", help=REDIS_HELP)
+    forget.add_argument("--cache-redis", metavar="URL", help="where the server has another Redis for its cache (default: the same)")
+    forget.add_argument("--datasets", metavar="URI", default="", help="the target's datasets store: file:///, pvc:// or s3://")
+    forget.add_argument("--adapters", metavar="URI", default="", help="the target's adapters store")
+    forget.add_argument("--manifest", metavar="FILE", default="", help="the target's adapter manifest, for its salt; needed for a name")
+    forget.add_argument("--tenant", metavar="NAME", default=DEFAULT_TENANT, help=f"of the name (default: {DEFAULT_TENANT})")
+    forget.add_argument("--dry-run", action="store_true", help="only say what would be removed")

@@ -10,7 +10,7 @@ import redis
 
 from tuneloop_contracts.jobs import EXIT_DONE, REDIS_URL_ENV
 from tuneloop_contracts.progress import FaultReason
-from tuneloop_contracts.record import META_PATTERN, target_of_meta
+from tuneloop_contracts.record import META_PATTERN, RECORD_KIND, kind_of, streams_pattern, target_of_meta
 from tuneloop_trainer.config import redis_url
 from tuneloop_trainer.errors import TryLater
 from tuneloop_trainer.harvest.connect import connect
@@ -57,16 +57,12 @@ def _as_text(target: Target) -> str:
 
 def _days(client: "redis.Redis", target: str) -> list[dict[str, Any]]:
     days: dict[str, dict[str, Any]] = defaultdict(lambda: {"streams": 0, "entries": 0, "feedback": 0})
-    for key in sorted(set(client.scan_iter(match=_pattern(target), count=1000))):
-        _, _, _, kind, day = key.decode().rsplit(":", 4)
+    for key in sorted(set(client.scan_iter(match=streams_pattern(target), count=1000))):
+        kind, day = kind_of(key.decode()), key.decode().rsplit(":", 1)[-1]
         counts = days[f"{day[:4]}-{day[4:6]}-{day[6:]}"]
         counts["streams"] += 1
-        counts["entries" if kind == "rec" else "feedback"] += client.xlen(key)
+        counts["entries" if kind == RECORD_KIND else "feedback"] += client.xlen(key)
     return [{"day": day, **counts} for day, counts in sorted(days.items())]
-
-
-def _pattern(target: str) -> str:
-    return f"tuneloop:{{{target}:*}}:*:????????"
 
 
 def _meta_keys(client: "redis.Redis") -> list[str]:

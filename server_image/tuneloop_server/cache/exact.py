@@ -15,6 +15,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from tuneloop_contracts.answers import EXACT_PREFIX, exact_entry
 from tuneloop_server.cache.memory import Memory
 from tuneloop_server.cache.tiers import Hit, Lookup, Stored
 from tuneloop_server.link import Away, Link
@@ -27,7 +28,6 @@ MEMORY = 32 * 2**20
 """Bytes of answers in the pod: some ten thousand of a usual length, next to a model that takes gigabytes."""
 OVERHEAD = 1000
 """Bytes of an entry beside its text: a few objects and the key."""
-PREFIX = "tuneloop:cache:"
 
 
 class ExactTier:
@@ -58,7 +58,7 @@ class ExactTier:
 
         async def write(redis: Redis) -> None:
             if not await redis.exists(_denied(lookup.key)):
-                await redis.set(_entry(lookup.key), json.dumps(asdict(answer)), ex=self._ttl)
+                await redis.set(exact_entry(lookup.key), json.dumps(asdict(answer)), ex=self._ttl)
 
         try:
             await self._link.run(write)
@@ -69,7 +69,7 @@ class ExactTier:
         async def deny(redis: Redis) -> None:
             pipe = redis.pipeline(transaction=True)
             pipe.set(_denied(key), "", ex=self._ttl)
-            pipe.delete(_entry(key))
+            pipe.delete(exact_entry(key))
             await pipe.execute()
 
         self._memory.drop(key)
@@ -92,7 +92,7 @@ class ExactTier:
         before = self._changes
 
         async def get(redis: Redis) -> Any:
-            return await redis.mget(_entry(key), _denied(key))
+            return await redis.mget(exact_entry(key), _denied(key))
 
         try:
             raw, denied = await self._link.run(get)
@@ -105,14 +105,9 @@ class ExactTier:
         return answer
 
 
-def _entry(key: str) -> str:
-    """The braces keep an entry and its denial in one slot of a Redis Cluster."""
-    return f"{PREFIX}{{{key}}}"
-
-
 def _denied(key: str) -> str:
-    return f"{_entry(key)}:denied"
+    return f"{exact_entry(key)}:denied"
 
 
 def _key_of(name: str) -> str:
-    return name.removeprefix(PREFIX + "{").partition("}")[0]
+    return name.removeprefix(EXACT_PREFIX + "{").partition("}")[0]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from tuneloop_contracts.answers import key_of
 from tuneloop_contracts.record import Feedback
 from tuneloop_server.cache.tiers import Tier
 from tuneloop_server.errors import NotFound, Unavailable
@@ -27,7 +28,7 @@ class FeedbackService:
         if self._recorder is None or not self._recorder.put(feedback):
             raise Unavailable("feedback is not being recorded at the moment", code="not_recorded")
         if request.rating == "down":
-            await self._forget(self._marks.key_of(request.interaction_id))
+            await self._forget(key_of(request.interaction_id))
 
     async def _forget(self, key: str) -> None:
         try:

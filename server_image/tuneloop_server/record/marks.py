@@ -32,12 +32,6 @@ class Marks:
             return False
         return any(hmac.compare_digest(_mark(key, f"{stem} {tenant}"), mark) for key in self._keys())
 
-    @staticmethod
-    def key_of(interaction: str) -> str:
-        """The cache's key in an id that belongs to its tenant; "" when the answer has nothing to do with the cache."""
-        parts = interaction.split("-")
-        return parts[2] if len(parts) == 4 else ""
-
     def hide(self, tenant: str, user: str) -> str:
         """The same person is the same hash in every pod of the target; "" stays ""."""
         return user_hash(self._keys()[0], tenant, user)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from redis.asyncio import Redis
 
+from tuneloop_contracts.answers import semantic_stream
 from tuneloop_server.cache.tiers import Lookup, Stored
 from tuneloop_server.link import Link
 from tuneloop_server.semcache.embed.base import Vectors
@@ -40,7 +41,7 @@ class EntryStore:
 
     def __init__(self, link: Link, target: str, ttl: int) -> None:
         self._link = link
-        self._stream = f"tuneloop:sem:{{{target}}}"
+        self._stream = semantic_stream(target)
         self._ttl = ttl
 
     async def add(self, partition: str, lookup: Lookup, vector: Vectors, answer: Stored) -> Entry | None:

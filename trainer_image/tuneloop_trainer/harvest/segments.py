@@ -8,7 +8,7 @@ known without opening it, and stays when a person is forgotten and lines go.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -64,12 +64,18 @@ def archive_store(datasets: Store, target: str) -> Store:
 def segments(archive: Store, target: str) -> dict[str, tuple[Segment, ...]]:
     """Of each stream, oldest first; one that another covers (two harvests at once) is left out."""
     found: dict[str, list[Segment]] = defaultdict(list)
+    for segment in every_segment(archive, target):
+        found[segment.stream].append(segment)
+    return {stream: _chain(parts) for stream, parts in found.items()}
+
+
+def every_segment(archive: Store, target: str) -> Iterator[Segment]:
+    """Also those that others cover."""
     for name in list_files(archive):
         if match := _NAME.fullmatch(name):
             day, kind, shard, after, last, count, lost = match.groups()
             stream = f"tuneloop:{{{target}:{shard}}}:{kind}:{day}"
-            found[stream].append(Segment(archive, stream, entry_id(after.encode()), entry_id(last.encode()), int(count), int(lost)))
-    return {stream: _chain(parts) for stream, parts in found.items()}
+            yield Segment(archive, stream, entry_id(after.encode()), entry_id(last.encode()), int(count), int(lost))
 
 
 def read_sealed(segment: Segment) -> list[Line]:

@@ -16,7 +16,7 @@ import redis
 
 from tuneloop_contracts.dataset import StreamRead
 from tuneloop_contracts.progress import FaultReason
-from tuneloop_contracts.record import Feedback, days_between, feedback_stream, meta_key, record_stream
+from tuneloop_contracts.record import Feedback, days_between, erased_key, feedback_stream, meta_key, record_stream
 from tuneloop_trainer.curate.example import Entry, EntryId
 from tuneloop_trainer.errors import TryLater
 from tuneloop_trainer.harvest.decode import entry_id, feedback_of, id_bytes, record_of
@@ -28,7 +28,7 @@ class Stocked(NamedTuple):
     """A stream as it was when the harvest began."""
 
     added: int
-    """Entries ever added."""
+    """Entries ever added, but for those of people who are to be forgotten."""
     last: EntryId
     """The watermark: what came after it is the next harvest's."""
 
@@ -67,8 +67,10 @@ class Source:
         return self.stock_of([record_stream(self.target, shard, day) for day in days for shard in range(shards)])
 
     def stock_of(self, names: list[str]) -> Stock:
-        states = zip(names, self._states(names), strict=True)
-        return {name: Stocked(state["entries-added"], entry_id(state["last-generated-id"])) for name, state in states if state}
+        states = zip(names, self._states(names), self._erased(names), strict=True)
+        return {
+            name: Stocked(state["entries-added"] - erased, entry_id(state["last-generated-id"])) for name, state, erased in states if state
+        }
 
     def entries(self, stock: Stock) -> Generator[Entry]:
         """By falling id, the shards of a day merged. Whoever has enough closes it; only what was read counts then.
@@ -122,7 +124,7 @@ class Source:
             return 0
         first = before["first-entry"]
         reaches_back = bool(first) and entry_id(first[0])[0] <= milliseconds(self.start)
-        return 0 if reaches_back else int(before["entries-added"] - before["length"])
+        return 0 if reaches_back else max(0, int(before["entries-added"] - before["length"]) - self._erased([name])[0])
 
     def _state(self, name: str) -> State | None:
         return self._states([name])[0]
@@ -135,6 +137,17 @@ class Source:
                 for name in names:
                     pipeline.xinfo_stream(name)
                 return [_state_of(reply) for reply in pipeline.execute(raise_on_error=False)]
+
+        return self.patience.call(ask)
+
+    def _erased(self, names: list[str]) -> list[int]:
+        """How many entries of each stream were taken out because somebody is to be forgotten: these are not lost."""
+
+        def ask() -> list[int]:
+            with self.client.pipeline(transaction=False) as pipeline:
+                for name in names:
+                    pipeline.hget(erased_key(name), name)
+                return [int(count or 0) for count in pipeline.execute()]
 
         return self.patience.call(ask)
 

@@ -1,0 +1,128 @@
+"""`forget`: find everything, say it, remove it."""
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import redis
+
+from tuneloop_contracts.jobs import EXIT_DONE, REDIS_URL_ENV
+from tuneloop_contracts.progress import FaultReason
+from tuneloop_contracts.record import FEEDBACK_KIND, RECORD_KIND
+from tuneloop_contracts.stores import BadUri, Store
+from tuneloop_trainer.config import redis_url
+from tuneloop_trainer.errors import NeedsEdit, TryLater
+from tuneloop_trainer.forget.cached import Cached, find_cached, remove_cached
+from tuneloop_trainer.forget.datasets import Golden, InDataset, find_datasets, find_golden, remove_from_dataset, remove_from_golden
+from tuneloop_trainer.forget.person import Person, hash_of
+from tuneloop_trainer.forget.recorded import Recorded, find_recorded, remove_recorded
+from tuneloop_trainer.forget.sealed import Sealed, find_sealed, remove_sealed
+from tuneloop_trainer.forget.trained import trained_on
+from tuneloop_trainer.harvest.connect import connect
+from tuneloop_trainer.harvest.patience import MESSAGES, reason_of
+from tuneloop_trainer.table import as_table
+
+NOT_LOOKED_AT = "-"
+
+
+@dataclass(frozen=True)
+class Found:
+    """All that is left of a person."""
+
+    answers: Recorded
+    feedback: Recorded
+    sealed: list[Sealed]
+    cached: Cached
+    datasets: list[InDataset]
+    golden: list[Golden]
+    adapters: list[str]
+    ids: frozenset[str]
+    """Of answers that they were given, and of rows."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where to look."""
+
+    record: "redis.Redis"
+    cache: "redis.Redis"
+    target: str
+    datasets: Store | None
+    adapters: Store | None
+
+    def find(self, person: Person) -> Found:
+        answers, sealed_answers = self._entries(RECORD_KIND, person)
+        feedback, sealed_feedback = self._entries(FEEDBACK_KIND, person)
+        datasets = find_datasets(self.datasets, person.hash) if self.datasets else []
+        ids = frozenset(person.interactions.union(*(dataset.ids for dataset in datasets)))
+        golden = find_golden(self.datasets, ids) if self.datasets else []
+        digests = {digest for dataset in datasets for digest in dataset.digests}
+        adapters = trained_on(self.adapters, digests) if self.adapters else []
+        cached = find_cached(self.cache, self.target, ids)
+        return Found(answers, feedback, [*sealed_feedback, *sealed_answers], cached, datasets, golden, adapters, ids)
+
+    def _entries(self, kind: str, person: Person) -> tuple[Recorded, list[Sealed]]:
+        """In Redis and in the archive. Answers are asked for first: they tell which feedback is on the person's own."""
+        sealed = find_sealed(self.datasets, self.target, kind, person) if self.datasets else []
+        return find_recorded(self.record, self.target, kind, person), sealed
+
+    def remove(self, found: Found) -> None:
+        """The record last: it leads to the rest."""
+        remove_cached(self.cache, self.target, found.cached)
+        for golden in found.golden:
+            remove_from_golden(golden, found.ids)
+        for dataset in found.datasets:
+            remove_from_dataset(dataset)
+        for sealed in found.sealed:
+            remove_sealed(sealed)
+        remove_recorded(self.record, found.feedback)
+        remove_recorded(self.record, found.answers)
+
+
+def forget(options: argparse.Namespace, env: Mapping[str, str]) -> int:
+    """Raises NeedsEdit, and TryLater when Redis or a store does not answer: then nothing that was found is lost to the next run."""
+    person = Person(hash_of(options.user, options.tenant, options.manifest))
+    record = redis_url({REDIS_URL_ENV: options.redis or env.get(REDIS_URL_ENV, "")})
+    cache = redis_url({REDIS_URL_ENV: options.cache_redis}) if options.cache_redis else record
+    with connect(record) as record_client, connect(cache) as cache_client:
+        places = Places(record_client, cache_client, options.target, _store(options.datasets), _store(options.adapters))
+        try:
+            found = places.find(person)
+            print(as_text(found, places, dry_run=options.dry_run), flush=True)  # before anything goes: the rows lead to the adapters
+            if not options.dry_run:
+                places.remove(found)
+        except redis.RedisError as error:
+            reason: FaultReason = reason_of(error)
+            raise TryLater(reason, MESSAGES[reason]) from error
+    print("nothing was removed: --dry-run" if options.dry_run else "removed")
+    return EXIT_DONE
+
+
+def as_text(found: Found, places: Places, *, dry_run: bool) -> str:
+    """Counts and adapters; nothing that tells who it is."""
+    in_store = places.datasets is not None
+    rows = [
+        ("record: answers", str(sum(map(len, found.answers.values())))),
+        ("record: feedback", str(sum(map(len, found.feedback.values())))),
+        ("archive: entries", str(sum(len(sealed.ids) for sealed in found.sealed)) if in_store else NOT_LOOKED_AT),
+        ("cache: exact", str(len(found.cached.exact))),
+        ("cache: semantic", str(len(found.cached.semantic))),
+        ("datasets: rows", str(sum(dataset.rows for dataset in found.datasets)) if in_store else NOT_LOOKED_AT),
+        ("golden sets: rows", str(sum(golden.rows for golden in found.golden)) if in_store else NOT_LOOKED_AT),
+    ]
+    return f"{as_table(('PLACE', 'TO REMOVE'), rows)}\n{_adapters(found, places)}"
+
+
+def _adapters(found: Found, places: Places) -> str:
+    if places.datasets is None or places.adapters is None:
+        return "adapters that saw them: not looked for; that takes --datasets and --adapters"
+    if not found.adapters:
+        return "adapters that saw them: none"
+    return "\n".join(("adapters that saw them, to retrain or to roll back:", *(f"  {adapter}" for adapter in found.adapters)))
+
+
+def _store(uri: str) -> Store | None:
+    try:
+        return Store(uri) if uri else None
+    except BadUri as error:
+        raise NeedsEdit(FaultReason.INVALID_CONFIG, str(error)) from error

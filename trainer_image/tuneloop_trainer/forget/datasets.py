@@ -1,0 +1,126 @@
+"""One person's rows in datasets, and in the golden sets made from them."""
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from tuneloop_contracts.base import digest_of_contents
+from tuneloop_contracts.dataset import MANIFEST_FILE, SUMMARY_FILE, USERS_FILE, Dataset, DatasetManifest
+from tuneloop_contracts.model import Wire
+from tuneloop_contracts.stores import Store
+from tuneloop_trainer.harvest.dataset import stored_digest
+from tuneloop_trainer.store import get_bytes, list_files, put_bytes
+
+GOLDEN = "golden/"
+ROWS = ".jsonl"
+
+
+@dataclass(frozen=True)
+class InDataset:
+    """A dataset that holds rows of the person."""
+
+    store: Store
+    files: tuple[str, ...]
+    """Those with rows."""
+    ids: frozenset[str]
+    """Of the person's rows."""
+    digests: frozenset[str]
+    """Its own, and those that it had before rows were taken out of it."""
+    rows: int
+
+
+@dataclass(frozen=True)
+class Golden:
+    """A golden set that holds rows of the person."""
+
+    store: Store
+    rows: int
+
+
+def find_datasets(datasets: Store, person: str) -> list[InDataset]:
+    paths = list_files(datasets)
+    folders = [path.removesuffix(f"/{USERS_FILE}") for path in paths if path.endswith(f"/{USERS_FILE}")]
+    found = [_in_dataset(datasets.below(*folder.split("/")), _names(paths, folder), person) for folder in folders]
+    return [one for one in found if one.ids]
+
+
+def find_golden(datasets: Store, ids: Collection[str]) -> list[Golden]:
+    stores = [datasets.below(*path.split("/")) for path in list_files(datasets) if path.startswith(GOLDEN) and path.endswith(ROWS)]
+    found = [Golden(store, len(_lines(store)) - len(_without(_lines(store), ids))) for store in stores]
+    return [golden for golden in found if golden.rows]
+
+
+def remove_from_dataset(dataset: InDataset) -> None:
+    """Rows first, what is said of them next, and whose they were last. A job that was to train exactly this dataset refuses it from now
+    on: its digest is another."""
+    for name in dataset.files:
+        _remove(dataset.store.below(name), dataset.ids)
+    _restate(dataset)
+    users = dataset.store.below(USERS_FILE)
+    _put_lines(users, _without(_lines(users), dataset.ids))
+
+
+def remove_from_golden(golden: Golden, ids: Collection[str]) -> None:
+    _remove(golden.store, ids)
+
+
+def _in_dataset(store: Store, files: tuple[str, ...], person: str) -> InDataset:
+    owners = [json.loads(line) for line in _lines(store.below(USERS_FILE))]
+    ids = frozenset(owner["id"] for owner in owners if owner["user"] == person)
+    lines = [_lines(store.below(name)) for name in files] if ids else []
+    rows = sum(len(one) - len(_without(one, ids)) for one in lines)
+    summary, manifest = _summary(store), _manifest(store)
+    digests = {summary.digest if summary else "", *(manifest.earlier_digests if manifest else ())} - {""}
+    return InDataset(store, files, ids, frozenset(digests), rows)
+
+
+def _restate(dataset: InDataset) -> None:
+    """Digests of what is left, and that something is missing."""
+    digest = stored_digest(dataset.store)
+    if manifest := _manifest(dataset.store):
+        files = {name: _digest_without(dataset, name) if name.endswith(ROWS) else was for name, was in manifest.files.items()}
+        changes = {"files": files, "erased": manifest.erased + dataset.rows, "earlier_digests": tuple(sorted(dataset.digests))}
+        _put_json(dataset.store.below(MANIFEST_FILE), manifest.model_copy(update=changes))
+    if summary := _summary(dataset.store):
+        _put_json(dataset.store.below(SUMMARY_FILE), summary.model_copy(update={"digest": digest}))
+
+
+def _names(paths: list[str], folder: str) -> tuple[str, ...]:
+    names = [path.removeprefix(f"{folder}/") for path in paths if path.startswith(f"{folder}/")]
+    return tuple(name for name in names if "/" not in name and name.endswith(ROWS) and name != USERS_FILE)
+
+
+def _summary(store: Store) -> Dataset | None:
+    content = get_bytes(store.below(SUMMARY_FILE))
+    return Dataset.model_validate_json(content) if content else None
+
+
+def _manifest(store: Store) -> DatasetManifest | None:
+    content = get_bytes(store.below(MANIFEST_FILE))
+    return DatasetManifest.model_validate_json(content) if content else None
+
+
+def _lines(store: Store) -> list[str]:
+    return (get_bytes(store) or b"").decode().splitlines(keepends=True)
+
+
+def _without(lines: list[str], ids: Collection[str]) -> list[str]:
+    return [line for line in lines if json.loads(line)["id"] not in ids]
+
+
+def _remove(store: Store, ids: Collection[str]) -> None:
+    _put_lines(store, _without(_lines(store), ids))
+
+
+def _put_lines(store: Store, lines: list[str]) -> None:
+    put_bytes(store, "".join(lines).encode())
+
+
+def _put_json(store: Store, document: Wire) -> None:
+    put_bytes(store, (json.dumps(document.to_wire(), indent=2, ensure_ascii=False) + "\n").encode())
+
+
+def _digest_without(dataset: InDataset, name: str) -> str:
+    """Of a file as it is, or is to be, without the person."""
+    left = "".join(_without(_lines(dataset.store.below(name)), dataset.ids))
+    return digest_of_contents({name: left.encode()})
