@@ -151,6 +151,7 @@ def test_a_hostile_pickle_is_counted_and_never_run(protocol: int, tmp_path: Path
         pytest.param(b"{'timestamp': 1.0, 'response': '\\x'}", id="a broken literal"),
         pytest.param(b'{"timestamp": NaN, "response": 3}', id="wrong types"),
         pytest.param(b"\xff\xfe", id="no text"),
+        pytest.param(b'["\\ud800"]', id="half of a surrogate pair"),
         pytest.param(b"[null]", id="nothing in a list"),
         pytest.param(b"{}", id="an empty object"),
         pytest.param(b'"text"', id="a string"),

@@ -54,14 +54,14 @@ def harvest_env(url: str, folder: Path, receiver: Receiver, **changes: object) -
 
 
 def test_no_torch_on_the_harvests_way() -> None:
-    modules = "__main__", "commands", "harvest.collect", "inspection", "run", "forget.command"
+    modules = "__main__", "commands", "harvest.collect", "inspection", "run", "forget.command", "chat_files"
     code = "import sys;" + ";".join(f"import tuneloop_trainer.{name}" for name in modules)
     code += ";print([name for name in ('torch', 'transformers', 'peft', 'jinja2') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("name", ["harvest", "train", "run", "inspect", "redact", "forget"])
+@pytest.mark.parametrize("name", ["harvest", "train", "run", "inspect", "redact", "forget", "import", "export"])
 def test_every_command_explains_itself(name: str) -> None:
     done = command(name, "--help")
     assert done.returncode == 0

@@ -1,6 +1,6 @@
 """Recorded traffic in, judged adapters out: harvest on a CPU without torch, then train.
 
-    __main__     the commands: harvest, train, run (both, without Kubernetes), inspect, redact, forget
+    __main__     the commands: harvest, train, run (both, without Kubernetes), inspect, redact, forget, import, export
     config       the two documents that the operator hands over, checked whole
     errors       what went wrong, by what happens next
     store        folders of results, to and from the artifact stores
@@ -8,6 +8,8 @@
     rows         one line of a dataset
     folds        which fold judges a conversation of a domain that is too small to hold any out
     harvest/     Redis -> entries -> curate -> dataset in a store
+    chat_files   files of OpenAI's format for chats, to a dataset and back
+    openai_chat  a line of that format, both ways
     forget/      one person out of all of it again
     imports/     answers in other caches -> entries
     curate/      pure: which entries become rows, and a counted reason for each that does not

@@ -1,4 +1,4 @@
-"""`python -m tuneloop_trainer {harvest|train|run|inspect|redact|forget}`. Exit 0: done. 2: needs an edit, never retried. 1: try later."""
+"""`python -m tuneloop_trainer COMMAND`; see `commands`. Exit 0: done. 2: needs an edit, never retried. 1: try later."""
 
 import argparse
 import logging
@@ -81,8 +81,21 @@ def forget(options: argparse.Namespace) -> int:
     return _guarded(lambda: forget(options, os.environ))
 
 
+def import_chats(options: argparse.Namespace) -> int:
+    from tuneloop_trainer.chat_files import import_chats
+
+    return _guarded(lambda: import_chats(options, now=datetime.now(UTC)))
+
+
+def export_chats(options: argparse.Namespace) -> int:
+    from tuneloop_trainer.chat_files import export_chats
+
+    return _guarded(lambda: export_chats(options))
+
+
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "harvest": harvest, "train": train, "run": run, "inspect": inspect, "redact": redact, "forget": forget,
+    "import": import_chats, "export": export_chats,
 }  # fmt: skip
 
 

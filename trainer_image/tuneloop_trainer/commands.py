@@ -43,12 +43,22 @@ A user's name is hashed with the salt of the target: kubectl get configmap TARGE
 Redis gives a removed entry to nobody any more, but its bytes go only with the stream of that day, within 35 days.
 Caches of others that jobs import (data.imports) are not ours to change: take the person out of those first."""
 
+IMPORT = """Make a dataset of chats in a file of OpenAI's fine-tuning format.
+
+A line is {"messages": [{"role", "content"}, ...]}; answers with "weight": 0 are read and not learned. The lines go through the same
+curation as recorded traffic: personal data out, duplicates, domains (by content, unless --domain says it), split. Ends with what a
+FineTuneJob needs to train exactly this: data.datasetRef. The same file is the same dataset."""
+
+EXPORT = """Write a dataset as OpenAI's fine-tuning format, to stdout: {"messages": [...]}, "weight": 0 where an answer is only read.
+
+A row's own weight has no place in that format and is left out. (TRL needs no export: it reads training_data.jsonl as it is.)"""
+
 REDIS_HELP = f"redis://[user[:password]@]host[:port][/number]; better in the environment as {REDIS_URL_ENV}, where no other user sees it"
 
 
 def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(prog="tuneloop_trainer", description="Recorded traffic in, LoRA adapters out.", epilog=EXIT_CODES)
-    commands = whole.add_subparsers(dest="command", required=True, metavar="{harvest,train,run,inspect,redact,forget}")
+    commands = whole.add_subparsers(dest="command", required=True, metavar="{harvest,train,run,inspect,redact,forget,import,export}")
     _add(commands, "harvest", "collect a dataset (in a pod)", HARVEST)
     _add(commands, "train", "train on a dataset (in a pod)", TRAIN)
     _add_run(_add(commands, "run", "harvest and train, without Kubernetes", RUN))
@@ -58,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     inspect.add_argument("--json", action="store_true", help="JSON instead of a table")
     _add(commands, "redact", "take personal data out of JSON lines", REDACT)
     _add_forget(_add(commands, "forget", "take one person out of what was kept", FORGET))
+    _add_chat_files(_add(commands, "import", "make a dataset of a file of chats", IMPORT), _add(commands, "export", "write one", EXPORT))
     return whole
 
 
@@ -97,3 +108,15 @@ def _add_forget(forget: argparse.ArgumentParser) -> None:
     forget.add_argument("--manifest", metavar="FILE", default="", help="the target's adapter manifest, for its salt; needed for a name")
     forget.add_argument("--tenant", metavar="NAME", default=DEFAULT_TENANT, help=f"of the name (default: {DEFAULT_TENANT})")
     forget.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+
+
+def _add_chat_files(into: argparse.ArgumentParser, out_of: argparse.ArgumentParser) -> None:
+    for either in (into, out_of):
+        either.add_argument("--format", choices=["openai"], default="openai", help="(default: openai)")
+    into.add_argument("--file", metavar="PATH", required=True, help="a local file, or a URI in a store")
+    into.add_argument("--datasets", metavar="URI", required=True, help="the target's datasets store: file:///, pvc:// or s3://")
+    into.add_argument("--target", metavar="NS/NAME", required=True, help="whose adapters it is for")
+    into.add_argument("--domain", metavar="NAME", default="", help="of all lines (default: by content, of the default domains)")
+    into.add_argument("--min-examples", metavar="N", type=int, default=50, help="examples that a domain needs (default: 50)")
+    out_of.add_argument("--dataset", metavar="URI", required=True, help="a dataset: status.dataset.uri of a job")
+    out_of.add_argument("--part", choices=["train", "held-out"], default="train", help="(default: train)")

@@ -110,11 +110,13 @@ def text_of(raw: bytes) -> str:
 
 
 def json_of(text: str) -> JsonValue:
-    """Raises Unusable for what is no JSON."""
+    """Raises Unusable for what is no JSON, or holds half of a surrogate pair: no dataset could be written with it."""
     try:
-        return json.loads(text)  # type: ignore[no-any-return]
+        value: JsonValue = json.loads(text)
+        json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         raise Unusable(NOT_TEXT) from None
+    return value
 
 
 def seconds_of(value: object) -> float | None:

@@ -1,0 +1,124 @@
+"""`import` and `export`: files of chats in OpenAI's format, to a dataset and back."""
+
+import argparse
+import hashlib
+import sys
+from collections import Counter
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from tuneloop_contracts.dataset import HELD_OUT_FILE, TRAIN_FILE, Count, Dataset, ImportCounts
+from tuneloop_contracts.domains import DEFAULT_DOMAINS, Domain
+from tuneloop_contracts.jobs import CONFIG_ENV, EXIT_DONE, HarvestConfig
+from tuneloop_contracts.progress import FaultReason
+from tuneloop_contracts.stores import BadUri, Store
+from tuneloop_trainer.config import harvest_config
+from tuneloop_trainer.curate.example import Entry
+from tuneloop_trainer.curate.funnel import curate
+from tuneloop_trainer.errors import NeedsEdit
+from tuneloop_trainer.harvest.collect import log_funnel
+from tuneloop_trainer.harvest.dataset import Reading, write_dataset
+from tuneloop_trainer.imports.entries import entry_of
+from tuneloop_trainer.imports.layout import Exchange, Unusable, text_of
+from tuneloop_trainer.openai_chat import exchanges_of, line_of
+from tuneloop_trainer.rows import Row
+from tuneloop_trainer.store import check_writable, get_bytes
+from tuneloop_trainer.table import as_table
+
+FORMAT = "OpenAIChat"
+PARTS = {"train": TRAIN_FILE, "held-out": HELD_OUT_FILE}
+
+
+def import_chats(options: argparse.Namespace, *, now: datetime) -> int:
+    """Through the same curation as what is recorded. Raises NeedsEdit, and TryLater where the store cannot be written."""
+    content = _content(options.file)
+    config = harvest_config({CONFIG_ENV: _wish(options, content, now).model_dump_json(by_alias=True)})
+    check_writable(Store(config.datasets_uri))
+    found, skipped = exchanges_in(content)
+    entries = [_entry(exchange, place, config, options.domain) for place, exchange in enumerate(found)]
+    curated = curate(reversed(entries), {}, config)
+    counts = tuple(Count(name=reason, count=count) for reason, count in skipped.most_common())
+    imported = ImportCounts(format=FORMAT, prefix="", imported=len(entries), skipped=counts)
+    dataset = write_dataset(curated, Reading(imported=(imported,)), config)
+    log_funnel(dataset)
+    print(as_text(dataset, imported))
+    return EXIT_DONE
+
+
+def export_chats(options: argparse.Namespace) -> int:
+    """To stdout. Raises NeedsEdit where there is no dataset."""
+    name = PARTS[options.part]
+    content = get_bytes(_store(options.dataset).below(name))
+    if content is None:
+        raise NeedsEdit(FaultReason.INVALID_CONFIG, f"--dataset {options.dataset}: holds no {name}; name a job's status.dataset.uri")
+    for line in content.decode().splitlines():
+        sys.stdout.buffer.write(line_of(Row.from_line(line)).encode())
+    sys.stdout.buffer.flush()
+    return EXIT_DONE
+
+
+def exchanges_in(content: bytes) -> tuple[list[Exchange], Counter[str]]:
+    """Of every line, each a conversation of its own; and the reasons for which lines gave none."""
+    mark = hashlib.sha256(content).hexdigest()
+    found: list[Exchange] = []
+    skipped: Counter[str] = Counter()
+    for number, line in enumerate(content.split(b"\n"), start=1):
+        try:
+            found += exchanges_of(text_of(line), session=f"{mark} {number}") if line.strip() else ()
+        except Unusable as unusable:
+            skipped[unusable.reason] += 1
+    return found, skipped
+
+
+def as_text(dataset: Dataset, imported: ImportCounts) -> str:
+    domains = [(domain.name, str(domain.train), str(domain.held_out), domain.reason or "") for domain in dataset.domains]
+    lines = as_table(("DOMAIN", "TRAIN", "HELD OUT", ""), domains)
+    skipped = "".join(f", {count.count} lines skipped: {count.name}" for count in imported.skipped)
+    reference = f"data.datasetRef: {{uri: {dataset.uri}, digest: {dataset.digest}}}"
+    return f"{lines}\n{imported.imported} answers read, {dataset.kept} kept{skipped}\n{reference}"
+
+
+def _wish(options: argparse.Namespace, content: bytes, now: datetime) -> HarvestConfig:
+    """Named by the file's content: the same file is the same dataset."""
+    namespace = options.target.split("/")[0]
+    return HarvestConfig(
+        job=f"{namespace}/import-{hashlib.sha256(content).hexdigest()[:12]}",
+        target=options.target,
+        window_start=(now - timedelta(days=1)).isoformat(),
+        window_end=now.isoformat(),
+        domains=_domains(options.domain),
+        selected=(options.domain,) if options.domain else (),
+        min_examples_per_domain=options.min_examples,
+        datasets_uri=options.datasets,
+    )
+
+
+def _domains(named: str) -> tuple[Domain, ...]:
+    """The default ones, and one that only the target has."""
+    known = {domain.name for domain in DEFAULT_DOMAINS}
+    return DEFAULT_DOMAINS + ((Domain(name=named),) if named and named not in known else ())
+
+
+def _entry(exchange: Exchange, place: int, config: HarvestConfig, domain: str) -> Entry:
+    """A file has no times: later lines count as newer."""
+    entry = entry_of(exchange, f"{exchange.session} {place}", config)
+    record = entry.record
+    return Entry((entry.at[0] + place, 0), record._replace(domain=domain, tagged=bool(domain)) if record else None)
+
+
+def _content(file: str) -> bytes:
+    """A local path, or a URI in a store."""
+    try:
+        content = get_bytes(_store(file)) if "://" in file else Path(file).read_bytes()
+    except OSError as error:
+        raise NeedsEdit(FaultReason.INVALID_CONFIG, f"--file {file}: {type(error).__name__}") from None
+    if content is None:
+        raise NeedsEdit(FaultReason.INVALID_CONFIG, f"--file {file}: no such file")
+    return content
+
+
+def _store(uri: str) -> Store:
+    try:
+        return Store(uri)
+    except BadUri as error:
+        raise NeedsEdit(FaultReason.INVALID_CONFIG, str(error)) from error
