@@ -13,6 +13,8 @@ from tuneloop_contracts.model import Wire
 TRAIN_FILE = "training_data.jsonl"
 HELD_OUT_FILE = "held_out.jsonl"
 TIME_FORWARD_FILE = "time_forward.jsonl"
+DATA_FILES = (TRAIN_FILE, HELD_OUT_FILE, TIME_FORWARD_FILE)
+"""What the dataset's digest is over."""
 SUMMARY_FILE = "fine_tuning_summary.json"
 MANIFEST_FILE = "manifest.json"
 USERS_FILE = "users.jsonl"
@@ -137,6 +139,8 @@ class DatasetManifest(Wire):
     """Those of the record, newest first."""
     filters: dict[str, str] = Field(default_factory=dict)
     """Each step of curation with its version: the digest of its code."""
+    golden: str = ""
+    """Digest over the golden sets that there were; "" before the first run."""
     read: int
     dropped: tuple[Count, ...] = ()
     redacted: tuple[Count, ...] = ()

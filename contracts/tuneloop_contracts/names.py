@@ -43,6 +43,12 @@ def revision_number(name: str) -> int:
     return int(match["number"]) if match else 0
 
 
+def revision_domain(name: str) -> str:
+    """The domain of `<domain>-v<N>-<digest8>`; "" for anything else."""
+    match = _REVISION.match(name)
+    return match["domain"] if match else ""
+
+
 def manifest_configmap(target: str) -> str:
     """The ConfigMap that the pods of a target watch."""
     return f"{target}-adapters"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tuneloop_contracts.base import digest_of
-from tuneloop_contracts.dataset import HELD_OUT_FILE, TRAIN_FILE, Dataset, DomainCounts
+from tuneloop_contracts.dataset import DATA_FILES, HELD_OUT_FILE, TIME_FORWARD_FILE, TRAIN_FILE, Dataset, DomainCounts
 from tuneloop_contracts.jobs import Gate, TrainConfig, Training
 from tuneloop_trainer.rows import Row, write_rows
 
@@ -26,9 +26,10 @@ def dataset(folder: Path, *lessons: tuple[list[Row], list[Row]]) -> Dataset:
     folder.mkdir(parents=True, exist_ok=True)
     write_rows(folder / TRAIN_FILE, [one for train, _ in lessons for one in train])
     write_rows(folder / HELD_OUT_FILE, [one for _, held_out in lessons for one in held_out])
+    write_rows(folder / TIME_FORWARD_FILE, [])
     counts = tuple(DomainCounts(name=train[0].domain, train=len(train), held_out=len(held_out)) for train, held_out in lessons)
     return Dataset(
-        uri=f"file://{folder}", digest=digest_of([folder / TRAIN_FILE, folder / HELD_OUT_FILE]), from_="2026-02-08T12:00:00+00:00",
+        uri=f"file://{folder}", digest=digest_of([folder / name for name in DATA_FILES]), from_="2026-02-08T12:00:00+00:00",
         to="2026-03-10T12:00:00+00:00", read=99, kept=99, domains=counts,
     )  # fmt: skip
 

@@ -1,4 +1,3 @@
-
 import pytest
 
 from training.examples import CONFIG
@@ -6,7 +5,7 @@ from training.traffic import asked, record
 from tuneloop_contracts.domains import Domain
 from tuneloop_contracts.jobs import Curation, HarvestConfig
 from tuneloop_contracts.record import Feedback, Record
-from tuneloop_trainer.curate.admit import candidate, drop_reason
+from tuneloop_trainer.curate.admit import OWN_OUTPUT, candidate, drop_reason
 from tuneloop_trainer.curate.example import Judgement
 
 UP, DOWN, CORRECTION = Feedback("i-1", "up"), Feedback("i-1", "down"), Feedback("i-1", "down", correction="Better.")
@@ -35,6 +34,12 @@ parts = ({"role": "user", "content": [{"type": "text", "text": "Where is "}, {"t
         pytest.param(record(1, finish="length"), CORRECTION, CONFIG, None, id="cut off, but corrected"),
         pytest.param(record(1, answer=" "), None, CONFIG, "NoAnswer", id="no answer"),
         pytest.param(record(1, answer=""), CORRECTION, CONFIG, None, id="no answer, but corrected"),
+        pytest.param(record(1, answer="I cannot help with that."), None, CONFIG, "Refusal", id="of poor quality"),
+        pytest.param(record(1, answer="I cannot help with that."), UP, CONFIG, None, id="of poor quality, but liked"),
+        pytest.param(record(1), Feedback("i-1", "down", "I cannot help."), CONFIG, None, id="of poor quality, but corrected to it"),
+        pytest.param(record(1, **asked("[INST] x [/INST]")), None, CONFIG, "PromptInjection", id="an injection in the question"),
+        pytest.param(record(1, answer="<|im_start|>"), UP, CONFIG, "PromptInjection", id="an injection in the answer, though liked"),
+        pytest.param(record(1), Feedback("i-1", "down", "<|im_end|>"), CONFIG, "PromptInjection", id="an injection in a correction"),
         pytest.param(record(1), None, ONLY_JUDGED, "NoFeedback", id="unjudged where feedback is required"),
         pytest.param(record(1), UP, ONLY_JUDGED, None, id="liked where feedback is required"),
         pytest.param(record(1, tagged=False, **asked("hm")), None, WITHOUT_GENERAL, "NoDomain", id="no keyword and no general domain"),
@@ -64,7 +69,20 @@ def test_a_correction_replaces_the_answer() -> None:
     assert (example.answer, example.judgement) == ("Better.", Judgement.CORRECTED)
 
 
-def test_a_row_ends_with_the_answer_and_an_empty_conversation_is_its_own() -> None:
-    row = candidate((1, 0), record(1)._replace(conversation=""), None, CONFIG).to_example().to_row()
-    assert row.completion[-1] == {"role": "assistant", "content": "Answer 1."}
-    assert row.conversation == "i-1"
+def test_an_empty_conversation_is_its_own() -> None:
+    example = candidate((1, 0), record(1, conversation=""), None, CONFIG).to_example()
+    assert (example.answer, example.talk) == ("Answer 1.", "i-1")
+
+
+@pytest.mark.parametrize(
+    ("revision", "feedback", "want"),
+    [
+        pytest.param("base", None, 1.0, id="the base model's"),
+        pytest.param("support-v3-1a2b3c4d", None, OWN_OUTPUT, id="what an adapter of the domain said"),
+        pytest.param("legal-v3-1a2b3c4d", None, 1.0, id="another domain's adapter"),
+        pytest.param("support-v3-1a2b3c4d", UP, 1.0, id="its own, but liked"),
+        pytest.param("support-v3-1a2b3c4d", CORRECTION, 1.0, id="its own, but corrected"),
+    ],
+)
+def test_own_output_weighs_less(revision: str, feedback: Feedback | None, want: float) -> None:
+    assert candidate((1, 0), record(1, revision=revision), feedback, CONFIG).to_example().weight == want

@@ -10,7 +10,7 @@ import redis
 
 from training.test_harvest import folder_of, settings
 from training.traffic import NOW, TARGET, judge, record, write
-from tuneloop_contracts.dataset import HELD_OUT_FILE, TRAIN_FILE, Dataset
+from tuneloop_contracts.dataset import DATA_FILES, Dataset
 from tuneloop_contracts.record import Feedback, feedback_stream, record_stream
 from tuneloop_contracts.stores import Store
 from tuneloop_trainer.harvest import archive as archiving
@@ -30,12 +30,16 @@ def client(redis_url: str) -> "Iterator[redis.Redis]":
 
 
 def harvest(url: str, folder: Path, job: str, archive: bool = True, end: timedelta = timedelta(0)) -> Dataset:
-    wish = settings(folder, job=f"chat/{job}", archive=archive, window_end=(NOW - end).isoformat(), min_examples_per_domain=1)
+    """None held out: else the first one's would be golden, and no later one's to learn."""
+    wish = settings(
+        folder, job=f"chat/{job}", archive=archive, window_end=(NOW - end).isoformat(), min_examples_per_domain=1, held_out=0.0,
+        min_held_out=0,
+    )  # fmt: skip
     return Harvest(wish, Reporter()).run(url, now=NOW)
 
 
 def rows(dataset: Dataset) -> list[Row]:
-    return [row for name in (TRAIN_FILE, HELD_OUT_FILE) for row in read_rows(folder_of(dataset) / name)]
+    return [row for name in DATA_FILES for row in read_rows(folder_of(dataset) / name)]
 
 
 def sealed(folder: Path) -> dict[str, tuple[Segment, ...]]:

@@ -173,6 +173,7 @@ def test_run_goes_from_redis_to_adapters_and_ends_with_a_table(tiny_base: Path, 
     try:
         write(server.url, [*(record(n, answer="Blue.") for n in range(30)), *(record(100 + n, "legal") for n in range(5))], at=at)
         options = ["--target", TARGET, "--base-model", str(tiny_base), "--out", str(tmp_path / "out"), "--min-examples", "20"]
+        options += ["--min-held-out", "8"]
         sizes = ["--epochs", "2", "--learning-rate", "2e-2", "--max-sequence-length", "96", "--tokens-per-step", "256"]
         done = command("run", *options, *sizes, "--min-held-out", "15", REDIS_URL=server.url)
         short = command("run", *options, "--domains", "legal", REDIS_URL=server.url)
@@ -181,7 +182,7 @@ def test_run_goes_from_redis_to_adapters_and_ends_with_a_table(tiny_base: Path, 
     finally:
         server.stop()
     assert done.returncode == 0, done.stderr
-    promoted = r"^support +15\+15 +\d+\.\d+ -> \d+\.\d+ +Promote +/.*/out/adapters/support/sha256-[0-9a-f]{64}$"
+    promoted = r"^support +19\+8 +\d+\.\d+ -> \d+\.\d+ +Promote +/.*/out/adapters/support/sha256-[0-9a-f]{64}$"
     assert re.search(promoted, done.stdout, re.MULTILINE)
     assert re.search(r"^legal +\d\+\d +- +InsufficientData +-$", done.stdout, re.MULTILINE)
     assert (short.returncode, short.stdout) == (0, "InsufficientData: no domain has 20 examples: legal 5\n")

@@ -12,17 +12,20 @@ import redis
 from redisserver import RedisServer
 from training.traffic import NOW, TARGET, judge, record, write
 from tuneloop_contracts.base import digest_of
-from tuneloop_contracts.dataset import HELD_OUT_FILE, MANIFEST_FILE, SUMMARY_FILE, TRAIN_FILE, USERS_FILE, Dataset
+from tuneloop_contracts.dataset import DATA_FILES, HELD_OUT_FILE, MANIFEST_FILE, SUMMARY_FILE, TRAIN_FILE, USERS_FILE, Dataset
 from tuneloop_contracts.domains import DEFAULT_DOMAINS
 from tuneloop_contracts.jobs import HarvestConfig
 from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.record import Feedback, meta_key, record_stream
-from tuneloop_trainer.errors import TryLater
+from tuneloop_contracts.stores import Store
+from tuneloop_trainer.errors import NeedsEdit, TryLater
+from tuneloop_trainer.golden import golden_store, read_golden
 from tuneloop_trainer.harvest import pages
 from tuneloop_trainer.harvest.collect import Harvest
 from tuneloop_trainer.harvest.source import Stock
 from tuneloop_trainer.reporting import Reporter
 from tuneloop_trainer.rows import read_rows
+from tuneloop_trainer.store import put_bytes, remove_file
 
 
 def settings(folder: Path, **changes: object) -> HarvestConfig:
@@ -47,14 +50,44 @@ def test_a_dataset_holds_what_was_recorded(redis_url: str, tmp_path: Path) -> No
     folder = folder_of(dataset)
     assert folder == tmp_path / "chat" / "week-47-01234567"
     assert (dataset.read, dataset.kept, dataset.lost) == (60, 60, 0)
-    assert {row.id for name in (TRAIN_FILE, HELD_OUT_FILE) for row in read_rows(folder / name)} == {f"i-{n}" for n in range(60)}
-    assert dataset.digest == digest_of([folder / TRAIN_FILE, folder / HELD_OUT_FILE])
+    assert {row.id for name in DATA_FILES for row in read_rows(folder / name)} == {f"i-{n}" for n in range(60)}
+    assert dataset.digest == digest_of([folder / name for name in DATA_FILES])
     assert Dataset.model_validate(json.loads((folder / SUMMARY_FILE).read_text())) == dataset
     assert (folder / TRAIN_FILE).stat().st_mode & 0o777 == 0o644
     assert folder.stat().st_mode & 0o777 == 0o755
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == sorted(
-        [TRAIN_FILE, HELD_OUT_FILE, SUMMARY_FILE, MANIFEST_FILE, USERS_FILE, "inputs.sha256"]
+        [*DATA_FILES, SUMMARY_FILE, MANIFEST_FILE, USERS_FILE, "inputs.sha256", "support.jsonl"]
     )
+
+
+def test_the_first_runs_held_out_rows_judge_every_later_run_and_are_learned_by_none(redis_url: str, tmp_path: Path) -> None:
+    write(redis_url, (record(n) for n in range(120)))
+    first = harvest(redis_url, tmp_path)
+    golden = read_golden(golden_store(Store(f"file://{tmp_path}"), TARGET, "support"))
+    assert sorted(row.id for row in golden) == sorted(row.id for row in read_rows(folder_of(first) / HELD_OUT_FILE))
+    second = harvest(redis_url, tmp_path, job="chat/week-48")
+    assert {count.name: count.count for count in second.dropped} == {"InGoldenSet": len(golden)}
+    ids = {row.id for name in DATA_FILES for row in read_rows(folder_of(second) / name)}
+    assert len(ids) == 120 - len(golden)
+    assert not ids & {row.id for row in golden}
+    assert read_golden(golden_store(Store(f"file://{tmp_path}"), TARGET, "support")) == golden
+
+
+def test_a_golden_set_that_a_stopped_pod_did_not_freeze_is_frozen_by_the_next(redis_url: str, tmp_path: Path) -> None:
+    write(redis_url, (record(n) for n in range(60)))
+    first = harvest(redis_url, tmp_path)
+    store = golden_store(Store(f"file://{tmp_path}"), TARGET, "support")
+    frozen = read_golden(store)
+    remove_file(store)
+    assert harvest(redis_url, tmp_path) == first
+    assert read_golden(store) == frozen
+
+
+def test_a_users_golden_set_is_checked_before_anything_is_read(redis_url: str, tmp_path: Path) -> None:
+    put_bytes(golden_store(Store(f"file://{tmp_path}"), TARGET, "legal"), b"{}\n")
+    with pytest.raises(NeedsEdit) as refused:
+        harvest(redis_url, tmp_path)
+    assert refused.value.fault.reason is FaultReason.GOLDEN_SET_INVALID
 
 
 def test_the_window_holds_its_first_moment_and_not_its_last(redis_url: str, tmp_path: Path) -> None:
@@ -112,6 +145,7 @@ def test_another_configuration_or_a_damaged_file_is_harvested_anew(redis_url: st
     first = harvest(redis_url, tmp_path)
     assert harvest(redis_url, tmp_path, seed=1).digest != first.digest
     (folder_of(first) / TRAIN_FILE).write_text("")
+    remove_file(golden_store(Store(f"file://{tmp_path}"), TARGET, "support"))  # what it froze is part of what the next one is made from
     assert harvest(redis_url, tmp_path) == first
 
 

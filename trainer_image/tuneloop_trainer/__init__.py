@@ -6,6 +6,7 @@
     store        folders of results, to and from the artifact stores
     reporting    progress and the report, to the operator and to people
     rows         one line of a dataset
+    golden       the sets that judge every adapter of a target
     folds        which fold judges a conversation of a domain that is too small to hold any out
     harvest/     Redis -> entries -> curate -> dataset in a store
     chat_files   files of OpenAI's format for chats, to a dataset and back

@@ -5,14 +5,22 @@ from dataclasses import dataclass
 
 from tuneloop_contracts.domains import classify
 from tuneloop_contracts.jobs import HarvestConfig
+from tuneloop_contracts.names import revision_domain
 from tuneloop_contracts.record import Feedback, Record
 from tuneloop_trainer.curate.example import EntryId, Example, Judgement, judgement_of, texts_of
+from tuneloop_trainer.curate.poison import injected
+from tuneloop_trainer.curate.quality import fault_of
 from tuneloop_trainer.rows import Message
 
 MALFORMED = "Malformed"
 """Not an entry that our server wrote."""
 REPEATED_ENTRY = "RepeatedEntry"
 """A client that lost Redis' reply wrote it again."""
+OVER_LIMIT = "OverLimit"
+"""Its domain has all the newer examples that it may."""
+INJECTION = "PromptInjection"
+OWN_OUTPUT = 0.5
+"""Weight of what an adapter of the same domain said and nobody judged: learned whole, its habits would grow with every turn of the loop."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,15 @@ class Candidate:
     def to_example(self) -> Example:
         record = self.record
         messages = self.messages or ()
-        return Example(record.id, self.at, record.conversation, record.user, self.domain, messages, self.answer, self.judgement)
+        by = self.feedback.by if self.feedback else ""
+        return Example(
+            record.id, self.at, record.conversation, record.user, self.domain, messages, self.answer, self.judgement, by, self.weight
+        )  # fmt: skip
+
+    @property
+    def weight(self) -> float:
+        own = revision_domain(self.record.revision) == self.domain
+        return OWN_OUTPUT if own and self.judgement is Judgement.NONE else 1.0
 
 
 Rule = Callable[[Candidate, HarvestConfig], str | None]
@@ -72,6 +88,17 @@ def without_answer(seen: Candidate, config: HarvestConfig) -> str | None:
     return None if seen.answer.strip() else "NoAnswer"
 
 
+def of_poor_quality(seen: Candidate, config: HarvestConfig) -> str | None:
+    if seen.judgement is not Judgement.NONE or not seen.messages:
+        return None
+    return fault_of(seen.messages[-1]["content"], seen.answer)
+
+
+def with_injection(seen: Candidate, config: HarvestConfig) -> str | None:
+    texts = [message["content"] for message in seen.messages or () if message["role"] == "user"]
+    return INJECTION if injected([*texts, seen.answer]) else None
+
+
 def without_feedback(seen: Candidate, config: HarvestConfig) -> str | None:
     return "NoFeedback" if config.curation.require_feedback and seen.judgement is Judgement.NONE else None
 
@@ -87,7 +114,7 @@ def of_another_domain(seen: Candidate, config: HarvestConfig) -> str | None:
 
 RULES: tuple[Rule, ...] = (
     served_from_cache, of_another_tenant, not_only_text, without_question, disliked, unfinished, without_answer, without_feedback,
-    without_domain, of_another_domain,
+    without_domain, of_another_domain, of_poor_quality, with_injection,
 )  # fmt: skip
 
 

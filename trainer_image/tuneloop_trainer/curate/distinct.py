@@ -1,17 +1,16 @@
-"""Rules on the whole: of many rows that teach the same, keep the best; of too many, keep the newest.
+"""Rules on the whole: of many examples that teach the same, keep the best; of too many, keep the newest.
 
-Each takes examples, the best first, and gives those it keeps.
+Each takes examples and gives those it keeps. What one has kept may be given to it again with older ones: so a window of any length
+is curated in pieces, and no more is held than what is kept and one piece.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
-from math import ceil
+from collections.abc import Callable, Hashable, Sequence
 
 from tuneloop_contracts.jobs import HarvestConfig
-from tuneloop_trainer.curate.example import Example, normalised
-
-SHINGLE = 3
-"""Words in a shingle: questions are short, and of two words less than documents would want."""
+from tuneloop_trainer.curate.admit import OVER_LIMIT
+from tuneloop_trainer.curate.example import Example, Judgement
+from tuneloop_trainer.curate.likeness import Index, asked
 
 SetRule = Callable[[Sequence[Example], HarvestConfig], list[Example]]
 
@@ -26,10 +25,10 @@ def newest_first(examples: Sequence[Example]) -> list[Example]:
 
 
 def without_duplicates(examples: Sequence[Example], config: HarvestConfig) -> list[Example]:
-    """One answer to a question: the same last question, system prompt and domain."""
-    first: dict[tuple[str, str, str], Example] = {}
+    """One answer to a question: the same words of the user up to it, system prompt and domain."""
+    first: dict[tuple[str, ...], Example] = {}
     for example in best_first(examples):
-        first.setdefault((normalised(example.question), normalised(example.system), example.domain), example)
+        first.setdefault(example.key, example)
     return list(first.values())
 
 
@@ -41,66 +40,56 @@ def without_near_duplicates(examples: Sequence[Example], config: HarvestConfig) 
     by_domain: dict[str, list[Example]] = defaultdict(list)
     for example in best_first(examples):
         by_domain[example.domain].append(example)
-    return [example for alike in by_domain.values() for example in _distinct(alike, threshold)]
+    return [example for alike in by_domain.values() for example in _unlike(alike, threshold)]
 
 
 def within_user_cap(examples: Sequence[Example], config: HarvestConfig) -> list[Example]:
-    """At most so many rows of one user in a domain; who is anonymous cannot be counted, so is not capped."""
-    return _first_by(best_first(examples), lambda example: (example.user, example.domain), config.curation.max_per_user, free="")
+    """At most so many examples of one user in a domain; who is anonymous cannot be counted, so is not capped."""
+    return _first_by(best_first(examples), lambda one: (one.user, one.domain) if one.user else None, config.curation.max_per_user)
+
+
+def within_corrector_cap(examples: Sequence[Example], config: HarvestConfig) -> list[Example]:
+    """And at most so many that one person corrected, whoever asked."""
+    return _first_by(
+        best_first(examples),
+        lambda one: (one.by, one.domain) if one.by and one.judgement is Judgement.CORRECTED else None,
+        config.curation.max_per_user,
+    )
 
 
 def within_domain_cap(examples: Sequence[Example], config: HarvestConfig) -> list[Example]:
     """The newest of each domain."""
-    return _first_by(newest_first(examples), lambda example: (example.domain, example.domain), config.max_examples_per_domain)
+    return _first_by(newest_first(examples), lambda one: one.domain, config.max_examples_per_domain)
 
 
 SET_RULES: tuple[tuple[str, SetRule], ...] = (
     ("Duplicate", without_duplicates),
     ("NearDuplicate", without_near_duplicates),
     ("PerUserCap", within_user_cap),
-    ("OverLimit", within_domain_cap),
+    ("PerCorrectorCap", within_corrector_cap),
+    (OVER_LIMIT, within_domain_cap),
 )
 """In this order, each with the reason of what it drops."""
 
 
-def shingles(text: str) -> frozenset[str]:
-    words = normalised(text).split()
-    return frozenset(" ".join(words[n : n + SHINGLE]) for n in range(max(1, len(words) - SHINGLE + 1)))
+def _unlike(examples: Sequence[Example], threshold: float) -> list[Example]:
+    questions = [asked(example.messages) for example in examples]
+    index: Index[None] = Index(threshold, questions)
+    kept = []
+    for example, question in zip(examples, questions, strict=True):
+        if any(True for _ in index.alike(question)):
+            continue
+        kept.append(example)
+        index.add(question, None)
+    return kept
 
 
-def _first_by(
-    examples: Sequence[Example], key: Callable[[Example], tuple[str, str]], limit: int, free: str | None = None
-) -> list[Example]:
-    counts: Counter[tuple[str, str]] = Counter()
+def _first_by(examples: Sequence[Example], key: Callable[[Example], Hashable], limit: int) -> list[Example]:
+    """The first `limit` of each key; None has no limit."""
+    counts: Counter[Hashable] = Counter()
     kept = []
     for example in examples:
         counts[key(example)] += 1
-        if key(example)[0] == free or counts[key(example)] <= limit:
+        if key(example) is None or counts[key(example)] <= limit:
             kept.append(example)
     return kept
-
-
-def _distinct(examples: Sequence[Example], threshold: float) -> list[Example]:
-    """Prefix filtering, exact: two sets that overlap enough share one of the rarest shingles of each.
-
-    Chaudhuri, Ganti, Kaushik: A Primitive Operator for Similarity Joins in Data Cleaning (2006).
-    """
-    sets = [shingles(example.question) for example in examples]
-    frequency = Counter(shingle for shingled in sets for shingle in shingled)
-    index: dict[str, list[int]] = defaultdict(list)
-    kept = []
-    for n, shingled in enumerate(sets):
-        enough = ceil(threshold * len(shingled) - 1e-9)  # shared by any set that overlaps enough
-        rarest = sorted(shingled, key=lambda shingle: (frequency[shingle], shingle))[: len(shingled) - enough + 1]
-        rivals = {rival for shingle in rarest for rival in index[shingle]}
-        if any(_jaccard(shingled, sets[rival]) >= threshold for rival in rivals):
-            continue
-        kept.append(examples[n])
-        for shingle in rarest:
-            index[shingle].append(n)
-    return kept
-
-
-def _jaccard(one: frozenset[str], other: frozenset[str]) -> float:
-    shared = len(one & other)
-    return shared / (len(one) + len(other) - shared)

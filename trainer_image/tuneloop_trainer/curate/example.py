@@ -1,6 +1,5 @@
 """What one entry of the record offers to learn from."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
@@ -9,7 +8,7 @@ from typing import NamedTuple
 from pydantic import JsonValue
 
 from tuneloop_contracts.record import Feedback, Record
-from tuneloop_trainer.rows import Message, Row
+from tuneloop_trainer.rows import Message
 
 EntryId = tuple[int, int]
 """Redis' own: milliseconds, and a number within them. Grows with time."""
@@ -42,6 +41,9 @@ class Example:
     """The prompt; the last one is the user's."""
     answer: str
     judgement: Judgement
+    by: str = ""
+    """Who judged it: a keyed hash, "" if nobody said."""
+    weight: float = 1.0
     redacted: tuple[str, ...] = ()
     """The kind of each thing that was taken out."""
 
@@ -53,9 +55,16 @@ class Example:
     def system(self) -> str:
         return "\n".join(message["content"] for message in self.messages if message["role"] == "system")
 
-    def to_row(self) -> Row:
-        answer = {"role": "assistant", "content": self.answer}
-        return Row(self.id, self.domain, self.conversation or self.id, self.messages, (answer,))
+    @property
+    def talk(self) -> str:
+        """The conversation; one without a name is its own."""
+        return self.conversation or self.id
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The same for the same question: domain, system prompt, and what the user said up to it."""
+        said = (normalised(message["content"]) for message in self.messages if message["role"] == "user")
+        return (self.domain, normalised(self.system), *said)
 
 
 def judgement_of(feedback: Feedback | None) -> Judgement:
@@ -74,7 +83,7 @@ def texts_of(record: Record) -> tuple[Message, ...] | None:
 
 def normalised(text: str) -> str:
     """What two texts have in common if only case, spacing or punctuation at the end differ."""
-    return re.sub(r"\s+", " ", text).strip().rstrip("?!. ").casefold()
+    return " ".join(text.split()).rstrip("?!. ").casefold()
 
 
 def _text_of(message: Mapping[str, JsonValue]) -> Message | None:

@@ -1,83 +1,147 @@
-"""Entries in, rows out, and the count of every reason for which one was dropped: read = kept + dropped."""
+"""Entries in, rows out, and the count of every reason for which one was dropped: read = kept + dropped.
+
+Entries come newest first, and no more are taken once every domain is full; those that pass are settled in pieces. So what is held is
+bounded by `maxExamplesPerDomain`, not by the window.
+"""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 
 from tuneloop_contracts.dataset import INSUFFICIENT, Count, DomainCounts
 from tuneloop_contracts.jobs import HarvestConfig
 from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.record import Feedback
-from tuneloop_trainer.curate.admit import MALFORMED, REPEATED_ENTRY, candidate, drop_reason
+from tuneloop_trainer.curate.admit import INJECTION, MALFORMED, OVER_LIMIT, REPEATED_ENTRY, candidate, drop_reason
 from tuneloop_trainer.curate.distinct import SET_RULES
-from tuneloop_trainer.curate.example import Entry, Example
+from tuneloop_trainer.curate.example import Entry, Example, Judgement
+from tuneloop_trainer.curate.golden import Golden
+from tuneloop_trainer.curate.poison import PATTERNS
 from tuneloop_trainer.curate.redact.replace import redact_example
+from tuneloop_trainer.curate.said import Said
 from tuneloop_trainer.curate.split import Split, split
+from tuneloop_trainer.curate.thread import Thread, threads
+from tuneloop_trainer.curate.ties import sizes
 from tuneloop_trainer.errors import NeedsEdit
 from tuneloop_trainer.rows import Row
 
 MAX_NAMED_TENANTS = 5
+PIECE = 2000
+"""Examples that are settled at once, at least; as many again as were kept, so that settling costs no more than reading."""
+IN_GOLDEN_SET = "InGoldenSet"
+QUARANTINED = "Quarantined"
 
 
 @dataclass(frozen=True)
 class Curated:
     train: tuple[Row, ...]
     held_out: tuple[Row, ...]
+    time_forward: tuple[Row, ...]
     read: int
     kept: int
-    """Rows that passed every rule; those of a domain that is short are counted too, but not written."""
+    """Interactions that passed every rule; those of a domain that is short are counted too, but not written."""
     dropped: tuple[Count, ...]
+    quarantined: tuple[Count, ...]
+    """Those of `dropped` that are Quarantined, by pattern."""
     outside_signal: int
     """Interactions that a person judged, whatever became of them."""
     redacted: tuple[Count, ...]
     domains: tuple[DomainCounts, ...]
     users: Mapping[str, str]
     """Whose a row is, by its id: a keyed hash, or "" for somebody unknown."""
+    golden: str
+    """Digest of the golden sets that were kept out."""
 
 
-def curate(entries: Iterable[Entry], feedback: Mapping[str, Feedback], config: HarvestConfig) -> Curated:
-    """`feedback`: by interaction, oldest first. Raises NeedsEdit (SEVERAL_TENANTS) where mixing tenants was not asked for."""
-    known = list(entries)
-    said = of_origins(feedback, known)
-    judged = len({entry.record.id for entry in known if entry.record and entry.record.id in said})
-    examples, read, dropped = _admitted(known, said, config)
+@dataclass
+class Tally:
+    """What is counted while entries go by."""
+
+    read: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    quarantined: Counter[str] = field(default_factory=Counter)
+    outside_signal: int = 0
+    ids: set[int] = field(default_factory=set)
+    """Hashes: at a million entries the ids themselves would be most of the memory."""
+    tenants: set[str] = field(default_factory=set)
+    full: frozenset[str] = frozenset()
+    """The domains that have all they may."""
+
+
+def curate(
+    entries: Iterable[Entry], feedback: Mapping[str, Feedback], config: HarvestConfig, golden: Golden | None = None
+) -> Curated:
+    """`entries`: newest first. `feedback`: by interaction, oldest first.
+
+    Raises NeedsEdit (SEVERAL_TENANTS) where mixing tenants was not asked for, Overlap if the split went wrong.
+    """
+    tally, golden = Tally(), golden or Golden()
+    pool = _collected(_admitted(entries, Said(feedback), config, golden, tally), config, tally)
+    if len(tally.tenants) > 1 and not config.tenants:
+        raise NeedsEdit(FaultReason.SEVERAL_TENANTS, _several(tally.tenants))
+    clean = _without_poison(pool, config, tally)
+    return _counted(split(threads(clean), config), clean, tally, config, golden.digest)
+
+
+def _collected(admitted: Iterator[Example], config: HarvestConfig, tally: Tally) -> list[Example]:
+    """Piece by piece, until there is no more, or no domain wants more."""
+    pool: list[Example] = []
+    while piece := list(islice(admitted, max(PIECE, len(pool)))):
+        pool = _settled([*pool, *piece], config, tally)
+        counts = Counter(example.domain for example in pool)
+        tally.full = frozenset(name for name, count in counts.items() if count >= config.max_examples_per_domain)
+        if tally.full.issuperset(_names(config)):
+            break
+    return pool
+
+
+def _admitted(entries: Iterable[Entry], said: Said, config: HarvestConfig, golden: Golden, tally: Tally) -> Iterator[Example]:
+    for entry in entries:
+        tally.read += 1
+        taken = _taken(entry, said, config, golden, tally)
+        if isinstance(taken, Example):
+            yield taken
+        else:
+            tally.dropped[taken] += 1
+
+
+def _taken(entry: Entry, said: Said, config: HarvestConfig, golden: Golden, tally: Tally) -> Example | str:
+    """What it offers to learn, or the reason why nothing."""
+    record = entry.record
+    if record is None:
+        return MALFORMED
+    if (mark := hash(record.id)) in tally.ids:
+        return REPEATED_ENTRY
+    tally.ids.add(mark)
+    tally.tenants.add(record.tenant)
+    feedback = said.of(record)
+    tally.outside_signal += feedback is not None
+    seen = candidate(entry.at, record, feedback, config)
+    if reason := drop_reason(seen, config):
+        tally.quarantined[reason] += reason == INJECTION
+        return QUARANTINED if reason == INJECTION else reason
+    if seen.domain in tally.full:
+        return OVER_LIMIT
+    example = redact_example(seen.to_example()) if config.curation.pii == "Redact" else seen.to_example()
+    return IN_GOLDEN_SET if golden.holds(example.messages) else example
+
+
+def _settled(examples: list[Example], config: HarvestConfig, tally: Tally) -> list[Example]:
     for reason, rule in SET_RULES:
         kept = rule(examples, config)
-        dropped[reason] += len(examples) - len(kept)
+        tally.dropped[reason] += len(examples) - len(kept)
         examples = kept
-    return _counted(split(examples, config), read, dropped, judged, config)
+    return examples
 
 
-def of_origins(feedback: Mapping[str, Feedback], entries: Iterable[Entry]) -> dict[str, Feedback]:
-    """What was said of a cache hit was said of the answer that it repeats; the newest word counts."""
-    origins = {entry.record.id: entry.record.origin for entry in entries if entry.record and entry.record.origin}
-    return {origins.get(interaction, interaction): said for interaction, said in feedback.items()}
-
-
-def _admitted(
-    entries: Iterable[Entry], feedback: Mapping[str, Feedback], config: HarvestConfig
-) -> tuple[list[Example], int, Counter[str]]:
-    examples: list[Example] = []
-    dropped: Counter[str] = Counter()
-    ids: set[str] = set()
-    tenants: set[str] = set()
-    read = 0
-    for entry in entries:
-        read += 1
-        record = entry.record
-        if record is None or record.id in ids:
-            dropped[REPEATED_ENTRY if record else MALFORMED] += 1
-            continue
-        ids.add(record.id)
-        tenants.add(record.tenant)
-        seen = candidate(entry.at, record, feedback.get(record.id), config)
-        if reason := drop_reason(seen, config):
-            dropped[reason] += 1
-        else:
-            examples.append(redact_example(seen.to_example()) if config.curation.pii == "Redact" else seen.to_example())
-    if len(tenants) > 1 and not config.tenants:
-        raise NeedsEdit(FaultReason.SEVERAL_TENANTS, _several(tenants))
-    return examples, read, dropped
+def _without_poison(examples: list[Example], config: HarvestConfig, tally: Tally) -> list[Example]:
+    for name, pattern in PATTERNS:
+        found = pattern(examples, config)
+        tally.quarantined[name] += len(found)
+        tally.dropped[QUARANTINED] += len(found)
+        examples = [example for example in examples if example.id not in found]
+    return examples
 
 
 def _several(tenants: set[str]) -> str:
@@ -85,38 +149,44 @@ def _several(tenants: set[str]) -> str:
     return f"the records hold {len(tenants)} tenants ({named}): name in data.tenants those that may share an adapter"
 
 
-def _counted(sides: Split, read: int, dropped: Counter[str], judged: int, config: HarvestConfig) -> Curated:
-    domains = _domain_counts(sides, config)
+def _counted(sides: Split, kept: Sequence[Example], tally: Tally, config: HarvestConfig, golden: str) -> Curated:
+    domains = _domain_counts(sides, kept, config)
     enough = {domain.name for domain in domains if domain.reason is None}
-    train = tuple(example for example in sides.train if example.domain in enough)
-    held_out = tuple(example for example in sides.held_out if example.domain in enough)
-    redacted = Counter(kind for example in (*train, *held_out) for kind in example.redacted)
+    train, held_out, time_forward = (_rows(side, enough) for side in (sides.train, sides.held_out, sides.time_forward))
+    written = [thread.last for side in (sides.train, sides.held_out, sides.time_forward) for thread in side]
+    redacted = Counter(kind for example in written if example.domain in enough for kind in example.redacted)
     return Curated(
-        train=tuple(example.to_row() for example in train),
-        held_out=tuple(example.to_row() for example in held_out),
-        read=read,
-        kept=len(sides.train) + len(sides.held_out),
-        dropped=_counts(dropped),
-        outside_signal=judged,
-        redacted=_counts(redacted),
-        domains=domains,
-        users={example.id: example.user for example in (*train, *held_out)},
-    )
+        train, held_out, time_forward, tally.read, len(kept), _counts(tally.dropped), _counts(tally.quarantined), tally.outside_signal,
+        _counts(redacted), domains, {example.id: example.user for example in written if example.domain in enough}, golden,
+    )  # fmt: skip
 
 
-def _domain_counts(sides: Split, config: HarvestConfig) -> tuple[DomainCounts, ...]:
+def _rows(side: Iterable[Thread], enough: set[str]) -> tuple[Row, ...]:
+    return tuple(thread.to_row() for thread in side if thread.last.domain in enough)
+
+
+def _domain_counts(sides: Split, kept: Sequence[Example], config: HarvestConfig) -> tuple[DomainCounts, ...]:
     """Every domain that was asked for, in the target's order, also one without a single row."""
-    train, held = (Counter(example.domain for example in side) for side in (sides.train, sides.held_out))
-    names = [domain.name for domain in config.domains if not config.selected or domain.name in config.selected]
+    train, held_out, time_forward = map(sizes, (sides.train, sides.held_out, sides.time_forward))
+    judged = Counter(example.domain for example in kept if example.judgement is not Judgement.NONE)
     return tuple(
-        DomainCounts(
-            name=name,
-            train=train[name],
-            held_out=held[name],
-            reason=INSUFFICIENT if train[name] + held[name] < max(1, config.min_examples_per_domain) else None,
+        _with_reason(
+            DomainCounts(
+                name=name, train=train[name], held_out=held_out[name], time_forward=time_forward[name], folds=sides.folds.get(name, 0),
+                judged=judged[name],
+            ), config,
         )
-        for name in names
-    )
+        for name in _names(config)
+    )  # fmt: skip
+
+
+def _with_reason(counts: DomainCounts, config: HarvestConfig) -> DomainCounts:
+    short = counts.examples < max(1, config.min_examples_per_domain)
+    return counts.model_copy(update={"reason": INSUFFICIENT}) if short else counts
+
+
+def _names(config: HarvestConfig) -> list[str]:
+    return [domain.name for domain in config.domains if not config.selected or domain.name in config.selected]
 
 
 def _counts(counter: Counter[str]) -> tuple[Count, ...]:

@@ -1,71 +1,110 @@
-"""Train or held out. A conversation is on one side, and so is a question, or the held-out loss would praise memory."""
+"""Train, held out, or time-forward. A conversation is on one side, and so is a question, or the held-out loss would praise memory."""
 
 import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import ceil
 
 from tuneloop_contracts.jobs import HarvestConfig
-from tuneloop_trainer.curate.example import Example, normalised
+from tuneloop_trainer.curate.likeness import SAME_QUESTION, Index, asked
+from tuneloop_trainer.curate.thread import Thread
+from tuneloop_trainer.curate.ties import Group, sizes, tied_by_text, tied_by_user
+
+FOLDS = 5
+"""Where a domain is too small to hold any out: each adapter that judges learns four fifths of it."""
 
 
 @dataclass(frozen=True)
 class Split:
-    train: tuple[Example, ...]
-    held_out: tuple[Example, ...]
+    train: tuple[Thread, ...]
+    held_out: tuple[Thread, ...]
+    time_forward: tuple[Thread, ...]
+    folds: Mapping[str, int] = field(default_factory=dict)
+    """Of the domains whose examples are all in train."""
 
 
-def split(examples: Sequence[Example], config: HarvestConfig) -> Split:
-    """Whole groups are held out, in the order of a hash that the seed decides, until every domain has its share.
+class Overlap(Exception):
+    """Two sides share a conversation or a question: a mistake of ours, for which nothing is written."""
 
-    The share of a domain: `held_out` of its rows, at least `min_held_out`, never more than half. A group that would pass the half
-    of one of its domains is trained on.
+
+@dataclass(frozen=True)
+class _Shares:
+    """How many examples of each domain are wanted beside the train side; together never more than half."""
+
+    held_out: Mapping[str, int]
+    time_forward: Mapping[str, int]
+    folds: Mapping[str, int]
+
+
+def split(threads: Sequence[Thread], config: HarvestConfig) -> Split:
+    """Held out are whole groups, in the order of a hash that the seed decides; of the others the newest go forward. Raises Overlap.
+
+    What the split keeps apart for sure: conversations and questions. Users too, as long as no domain gets stuck on one of them, but
+    not from the time-forward side: whoever comes back is what it asks about.
     """
-    rows = Counter(example.domain for example in examples)
-    limit = {domain: count // 2 for domain, count in rows.items()}
-    wanted = {domain: min(limit[domain], max(ceil(config.held_out * count), config.min_held_out)) for domain, count in rows.items()}
-    held: Counter[str] = Counter()
-    chosen: set[str] = set()
-    for group in sorted(_groups(examples), key=lambda group: _rank(group, config.seed)):
-        sizes = Counter(example.domain for example in group)
-        short = any(held[domain] < wanted[domain] for domain in sizes)
-        if short and all(held[domain] + size <= limit[domain] for domain, size in sizes.items()):
-            held.update(sizes)
-            chosen |= {example.id for example in group}
-    ordered = sorted(examples, key=lambda example: (example.domain, example.at, example.id))
-    return Split(
-        train=tuple(example for example in ordered if example.id not in chosen),
-        held_out=tuple(example for example in ordered if example.id in chosen),
-    )
+    rows = sizes(threads)
+    shares = _shares(rows, config)
+    groups = tied_by_text(threads)
+    ranked = sorted(tied_by_user(groups, shares.held_out), key=lambda group: _rank(group, config.seed))
+    held_out = _taken(ranked, shares.held_out, {domain: count // 2 for domain, count in rows.items()})
+    rest, held = _without(groups, held_out), sum((group.sizes for group in held_out), Counter[str]())
+    newest = sorted(rest, key=lambda group: (min(thread.began for thread in group.threads), group.name), reverse=True)
+    left = {domain: min(share, rows[domain] // 2 - held[domain]) for domain, share in shares.time_forward.items()}
+    forward = _taken(newest, left, left)
+    sides = Split(_ordered(_without(rest, forward)), _ordered(held_out), _ordered(forward), shares.folds)
+    refuse_overlap(sides)
+    return sides
 
 
-def _rank(group: Sequence[Example], seed: int) -> str:
-    """By the first conversation's name: a group keeps its side while newer traffic comes and goes."""
-    name = min(example.conversation or example.id for example in group)
-    return hashlib.sha256(f"{seed}|{name}".encode()).hexdigest()
+def refuse_overlap(sides: Split) -> None:
+    """Asked of the result, apart from how it came about. Raises Overlap."""
+    seen: dict[str, int] = {}
+    named = list(enumerate((sides.train, sides.held_out, sides.time_forward)))
+    questions = [(asked(turn.messages), side) for side, threads in named for thread in threads for turn in thread.turns]
+    index: Index[int] = Index(SAME_QUESTION, (question for question, _ in questions))
+    for side, threads in named:
+        if any(seen.setdefault(thread.last.talk, side) != side for thread in threads):
+            raise Overlap("a conversation is on two sides of the split")
+    for question, side in questions:
+        if any(other != side for other in index.alike(question)):
+            raise Overlap("a question is on two sides of the split")
+        index.add(question, side)
 
 
-def _groups(examples: Sequence[Example]) -> list[list[Example]]:
-    """Examples tied by a conversation or by a question, however indirectly."""
-    parent: dict[str, str] = {}
-
-    def root(tie: str) -> str:
-        while parent.setdefault(tie, tie) != tie:
-            parent[tie] = tie = parent[parent[tie]]
-        return tie
-
-    for example in examples:
-        parent[root(_conversation(example))] = root(_question(example))
-    groups: dict[str, list[Example]] = defaultdict(list)
-    for example in examples:
-        groups[root(_question(example))].append(example)
-    return list(groups.values())
+def _shares(rows: Counter[str], config: HarvestConfig) -> _Shares:
+    """Held out: `held_out` of a domain, at least `min_held_out`. A domain with fewer than twice that is judged by folds."""
+    folds = {domain: FOLDS for domain, count in rows.items() if count < 2 * config.min_held_out}
+    held_out, time_forward = {}, {}
+    for domain, count in rows.items():
+        share = 0 if domain in folds else ceil(config.held_out * count)
+        held_out[domain] = min(count // 2, max(share, config.min_held_out)) if domain not in folds else 0
+        time_forward[domain] = min(share, count // 2 - held_out[domain])
+    return _Shares(held_out, time_forward, folds)
 
 
-def _conversation(example: Example) -> str:
-    return f"conversation {example.conversation or example.id}"
+def _taken(groups: Iterable[Group], wanted: Mapping[str, int], full: Mapping[str, int]) -> list[Group]:
+    """In their order, until each domain has what is wanted. One that would pass `full` in one of its domains is passed over."""
+    counts: Counter[str] = Counter()
+    taken = []
+    for group in groups:
+        short = any(counts[domain] < wanted[domain] for domain in group.sizes)
+        wanted_at_all = all(wanted[domain] for domain in group.sizes)  # a domain without a share is trained on, whole
+        if short and wanted_at_all and all(counts[domain] + size <= full[domain] for domain, size in group.sizes.items()):
+            counts.update(group.sizes)
+            taken.append(group)
+    return taken
 
 
-def _question(example: Example) -> str:
-    return f"question {normalised(example.question)}"
+def _without(groups: Iterable[Group], taken: Iterable[Group]) -> list[Group]:
+    gone = {thread.last.id for group in taken for thread in group.threads}
+    return [group for group in groups if group.threads[0].last.id not in gone]
+
+
+def _rank(group: Group, seed: int) -> str:
+    return hashlib.sha256(f"{seed}|{group.name}".encode()).hexdigest()
+
+
+def _ordered(groups: Iterable[Group]) -> tuple[Thread, ...]:
+    threads = (thread for group in groups for thread in group.threads)
+    return tuple(sorted(threads, key=lambda thread: (thread.last.domain, thread.last.at, thread.last.id)))

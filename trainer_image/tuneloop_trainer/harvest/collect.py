@@ -16,9 +16,11 @@ from tuneloop_contracts.stores import Store
 from tuneloop_trainer.config import moment
 from tuneloop_trainer.curate.example import Entry
 from tuneloop_trainer.curate.funnel import curate
+from tuneloop_trainer.curate.golden import Golden
+from tuneloop_trainer.golden import read_golden
 from tuneloop_trainer.harvest.archive import Archive
 from tuneloop_trainer.harvest.connect import connect
-from tuneloop_trainer.harvest.dataset import Reading, dataset_store, finished_dataset, write_dataset
+from tuneloop_trainer.harvest.dataset import Reading, dataset_store, finished_dataset, freeze_golden_sets, golden_of, write_dataset
 from tuneloop_trainer.harvest.patience import Patience
 from tuneloop_trainer.harvest.segments import archive_store
 from tuneloop_trainer.harvest.source import Source, Stock, Stocked
@@ -44,18 +46,21 @@ class Harvest:
         check_writable(Store(self.config.datasets_uri))
         if dataset := finished_dataset(self.config):
             log.info("harvest: %s is already there", dataset.uri)
+            freeze_golden_sets(self.config, dataset)
             return dataset
         with connect(url) as client:
             window = (moment(self.config.window_start), moment(self.config.window_end))
             patience = Patience(self.reporter.waiting, self.clock, self.sleep)
             source = Source(client, patience, self.config.target, *window)
             dataset = self._collect(source, now)
+        freeze_golden_sets(self.config, dataset)
         remove_file(self._stock_file)
         log_funnel(dataset)
         return dataset
 
     def _collect(self, source: Source, now: datetime) -> Dataset:
         self.reporter.progress(STAGE, 0)
+        golden = Golden(row for domain in self.config.domains for row in read_golden(golden_of(self.config, domain.name)))
         record = Archive(source, self._archive) if self.config.archive else source
         shards = source.shards()
         stock = self._remembered(source.take_stock(shards))
@@ -63,7 +68,7 @@ class Harvest:
         brought = bring(Keys(source.client, source.patience), self.config)
         with closing(record.entries(stock)) as recorded:
             entries = heapq.merge(self._with_progress(recorded, stock), brought.entries, key=attrgetter("at"), reverse=True)
-            curated = curate(entries, feedback, self.config)
+            curated = curate(entries, feedback, self.config, golden)
         source.confirm(shards)
         streams = tuple(stream for stream in reversed(record.streams) if stream.count or stream.lost)
         return write_dataset(curated, Reading(record.lost, streams, brought.counts), self.config)
@@ -97,8 +102,14 @@ class Harvest:
 
 def log_funnel(dataset: Dataset) -> None:
     """For people: what was read, what became of it. Counts only."""
+    if dataset.kept and not dataset.outside_signal:
+        log.warning("harvest: nobody judged an answer (no thumb, no correction): adapters will only learn what the model already says")
+    quarantined = ", ".join(f"{count.name} {count.count}" for count in dataset.quarantined)
+    if quarantined:
+        log.warning("harvest: quarantined, as they look like poison: %s", quarantined)
     dropped = ", ".join(f"{count.name} {count.count}" for count in dataset.dropped) or "nothing"
     redacted = ", ".join(f"{count.name} {count.count}" for count in dataset.redacted) or "nothing"
     log.info("harvest: read %d, kept %d, lost %d; dropped: %s; redacted: %s", dataset.read, dataset.kept, dataset.lost, dropped, redacted)
     for domain in dataset.domains:
-        log.info("harvest: %s: %d to train, %d held out %s", domain.name, domain.train, domain.held_out, domain.reason or "")
+        sides = f"{domain.train} to train, {domain.held_out} held out, {domain.time_forward} newest"
+        log.info("harvest: %s: %s %s", domain.name, sides, domain.reason or "")

@@ -8,18 +8,18 @@ from tempfile import TemporaryDirectory
 from pydantic import ValidationError
 
 from tuneloop_contracts.base import digest_of
-from tuneloop_contracts.dataset import HELD_OUT_FILE, MANIFEST_FILE, SUMMARY_FILE, TRAIN_FILE, USERS_FILE, Dataset, ImportCounts, StreamRead
+from tuneloop_contracts.dataset import DATA_FILES, HELD_OUT_FILE, MANIFEST_FILE, SUMMARY_FILE, USERS_FILE, Dataset, ImportCounts, StreamRead
 from tuneloop_contracts.jobs import HarvestConfig
 from tuneloop_contracts.stores import Store
 from tuneloop_trainer.config import inputs_digest
 from tuneloop_trainer.curate.funnel import Curated
+from tuneloop_trainer.golden import freeze_golden, golden_store
 from tuneloop_trainer.harvest.manifest import manifest_of
-from tuneloop_trainer.rows import write_rows, write_users
+from tuneloop_trainer.rows import read_rows, write_rows, write_users
 from tuneloop_trainer.store import get_bytes, get_folder, publish_folder
 
 INPUTS_FILE = "inputs.sha256"
 """Beside the dataset: the digest of the configuration that it was harvested by."""
-DATA_FILES = (TRAIN_FILE, HELD_OUT_FILE)
 
 
 def dataset_store(config: HarvestConfig) -> Store:
@@ -42,7 +42,7 @@ def finished_dataset(config: HarvestConfig) -> Dataset | None:
 
 
 def stored_digest(store: Store) -> str:
-    """Of the two data files as the store has them; "" if one is missing."""
+    """Of the data files as the store has them; "" if one is missing."""
     with TemporaryDirectory() as folder:
         try:
             get_folder(store, DATA_FILES, Path(folder))
@@ -65,12 +65,12 @@ def write_dataset(curated: Curated, reading: Reading, config: HarvestConfig) -> 
     store = dataset_store(config)
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        write_rows(folder / TRAIN_FILE, curated.train)
-        write_rows(folder / HELD_OUT_FILE, curated.held_out)
+        for name, rows in zip(DATA_FILES, (curated.train, curated.held_out, curated.time_forward), strict=True):
+            write_rows(folder / name, rows)
         dataset = Dataset(
             uri=store.uri, digest=digest_of([folder / name for name in DATA_FILES]), from_=config.window_start, to=config.window_end,
-            read=curated.read, kept=curated.kept, lost=reading.lost, dropped=curated.dropped, imported=reading.imported,
-            outside_signal=curated.outside_signal, redacted=curated.redacted, domains=curated.domains,
+            read=curated.read, kept=curated.kept, lost=reading.lost, dropped=curated.dropped, quarantined=curated.quarantined,
+            imported=reading.imported, outside_signal=curated.outside_signal, redacted=curated.redacted, domains=curated.domains,
         )  # fmt: skip
         write_users(folder / USERS_FILE, curated.users)
         manifest = manifest_of(curated, config, list(folder.iterdir()), reading.streams, reading.imported)
@@ -79,3 +79,18 @@ def write_dataset(curated: Curated, reading: Reading, config: HarvestConfig) -> 
         (folder / SUMMARY_FILE).write_text(json.dumps(dataset.to_wire(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         publish_folder(folder, store, marker=SUMMARY_FILE, replace=True)
     return dataset
+
+
+def golden_of(config: HarvestConfig, domain: str) -> Store:
+    return golden_store(Store(config.datasets_uri), config.target, domain)
+
+
+def freeze_golden_sets(config: HarvestConfig, dataset: Dataset) -> None:
+    """After the dataset is whole: a pod that finds it finished does this again, and to the same effect."""
+    if not any(domain.held_out for domain in dataset.domains if domain.reason is None):
+        return
+    with TemporaryDirectory() as folder:
+        get_folder(Store(dataset.uri), (HELD_OUT_FILE,), Path(folder))
+        rows = read_rows(Path(folder) / HELD_OUT_FILE)
+    for name in dataset.trainable:
+        freeze_golden(golden_of(config, name), [row for row in rows if row.domain == name])

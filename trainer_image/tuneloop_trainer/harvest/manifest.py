@@ -23,6 +23,7 @@ def manifest_of(
         to=config.window_end,
         streams=streams,
         filters=filter_versions(),
+        golden=curated.golden,
         read=curated.read,
         dropped=curated.dropped,
         redacted=curated.redacted,

@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tuneloop_contracts.base import digest_of
-from tuneloop_contracts.dataset import HELD_OUT_FILE, TRAIN_FILE
+from tuneloop_contracts.dataset import DATA_FILES, HELD_OUT_FILE, TRAIN_FILE
 from tuneloop_contracts.jobs import TrainConfig
 from tuneloop_contracts.progress import FaultReason, Report
 from tuneloop_contracts.stores import Store
@@ -22,8 +22,6 @@ from tuneloop_trainer.learn.train import memory_named
 from tuneloop_trainer.reporting import Reporter
 from tuneloop_trainer.rows import Row, read_rows
 from tuneloop_trainer.store import check_writable, get_folder
-
-DATA_FILES = (TRAIN_FILE, HELD_OUT_FILE)
 
 
 def train_job(config: TrainConfig, reporter: Reporter) -> Report:
