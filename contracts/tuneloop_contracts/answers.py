@@ -18,7 +18,7 @@ def semantic_stream(target: str) -> str:
 
 
 def key_of(interaction: str) -> str:
-    """The cache's key in an interaction's id, `int-<time and randomness>[-<key>]-<mark>`: of the entry that the answer made or came
-    from. "" where the answer has nothing to do with the cache."""
+    """The cache's key in an interaction's id, `int-<time and randomness>[-<key>[-<origin>]]-<mark>`: of the entry that the answer
+    made or came from. "" where the answer has nothing to do with the cache."""
     parts = interaction.split("-")
-    return parts[2] if len(parts) == 4 and parts[0] == "int" else ""
+    return parts[2] if len(parts) in (4, 5) and parts[0] == "int" else ""

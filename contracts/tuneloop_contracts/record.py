@@ -44,6 +44,11 @@ def erased_key(stream: str) -> str:
     return f"{stream.rsplit(':', 2)[0]}:erased"
 
 
+def repeats_key(target: str, shard: int, day: date) -> str:
+    """A hash: how often each interaction was given again from the cache that UTC day, by its id."""
+    return f"tuneloop:{{{target}:{shard}}}:{day:%Y%m%d}:hits"
+
+
 def meta_key(target: str) -> str:
     """A hash: `shards` and `schema`, written by the server before its first record; and `n:<domain>`, records so far."""
     return f"tuneloop:{target}:meta"
@@ -72,7 +77,8 @@ def user_hash(key: bytes, tenant: str, user: str) -> str:
 
 
 class Record(NamedTuple):
-    """One answered request. A cache hit carries `origin`, the interaction it repeats, instead of messages and answer.
+    """One answered request. One that repeats another carries `origin`, the interaction it repeats, instead of messages and answer; what
+    the cache gives again is not listed, but counted under `repeats_key`.
 
     A tuple, since a harvest makes a million of them: a frozen dataclass takes five times as long.
     """

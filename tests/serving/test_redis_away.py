@@ -196,6 +196,32 @@ async def test_the_record_waits_for_redis_and_loses_nothing() -> None:
         server.stop()
 
 
+async def test_repetitions_are_counted_through_an_outage_and_to_the_end() -> None:
+    server = RedisServer()
+    try:
+        async with recording_to(server.url) as (recorder, written, dropped):
+            for number in range(30):
+                recorder.count(f"int-{number % 2}")
+            server.start()
+            await until(lambda: written.count == 30)
+            recorder.count("int-1")
+            await recorder.flush(5)
+        with sync_redis.Redis.from_url(server.url, decode_responses=True) as client:
+            (counts,) = client.scan_iter("*:hits")
+            assert client.hgetall(counts) == {"int-0": "15", "int-1": "16"}
+        assert (written.count, dropped.count) == (31, 0)
+    finally:
+        server.stop()
+
+
+async def test_more_interactions_than_there_is_room_for_are_not_counted() -> None:
+    async with recording_to(f"redis://127.0.0.1:{free_port()}") as (recorder, _, dropped):
+        for number in range(recording.QUEUE + 10):
+            recorder.count(f"int-{number}")
+        recorder.count("int-1")
+        assert dropped.count == 10
+
+
 async def test_a_full_queue_drops_and_counts_and_never_blocks() -> None:
     async with recording_to(f"redis://127.0.0.1:{free_port()}") as (recorder, written, dropped):
         kept = [recorder.put(a_record(number)) for number in range(recording.QUEUE + 10)]

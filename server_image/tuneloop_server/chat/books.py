@@ -21,9 +21,16 @@ class Books:
         self._tracing = tracing
 
     def answered(self, turn: Turn, answer: Stored, *, repeated: bool) -> None:
-        """An answer that came to its end: generated for this turn, or for another one before."""
+        """An answer that came to its end: generated for this turn, or for another one at the same time."""
         if self._recorder and turn.caller.record:
             self._recorder.put(turn.to_record(answer, repeated=repeated))
+
+    def hit(self, turn: Turn, answer: Stored) -> None:
+        """An answer from before. One that was recorded is counted, since what it says is there already."""
+        if not answer.origin:
+            return self.answered(turn, answer, repeated=True)
+        if self._recorder and turn.caller.record:
+            self._recorder.count(answer.origin)
 
     def first_piece(self, turn: Turn) -> None:
         self._metrics.first_token.observe(turn.seconds)

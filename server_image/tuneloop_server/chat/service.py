@@ -70,7 +70,8 @@ class ChatService:
         hit = await self._ask(turn, self._tiers[:1])
         if hit is None:
             return None
-        self._books.answered(turn, hit.answer, repeated=True)
+        turn = self._as_hit(turn, hit)
+        self._books.hit(turn, hit.answer)
         used = {"prompt_tokens": hit.answer.prompt_tokens, "completion_tokens": hit.answer.completion_tokens}
         self._books.ended(turn, hit.answer.finish, hit, **used)
         return Repeat(turn, hit.answer, _headers(turn, hit))
@@ -110,13 +111,12 @@ class ChatService:
         key = exact_key(reading.digest, base_digest=base, adapter_digest=adapter_digest, tenant=caller.tenant)
         return Lookup(key, caller.tenant, domain, base, adapter_digest, reading.messages, reading.sampling)
 
-    def _new_id(self, reading: Reading, caller: Caller, key: str) -> str:
-        return self._marks.new_id(caller.tenant, key) if caller.record else f"{reading.request.id_prefix}-{secrets.token_hex(14)}"
+    def _new_id(self, reading: Reading, caller: Caller, key: str, origin: str = "") -> str:
+        return self._marks.new_id(caller.tenant, key, origin) if caller.record else f"{reading.request.id_prefix}-{secrets.token_hex(14)}"
 
     def _as_hit(self, turn: Turn, hit: Hit | None) -> Turn:
-        """A thumbs-down must find the entry that the answer came from, which another request may have made."""
-        made_by_another = hit and turn.lookup and hit.key != turn.lookup.key
-        return replace(turn, id=self._new_id(turn.reading, turn.caller, hit.key)) if hit and made_by_another else turn
+        """Feedback must find the interaction that the answer comes from, and a thumbs-down its entry, perhaps a like request's."""
+        return replace(turn, id=self._new_id(turn.reading, turn.caller, hit.key, hit.answer.origin)) if hit else turn
 
     async def _ask(self, turn: Turn, tiers: Sequence[Tier]) -> Hit | None:
         if turn.lookup and turn.reads:
@@ -179,7 +179,9 @@ class ChatService:
                     self._books.first_piece(turn)
                 tokens += piece.tokens
                 outcome = piece.finish or outcome
-                if piece.finish and (head.hit or not led):
+                if piece.finish and head.hit:
+                    self._books.hit(turn, flight.answer)
+                elif piece.finish and not led:
                     self._books.answered(turn, flight.answer, repeated=True)
                 yield piece
         except ApiError as error:

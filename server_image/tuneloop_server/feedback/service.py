@@ -24,7 +24,8 @@ class FeedbackService:
         if not self._marks.belongs(request.interaction_id, tenant):
             raise NotFound("no such interaction", param="interaction_id", code="interaction_not_found")
         by = self._marks.hide(tenant, request.user)
-        feedback = Feedback(request.interaction_id, request.rating, request.correction, by, request.comment)
+        about = self._marks.origin_of(request.interaction_id)
+        feedback = Feedback(about, request.rating, request.correction, by, request.comment)
         if self._recorder is None or not self._recorder.put(feedback):
             raise Unavailable("feedback is not being recorded at the moment", code="not_recorded")
         if request.rating == "down":

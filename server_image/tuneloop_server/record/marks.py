@@ -13,17 +13,21 @@ _MARK = 16
 
 
 class Marks:
-    """`int-<time and randomness>[-<cache key>]-<mark>`: the mark is an HMAC over the rest and the tenant, so that feedback on another
-    tenant's answer, or on one that never was, is recognised without looking anything up. The key names the cache's entry that the answer
-    made or came from, so that no table must say which."""
+    """`int-<time and randomness>[-<cache key>[-<origin>]]-<mark>`: the mark is an HMAC over the rest and the tenant, so that feedback on
+    another tenant's answer, or on one that never was, is recognised without looking anything up. The key names the cache's entry that the
+    answer made or came from, and the origin the interaction that it repeats, so that no table must say which."""
 
     def __init__(self, salt: Callable[[], str]) -> None:
         self._salt = salt
         self._own = secrets.token_bytes(32)
         """For a server without a manifest: its ids are worth something in this process only."""
 
-    def new_id(self, tenant: str, key: str = "") -> str:
+    def new_id(self, tenant: str, key: str = "", origin: str = "") -> str:
+        """`origin`: an interaction with the same key."""
         stem = f"int-{time.time_ns() // 1_000_000:012x}{secrets.token_hex(8)}" + (f"-{key}" if key else "")
+        if origin:
+            _, made, _, mark = origin.split("-")
+            stem += f"-{made}{mark}"
         return f"{stem}-{_mark(self._keys()[0], f'{stem} {tenant}')}"
 
     def belongs(self, interaction: str, tenant: str) -> bool:
@@ -31,6 +35,15 @@ class Marks:
         if not (stem.startswith("int-") and mark.isascii()):
             return False
         return any(hmac.compare_digest(_mark(key, f"{stem} {tenant}"), mark) for key in self._keys())
+
+    @staticmethod
+    def origin_of(interaction: str) -> str:
+        """The interaction that this one repeats; itself when it repeats none."""
+        parts = interaction.split("-")
+        if len(parts) != 5:
+            return interaction
+        _, _, key, origin, _ = parts
+        return f"int-{origin[:-_MARK]}-{key}-{origin[-_MARK:]}"
 
     def hide(self, tenant: str, user: str) -> str:
         """The same person is the same hash in every pod of the target; "" stays ""."""
