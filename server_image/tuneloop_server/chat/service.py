@@ -70,7 +70,7 @@ class ChatService:
         hit = await self._ask(turn, self._tiers[:1])
         if hit is None:
             return None
-        turn = self._as_hit(turn, hit)
+        turn = self._named(turn, hit)
         self._books.hit(turn, hit.answer)
         used = {"prompt_tokens": hit.answer.prompt_tokens, "completion_tokens": hit.answer.completion_tokens}
         self._books.ended(turn, hit.answer.finish, hit, **used)
@@ -78,7 +78,7 @@ class ChatService:
 
     async def reply(self, reading: Reading, caller: Caller) -> Reply:
         """Raises ApiError: NotFound, BadRequest, PromptTooLong, TryLater, NotCached."""
-        turn = self._turn(reading, caller)
+        turn = self._named(self._turn(reading, caller))
         flight, led = self._board(turn)  # without waiting in between: the revision must not leave meanwhile
         try:
             head = await flight.head()
@@ -86,10 +86,12 @@ class ChatService:
             flight.leave()
             self._books.ended(turn, outcome_of(error), None)
             raise
-        turn = self._as_hit(turn, head.hit)
+        if head.hit:
+            turn = self._named(turn, head.hit)
         return Reply(turn, self._pieces(turn, flight, head, led), head.prompt_tokens, _headers(turn, head.hit), flight)
 
     def _turn(self, reading: Reading, caller: Caller) -> Turn:
+        """Without a name yet."""
         world = self._world()
         request, texts = reading.request, reading.texts
         user = self._marks.hide(caller.tenant, request.user or "")
@@ -98,10 +100,7 @@ class ChatService:
         decision = decide(Ask(request.model, caller.tag, "\n".join(texts), user or conversation), world)
         digest = world.loaded[decision.revision].digest if decision.revision else ""
         lookup = self._lookup(reading, caller, decision.domain, digest)
-        return Turn(
-            id=self._new_id(reading, caller, lookup.key if lookup else ""), reading=reading, caller=caller, conversation=conversation,
-            user=user, decision=decision, lookup=lookup, created=int(time.time()),
-        )  # fmt: skip
+        return Turn("", reading, caller, conversation, user, decision, lookup, created=int(time.time()))
 
     def _lookup(self, reading: Reading, caller: Caller, domain: str, adapter_digest: str) -> Lookup | None:
         control = caller.control
@@ -111,12 +110,12 @@ class ChatService:
         key = exact_key(reading.digest, base_digest=base, adapter_digest=adapter_digest, tenant=caller.tenant)
         return Lookup(key, caller.tenant, domain, base, adapter_digest, reading.messages, reading.sampling)
 
-    def _new_id(self, reading: Reading, caller: Caller, key: str, origin: str = "") -> str:
-        return self._marks.new_id(caller.tenant, key, origin) if caller.record else f"{reading.request.id_prefix}-{secrets.token_hex(14)}"
-
-    def _as_hit(self, turn: Turn, hit: Hit | None) -> Turn:
-        """Feedback must find the interaction that the answer comes from, and a thumbs-down its entry, perhaps a like request's."""
-        return replace(turn, id=self._new_id(turn.reading, turn.caller, hit.key, hit.answer.origin)) if hit else turn
+    def _named(self, turn: Turn, hit: Hit | None = None) -> Turn:
+        """With an id by which feedback finds the interaction that the answer comes from, and a thumbs-down its entry in the cache."""
+        if not turn.caller.record:
+            return replace(turn, id=f"{turn.reading.request.id_prefix}-{secrets.token_hex(14)}")
+        key, origin = (hit.key, hit.answer.origin) if hit else (turn.lookup.key if turn.lookup else "", "")
+        return replace(turn, id=self._marks.new_id(turn.caller.tenant, key, origin))
 
     async def _ask(self, turn: Turn, tiers: Sequence[Tier]) -> Hit | None:
         if turn.lookup and turn.reads:
