@@ -22,7 +22,7 @@ from report import Row, higher_is_better, lower_is_better, report
 from tuneloop_server.cache.tiers import Lookup, Stored
 from tuneloop_server.engine.base import Message, Sampling
 from tuneloop_server.link import Link
-from tuneloop_server.semcache.embed.base import Embedder, Vectors, unit
+from tuneloop_server.semcache.embed.base import Embedder
 from tuneloop_server.semcache.embed.choose import make_embedder
 from tuneloop_server.semcache.guard.reading import read
 from tuneloop_server.semcache.guard.spelling import vocabulary
@@ -33,6 +33,7 @@ from tuneloop_server.semcache.partition import partition
 from tuneloop_server.semcache.shelf import Entry, Shelf
 from tuneloop_server.semcache.store import EntryStore
 from tuneloop_server.semcache.tier import SemanticTier
+from tuneloop_vectors.words import Vectors, unit
 
 FILLERS = 10_000
 REPEATS = 5

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tuneloop_server.semcache.embed.base import Vectors, unit
 from tuneloop_server.semcache.index import FLAT, VectorIndex
 from tuneloop_server.semcache.shelf import Entry, Shelf
+from tuneloop_vectors.words import Vectors, unit
 
 
 def vectors(count: int, seed: int = 0) -> Vectors:

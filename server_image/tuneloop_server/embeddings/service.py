@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 from tuneloop_server.embeddings.protocol import EmbeddingsRequest
 from tuneloop_server.errors import BadRequest, NotFound, Unavailable
-from tuneloop_server.semcache.embed.base import Away, Vectors
+from tuneloop_server.semcache.embed.base import Away
 from tuneloop_server.semcache.embed.choose import OnDemand
-from tuneloop_server.semcache.embed.package import tokenizer
+from tuneloop_vectors.files import tokenizer
+from tuneloop_vectors.words import Vectors
 
 
 class EmbeddingsService:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from usearch.index import Index
 
-from tuneloop_server.semcache.embed.base import Vectors
+from tuneloop_vectors.words import Vectors
 
 FLAT = 2000
 """Up to here every vector is compared: 0.2 ms, exact, and a partition of ten costs a few kilobytes. A graph costs 50 kB when empty."""

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tuneloop_server.semcache.embed.base import Vectors
 from tuneloop_server.semcache.index import VectorIndex
+from tuneloop_vectors.words import Vectors
 
 CAPACITY = 200_000
 """Entries a pod holds, of some 1.2 kB each: 240 MB. What is over makes the oldest go, from this pod only."""

@@ -20,8 +20,8 @@ from redis.asyncio import Redis
 from tuneloop_contracts.answers import semantic_stream
 from tuneloop_server.cache.tiers import Lookup, Stored
 from tuneloop_server.link import Link
-from tuneloop_server.semcache.embed.base import Vectors
 from tuneloop_server.semcache.shelf import Entry
+from tuneloop_vectors.words import Vectors
 
 PAGE = 100
 """Entries read in one round trip; requests wait while they are put into the index, some 30 ms."""

