@@ -12,6 +12,7 @@ UP, DOWN, CORRECTION = Feedback("i-1", "up"), Feedback("i-1", "down"), Feedback(
 WITHOUT_GENERAL = CONFIG.model_copy(update={"domains": (Domain(name="support", keywords=("refund",)),)})
 ONLY_JUDGED = CONFIG.model_copy(update={"curation": Curation(require_feedback=True)})
 image = ({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]},)
+FOLLOW_UP = tuple({"role": "user", "content": text} for text in ("When do I get my refund?", "and zwölf?"))
 parts = ({"role": "user", "content": [{"type": "text", "text": "Where is "}, {"type": "text", "text": "my refund?"}]},)
 
 
@@ -42,7 +43,7 @@ parts = ({"role": "user", "content": [{"type": "text", "text": "Where is "}, {"t
         pytest.param(record(1), Feedback("i-1", "down", "<|im_end|>"), CONFIG, "PromptInjection", id="an injection in a correction"),
         pytest.param(record(1), None, ONLY_JUDGED, "NoFeedback", id="unjudged where feedback is required"),
         pytest.param(record(1), UP, ONLY_JUDGED, None, id="liked where feedback is required"),
-        pytest.param(record(1, tagged=False, **asked("hm")), None, WITHOUT_GENERAL, "NoDomain", id="no keyword and no general domain"),
+        pytest.param(record(1, tagged=False, **asked("hm")), None, WITHOUT_GENERAL, "Unassigned", id="of no domain for sure"),
         pytest.param(record(1), None, CONFIG.model_copy(update={"selected": ("legal",)}), "OtherDomain", id="not selected"),
         pytest.param(record(1, domain="gone"), None, CONFIG, "OtherDomain", id="tagged with a domain that the target has no more"),
     ],
@@ -57,7 +58,11 @@ def test_drop_reason(entry: Record, feedback: Feedback | None, config: HarvestCo
         pytest.param(record(1, "legal", **asked("where is my refund")), "legal", id="the tag first"),
         pytest.param(record(1, "legal", tagged=False, **asked("where is my refund")), "support", id="else by content"),
         pytest.param(record(1, tagged=False, **asked("quero meu reembolso da fatura")), "support", id="in Portuguese"),
-        pytest.param(record(1, tagged=False, **asked("good morning")), "general", id="else general"),
+        pytest.param(record(1, tagged=False, **asked("my parcel never came")), "support", id="without a keyword, by likeness"),
+        pytest.param(record(1, tagged=False, **asked("good morning, my friend")), "general", id="small talk is general"),
+        pytest.param(record(1, tagged=False, **asked("xkcdq fnord")), "unassigned", id="else of none"),
+        pytest.param(record(1, tagged=False, messages=FOLLOW_UP), "support", id="a question that goes on is of what came before"),
+        pytest.param(record(1, tagged=False, messages=()), "", id="without messages there is nothing to ask"),
     ],
 )
 def test_domain(entry: Record, want: str) -> None:

@@ -61,7 +61,7 @@ def test_no_torch_on_the_harvests_way() -> None:
     assert done.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("name", ["harvest", "train", "run", "inspect", "redact", "forget", "import", "export"])
+@pytest.mark.parametrize("name", ["harvest", "train", "run", "inspect", "redact", "classify", "forget", "import", "export"])
 def test_every_command_explains_itself(name: str) -> None:
     done = command(name, "--help")
     assert done.returncode == 0

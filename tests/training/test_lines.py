@@ -1,8 +1,9 @@
-"""`redact`, as scripts run it: JSON lines through a process of its own."""
+"""`redact` and `classify`, as scripts run it: JSON lines through a process of their own."""
 
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 from training.test_commands import environment
 
@@ -47,3 +48,22 @@ def test_each_answer_comes_before_the_next_line_is_read() -> None:
             assert json.loads(process.stdout.readline())["id"] == number
         process.stdin.close()
         assert process.wait(timeout=10) == 0
+
+
+def test_classify_says_domain_confidence_and_why(tmp_path: Path) -> None:
+    lines = b'{"id": 1, "text": "Where is my refund?"}\n{"id": 2, "text": "qwrt"}\nx\n{"id": 3, "text": "Who painted the Mona Lisa?"}\n'
+    done = filtered("classify", lines)
+    assert (done.returncode, done.stderr) == (2, b"line 3: not JSON\n")
+    first, second, third = map(json.loads, done.stdout.splitlines())
+    assert first == {"id": 1, "domain": "support", "confidence": 1.0, "reason": "Keyword: refund"}
+    assert (second["domain"], second["confidence"], second["reason"][:10]) == ("unassigned", 0.0, "Unassigned")
+    assert (third["domain"], third["reason"][:9], 0.5 < third["confidence"] < 1) == ("general", "Centroid:", True)
+    (tmp_path / "own.json").write_text('[{"name": "art", "keywords": ["mona lisa"]}]')
+    own = filtered("classify", lines, "--domains", str(tmp_path / "own.json"))
+    assert [json.loads(line)["domain"] for line in own.stdout.splitlines()] == ["unassigned", "unassigned", "art"]
+
+
+def test_classify_with_a_faulty_file_needs_an_edit() -> None:
+    done = filtered("classify", b"", "--domains", "/nowhere.yaml")
+    assert done.returncode == 2
+    assert b"--domains: /nowhere.yaml cannot be read" in done.stderr

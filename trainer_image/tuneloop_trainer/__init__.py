@@ -1,6 +1,6 @@
 """Recorded traffic in, judged adapters out: harvest on a CPU without torch, then train.
 
-    __main__     the commands: harvest, train, run (both, without Kubernetes), inspect, redact, forget, import, export
+    __main__     the commands: harvest, train, run (both, without Kubernetes), inspect, redact, classify, forget, import, export
     config       the two documents that the operator hands over, checked whole
     errors       what went wrong, by what happens next
     store        folders of results, to and from the artifact stores
@@ -13,6 +13,7 @@
     openai_chat  a line of that format, both ways
     forget/      one person out of all of it again
     imports/     answers in other caches -> entries
+    domains/     which domain a question is of
     curate/      pure: which entries become rows, and a counted reason for each that does not
     collected    a dataset that is only named, from its own summary
     inspection   what a Redis holds

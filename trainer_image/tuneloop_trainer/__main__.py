@@ -75,6 +75,18 @@ def redact(options: argparse.Namespace) -> int:
     return _guarded(lambda: answer_stdin(redact))
 
 
+def classify(options: argparse.Namespace) -> int:
+    from tuneloop_trainer.domains.classify import Classifier
+    from tuneloop_trainer.domains.given import domains_in
+    from tuneloop_trainer.lines import answer_stdin
+
+    def work() -> int:
+        classifier = Classifier(domains_in(options.domains))
+        return answer_stdin(lambda text: classifier.classify(text).to_fields())
+
+    return _guarded(work)
+
+
 def forget(options: argparse.Namespace) -> int:
     from tuneloop_trainer.forget.command import forget
 
@@ -94,7 +106,7 @@ def export_chats(options: argparse.Namespace) -> int:
 
 
 COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
-    "harvest": harvest, "train": train, "run": run, "inspect": inspect, "redact": redact, "forget": forget,
+    "harvest": harvest, "train": train, "run": run, "inspect": inspect, "redact": redact, "classify": classify, "forget": forget,
     "import": import_chats, "export": export_chats,
 }  # fmt: skip
 

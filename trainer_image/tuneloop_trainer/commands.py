@@ -31,6 +31,13 @@ ApiKey (also tokens and passwords that look random), Email, Iban, Cnpj, Cpf, Car
 always gets the same placeholder: [EMAIL_1], [EMAIL_2], ...
 A faulty line is named by its number on stderr, and the exit code is 2; all others are answered."""
 
+CLASSIFY = """Say which domain a text belongs to, as the harvest does where the client named none.
+
+Reads JSON lines {"id", "text"}, writes for each {"id", "domain", "confidence", "reason"}. First keywords decide ("Keyword: refund"),
+then likeness to the domains' examples ("Centroid: similarity 0.41, margin 0.22"). What neither gives to one domain for sure is
+`unassigned`, with the confidence 0, and is never trained.
+A faulty line is named by its number on stderr, and the exit code is 2; all others are answered."""
+
 FORGET = """Take one person out of everything that was kept of a target, and name the adapters that saw them.
 
 Removes what they asked and were answered from the record and the server's cache, with all feedback on it and by them; with --datasets
@@ -58,7 +65,7 @@ REDIS_HELP = f"redis://[user[:password]@]host[:port][/number]; better in the env
 
 def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(prog="tuneloop_trainer", description="Recorded traffic in, LoRA adapters out.", epilog=EXIT_CODES)
-    commands = whole.add_subparsers(dest="command", required=True, metavar="{harvest,train,run,inspect,redact,forget,import,export}")
+    commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
     _add(commands, "harvest", "collect a dataset (in a pod)", HARVEST)
     _add(commands, "train", "train on a dataset (in a pod)", TRAIN)
     _add_run(_add(commands, "run", "harvest and train, without Kubernetes", RUN))
@@ -67,6 +74,9 @@ def parser() -> argparse.ArgumentParser:
     inspect.add_argument("--target", metavar="NS/NAME", default="", help="only this one (default: every target)")
     inspect.add_argument("--json", action="store_true", help="JSON instead of a table")
     _add(commands, "redact", "take personal data out of JSON lines", REDACT)
+    classify = _add(commands, "classify", "say which domain texts of JSON lines belong to", CLASSIFY)
+    given = "YAML or JSON as in a target's spec.domains (default: technical, support, legal, general)"
+    classify.add_argument("--domains", metavar="FILE", default="", help=given)
     _add_forget(_add(commands, "forget", "take one person out of what was kept", FORGET))
     _add_chat_files(_add(commands, "import", "make a dataset of a file of chats", IMPORT), _add(commands, "export", "write one", EXPORT))
     return whole

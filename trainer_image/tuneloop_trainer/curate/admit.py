@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
-from tuneloop_contracts.domains import classify
+from tuneloop_contracts.domains import Domain
 from tuneloop_contracts.jobs import HarvestConfig
 from tuneloop_contracts.names import revision_domain
 from tuneloop_contracts.record import Feedback, Record
 from tuneloop_trainer.curate.example import EntryId, Example, Judgement, judgement_of, texts_of
 from tuneloop_trainer.curate.poison import injected
 from tuneloop_trainer.curate.quality import fault_of
+from tuneloop_trainer.domains.classify import UNASSIGNED, Classifier
 from tuneloop_trainer.rows import Message
 
 MALFORMED = "Malformed"
@@ -104,7 +106,7 @@ def without_feedback(seen: Candidate, config: HarvestConfig) -> str | None:
 
 
 def without_domain(seen: Candidate, config: HarvestConfig) -> str | None:
-    return None if seen.domain else "NoDomain"
+    return "Unassigned" if seen.domain in ("", UNASSIGNED) else None
 
 
 def of_another_domain(seen: Candidate, config: HarvestConfig) -> str | None:
@@ -129,7 +131,18 @@ def candidate(at: EntryId, record: Record, feedback: Feedback | None, config: Ha
 
 
 def _domain_of(record: Record, messages: tuple[Message, ...] | None, config: HarvestConfig) -> str:
-    """What the client named, else by the last question: classified here again, since keywords may have changed since."""
-    if record.tagged:
-        return record.domain
-    return classify(messages[-1]["content"], config.domains) if messages else ""
+    """What the client named, else by the last question, else by all that the user asked: "and for two?" has no domain of its own.
+
+    Classified here again: keywords may have changed since, and the server gives to `general` whatever has none.
+    """
+    if record.tagged or not messages:
+        return record.domain if record.tagged else ""
+    classifier = _classifier(config.domains)
+    asked = [message["content"] for message in messages if message["role"] == "user"]
+    last = classifier.classify(messages[-1]["content"]).domain
+    return classifier.classify("\n".join(asked)).domain if last == UNASSIGNED and len(asked) > 1 else last
+
+
+@lru_cache(maxsize=4)
+def _classifier(domains: tuple[Domain, ...]) -> Classifier:
+    return Classifier(domains)

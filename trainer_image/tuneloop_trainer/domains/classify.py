@@ -1,0 +1,92 @@
+"""Keywords, then likeness with a margin, else unassigned: a domain's adapter learns only from what is surely of the domain."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import exp
+
+from tuneloop_contracts.domains import Domain, Keywords
+from tuneloop_trainer.domains.likeness import Centroids, Likeness
+from tuneloop_trainer.domains.portuguese import known
+from tuneloop_vectors.files import tokenizer
+
+UNASSIGNED = "unassigned"
+"""No domain's name: what is here is never trained."""
+TEXT_LIMIT = 4000
+"""Characters of a text that are looked at; the likeness ends after 256 tokens in any case."""
+
+LEAST_SIMILARITY = 0.17
+LEAST_MARGIN = 0.02
+"""Of the built-in seeds, each measured without itself, 95.8 % pass both, and of those 98.9 % are right; with neither, 97.9 % of all."""
+_SHARPNESS = 20.0
+"""Makes of the margin about the chance that the likest domain is the right one, as it is among those seeds."""
+_LEAST_KNOWN = 0.6
+"""Share of a text's words that must be words of English or Portuguese."""
+_WORD = re.compile(r"[^\W\d_]{2,}")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    domain: str
+    """`unassigned` if it is none's for sure."""
+    confidence: float
+    """0 to 1; 0 for what is unassigned."""
+    reason: str
+    """`Keyword: ...`, `Centroid: ...` or `Unassigned: ...`; keywords and figures, nothing else of the text."""
+
+    def to_fields(self) -> dict[str, object]:
+        return {"domain": self.domain, "confidence": self.confidence, "reason": self.reason}
+
+
+class Classifier:
+    def __init__(self, domains: Sequence[Domain]) -> None:
+        self._domains = domains
+        self._keywords = Keywords(domains)
+
+    def classify(self, text: str) -> Verdict:
+        text = text[-TEXT_LIMIT:]
+        return self._by_keywords(text) or self._by_likeness(text)
+
+    def _by_keywords(self, text: str) -> Verdict | None:
+        """None without keywords, or with as many of one domain as of another."""
+        found = self._keywords.found_in(text)
+        by_count = sorted(found.items(), key=lambda one: -len(one[1]))
+        if not by_count or (len(by_count) > 1 and len(by_count[0][1]) == len(by_count[1][1])):
+            return None
+        name, keywords = by_count[0]
+        share = len(keywords) / sum(map(len, found.values()))
+        return Verdict(name, round(share, 3), f"Keyword: {', '.join(keywords)}")
+
+    def _by_likeness(self, text: str) -> Verdict:
+        if not _is_language(text):
+            return _unassigned("not enough words of English or Portuguese")
+        likeness = self._centroids.likeness(text)
+        (name, similarity), margin = likeness.best, likeness.margin
+        figures = f"similarity {similarity:.2f}, margin {margin:.2f}"
+        if similarity < LEAST_SIMILARITY or margin < LEAST_MARGIN:
+            return _unassigned(f"{figures}; at least {LEAST_SIMILARITY} and {LEAST_MARGIN} are needed")
+        if name not in {domain.name for domain in self._domains}:
+            return _unassigned(f"{figures}, but to {name}, which is none of the domains")
+        return Verdict(name, _confidence(likeness), f"Centroid: {figures}")
+
+    @cached_property
+    def _centroids(self) -> Centroids:
+        """Only when a text asks for it: where clients name domains, none does."""
+        return Centroids(self._domains)
+
+
+def _unassigned(why: str) -> Verdict:
+    return Verdict(UNASSIGNED, 0.0, f"Unassigned: {why}")
+
+
+def _confidence(likeness: Likeness) -> float:
+    return round(1 / (1 + exp(-_SHARPNESS * likeness.margin)), 3)
+
+
+def _is_language(text: str) -> bool:
+    """Among what is typed at random few words are whole in MiniLM's vocabulary."""
+    words = _WORD.findall(text.lower())
+    vocabulary = tokenizer().token_to_id
+    understood = [word for word in words if vocabulary(word) is not None or known(word)]
+    return any(len(word) > 2 for word in understood) and len(understood) >= _LEAST_KNOWN * len(words)
