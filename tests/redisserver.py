@@ -20,6 +20,8 @@ def free_port() -> int:
 @dataclass
 class RedisServer:
     password: str = ""
+    options: tuple[str, ...] = ()
+    """More of redis-server's own, as on its command line."""
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
 
@@ -32,6 +34,7 @@ class RedisServer:
         assert binary, "redis-server is not installed: apt-get install redis-server"
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         options += ["--requirepass", self.password] if self.password else []
+        options += self.options
         self.process = subprocess.Popen([binary, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self._wait()
         return self

@@ -46,6 +46,14 @@ class Import(Wire):
     """Of its keys; empty = the format's own."""
 
 
+class RedisMode(StrEnum):
+    """How a Redis is deployed; it also says how its URL is read."""
+
+    STANDALONE = "Standalone"
+    SENTINEL = "Sentinel"
+    CLUSTER = "Cluster"
+
+
 class HarvestConfig(Wire):
     """Redis to dataset."""
 
@@ -54,6 +62,7 @@ class HarvestConfig(Wire):
     job_uid: str = ""
     target: str
     """`<namespace>/<name>` of the InferenceTarget: the namespace of its streams."""
+    redis_mode: RedisMode = RedisMode.STANDALONE
     window_start: str
     window_end: str
     """RFC 3339, both. Fixed when the job is first seen, so that a retried pod reads the same window."""

@@ -35,17 +35,25 @@ def asked(question: str, **changes: object) -> dict[str, object]:
 def write(url: str, records: Iterable[Record], *, at: datetime = NOW - timedelta(days=1), target: str = TARGET, shards: int = 1) -> None:
     """One record a millisecond from `at` on, with the meta hash that a server keeps."""
     with redis.Redis.from_url(url) as client:
-        client.hset(meta_key(target), mapping={"shards": str(shards), "schema": SCHEMA})
-        for n, entry in enumerate(records):
-            moment = at + timedelta(milliseconds=n)
-            stream = record_stream(target, n % shards, moment.date())
-            client.xadd(stream, entry.to_fields(), id=f"{int(moment.timestamp() * 1000)}-0")  # type: ignore[arg-type]
-            client.hincrby(meta_key(target), f"n:{entry.domain}", 1)
+        write_to(client, records, at=at, target=target, shards=shards)
+
+
+def write_to(client: "redis.Redis", records: Iterable[Record], *, at: datetime, target: str = TARGET, shards: int = 1) -> None:
+    client.hset(meta_key(target), mapping={"shards": str(shards), "schema": SCHEMA})
+    for n, entry in enumerate(records):
+        moment = at + timedelta(milliseconds=n)
+        stream = record_stream(target, n % shards, moment.date())
+        client.xadd(stream, entry.to_fields(), id=f"{int(moment.timestamp() * 1000)}-0")  # type: ignore[arg-type]
+        client.hincrby(meta_key(target), f"n:{entry.domain}", 1)
 
 
 def judge(url: str, *said: Feedback, at: datetime = NOW - timedelta(hours=1), target: str = TARGET) -> None:
     with redis.Redis.from_url(url) as client:
-        for n, feedback in enumerate(said):
-            moment = at + timedelta(milliseconds=n)
-            key = f"{int(moment.timestamp() * 1000)}-0"
-            client.xadd(feedback_stream(target, 0, moment.date()), feedback.to_fields(), id=key)  # type: ignore[arg-type]
+        judge_on(client, *said, at=at, target=target)
+
+
+def judge_on(client: "redis.Redis", *said: Feedback, at: datetime, target: str = TARGET) -> None:
+    for n, feedback in enumerate(said):
+        moment = at + timedelta(milliseconds=n)
+        key = f"{int(moment.timestamp() * 1000)}-0"
+        client.xadd(feedback_stream(target, 0, moment.date()), feedback.to_fields(), id=key)  # type: ignore[arg-type]

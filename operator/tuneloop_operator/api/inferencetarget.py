@@ -1,10 +1,11 @@
 """InferenceTarget: one inference Deployment, and all that belongs to it."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
 from tuneloop_contracts.domains import DEFAULT_DOMAINS, Domain
+from tuneloop_contracts.jobs import RedisMode
 from tuneloop_contracts.names import AUTO
 from tuneloop_operator.api.conditions import Conditions
 from tuneloop_operator.api.model import Model, NameRef, StoreUri, immutable, validations
@@ -44,8 +45,8 @@ class RedisSpec(Model):
 
     secret_ref: NameRef
     """Secret with the key `url`, as in redis://:password@host:6379/0. The operator itself never reads it."""
-    mode: Literal["Standalone"] = "Standalone"
-    """How this Redis is deployed."""
+    mode: RedisMode = RedisMode.STANDALONE
+    """How this Redis is deployed. Sentinel: the url is redis://:password@sentinel:26379,sentinel:26379/service. Cluster: any node's."""
 
 
 class Store(Model):

@@ -48,9 +48,9 @@ class Harvest:
             log.info("harvest: %s is already there", dataset.uri)
             freeze_golden_sets(self.config, dataset)
             return dataset
-        with connect(url) as client:
+        patience = Patience(self.reporter.waiting, self.clock, self.sleep)
+        with patience.call(lambda: connect(url, self.config.redis_mode)) as client:
             window = (moment(self.config.window_start), moment(self.config.window_end))
-            patience = Patience(self.reporter.waiting, self.clock, self.sleep)
             source = Source(client, patience, self.config.target, *window)
             dataset = self._collect(source, now)
         freeze_golden_sets(self.config, dataset)

@@ -1,34 +1,91 @@
-"""The connection to the Redis of a target. Retrying is Patience's, which says what it waits for."""
+"""The connection to the Redis of a target, however that is deployed. Retrying is Patience's, which says what it waits for.
 
-import logging
+    Standalone   redis://[user[:password]@]host[:port][/number]
+    Sentinel     redis://[user[:password]@]sentinel[:port][,sentinel[:port]...]/service[/number][?sentinel_password=...]
+    Cluster      redis://[user[:password]@]host[:port], any node of it
+
+`rediss://` for TLS in each, with redis-py's options after the `?`.
+"""
+
+from typing import Any, cast
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import redis
 from redis.backoff import NoBackoff
+from redis.cluster import RedisCluster
+from redis.connection import ConnectionPool, SSLConnection, parse_url
+from redis.exceptions import RedisClusterException
 from redis.retry import Retry
+from redis.sentinel import Sentinel
 from redis.utils import HIREDIS_AVAILABLE
 
+from tuneloop_contracts.jobs import RedisMode
 from tuneloop_contracts.progress import FaultReason
 from tuneloop_trainer.errors import NeedsEdit
 
-log = logging.getLogger("tuneloop")
-
 SOCKET_TIMEOUT = 30.0
 CONNECT_TIMEOUT = 5.0
+SENTINEL_PORT = 26379
+
+FORMS = {
+    RedisMode.STANDALONE: "redis://[user[:password]@]host[:port][/number]",
+    RedisMode.SENTINEL: "redis://[user[:password]@]sentinel[:port][,sentinel[:port]...]/service[/number]",
+    RedisMode.CLUSTER: "redis://[user[:password]@]host[:port]",
+}
 
 
-def connect(url: str) -> "redis.Redis":
-    """Lazy: no connection is made yet. Raises NeedsEdit."""
+def connect(url: str, mode: RedisMode = RedisMode.STANDALONE) -> "redis.Redis":
+    """Lazy but for a cluster, which says where its keys are. Raises NeedsEdit, and what Patience waits for."""
     require_hiredis(HIREDIS_AVAILABLE)
+    options = {"socket_timeout": SOCKET_TIMEOUT, "socket_connect_timeout": CONNECT_TIMEOUT, "retry": Retry(NoBackoff(), 0)}
     try:
-        return redis.Redis.from_url(
-            url, socket_timeout=SOCKET_TIMEOUT, socket_connect_timeout=CONNECT_TIMEOUT, retry=Retry(NoBackoff(), 0)
-        )
+        match mode:
+            case RedisMode.STANDALONE:
+                return redis.Redis.from_url(url, **options)
+            case RedisMode.SENTINEL:
+                return _master(url, options)
+            case RedisMode.CLUSTER:
+                return _cluster(url, options)
     except ValueError:
         pass  # its text holds the URL
-    raise NeedsEdit(FaultReason.INVALID_CONFIG, "the Redis URL cannot be read: redis://[user[:password]@]host[:port][/number]")
+    raise NeedsEdit(FaultReason.INVALID_CONFIG, f"the Redis URL cannot be read; with mode {mode} it is {FORMS[mode]}")
+
+
+def pool_of(client: "redis.Redis", key: str, *, anew: bool) -> ConnectionPool:
+    """Of the node that holds the key; `anew`: after an error, a cluster is asked again which one that is."""
+    if not isinstance(client, RedisCluster):
+        return client.connection_pool
+    if anew:
+        client.nodes_manager.initialize()
+    return client.get_redis_connection(client.get_node_from_key(key)).connection_pool
 
 
 def require_hiredis(available: bool) -> None:
-    """An image without the C parser is broken, not slow: a day's harvest would take a week's. Raises NeedsEdit."""
+    """An image without the C parser is broken, not slow: what takes a minute would take eight. Raises NeedsEdit."""
     if not available:
         raise NeedsEdit(FaultReason.INVALID_CONFIG, "redis-py has no hiredis: reading would take 8 times as long; install redis[hiredis]")
+
+
+def _master(url: str, options: dict[str, Any]) -> "redis.Redis":
+    """Whichever node is the master whenever a connection is made. Raises ValueError."""
+    parts = urlsplit(url)
+    who, at, where = parts.netloc.rpartition("@")
+    service, _, number = parts.path.strip("/").partition("/")
+    sentinels = [(one.hostname or "", one.port or SENTINEL_PORT) for one in (urlsplit(f"//{host}") for host in where.split(","))]
+    if not service or not all(host for host, _ in sentinels):
+        raise ValueError("no service, or a sentinel without a host")
+    query = dict(parse_qsl(parts.query))
+    password = query.pop("sentinel_password", None)
+    node: dict[str, Any] = parse_url(f"{parts.scheme}://{who}{at}node/{number}?{urlencode(query)}")  # type: ignore[no-untyped-call]
+    tls = {"ssl": True} if node.pop("connection_class", None) is SSLConnection else {}
+    del node["host"]
+    asked = {key: value for key, value in options.items() if key != "retry"} | tls | ({"password": password} if password else {})
+    watching = Sentinel(sentinels, sentinel_kwargs=asked, **options, **node, **tls)  # type: ignore[no-untyped-call]
+    return cast("redis.Redis", watching.master_for(service))  # type: ignore[no-untyped-call]
+
+
+def _cluster(url: str, options: dict[str, Any]) -> "redis.Redis":
+    try:
+        return cast("redis.Redis", RedisCluster.from_url(url, **options))  # not its subclass, but it gives the same calls
+    except RedisClusterException as error:
+        raise error.__cause__ if isinstance(error.__cause__, redis.RedisError) else redis.ConnectionError() from error

@@ -1,12 +1,15 @@
 """One stream, a page at a time. The next page is asked for while this one is being worked on."""
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
 import redis
+from redis.connection import ConnectionPool
+from redis.exceptions import RedisClusterException
 
+from tuneloop_trainer.harvest.connect import pool_of
 from tuneloop_trainer.harvest.decode import Flat
 from tuneloop_trainer.harvest.patience import Patience
 
@@ -44,7 +47,7 @@ def _pages(line: "_Line", patience: Patience, start: bytes) -> Iterator[Page]:
             more = len(page) == PAGE
             if more:
                 start = b"(" + page[-1][0]
-                with suppress(redis.RedisError):  # then `fetch` asks, and waits
+                with suppress(redis.RedisError, RedisClusterException):  # then `fetch` asks, and waits
                     line.ask(start)
             yield page
     finally:
@@ -60,30 +63,37 @@ class _Line:
     stream: str
     stop: bytes
     idle: bool = True
+    _pool: ConnectionPool | None = None
     _connection: Any = None
+    _failed: bool = False
 
     def ask(self, start: bytes) -> None:
-        try:
-            self._connection = self._connection or self.client.connection_pool.get_connection()
+        with self._closed_on_error():
+            if not self._connection:
+                self._pool = pool_of(self.client, self.stream, anew=self._failed)
+                self._connection = self._pool.get_connection()
             self._connection.send_command(self.command, self.stream, start, self.stop, "COUNT", PAGE)
-        except BaseException:
-            self.close()
-            raise
         self.idle = False
 
     def receive(self) -> Page:
-        try:
+        with self._closed_on_error():
             page = cast(Page, self._connection.read_response(disable_decoding=True))
-        except BaseException:
-            self.close()
-            raise
         self.idle = True
         return page
 
     def close(self) -> None:
         """A connection on which a reply is still due is of no use to the next."""
-        if self._connection:
+        if self._pool and self._connection:
             if not self.idle:
                 self._connection.disconnect()
-            self.client.connection_pool.release(self._connection)
+            self._pool.release(self._connection)
         self._connection, self.idle = None, True
+
+    @contextmanager
+    def _closed_on_error(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            self._failed = True
+            self.close()
+            raise

@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
     AuthorizationError,
     BusyLoadingError,
+    ClusterDownError,
     ConnectionError,
     NoPermissionError,
+    RedisClusterException,
     RedisError,
     TimeoutError,
+    TryAgainError,
 )
 
 from tuneloop_contracts.progress import FaultReason
@@ -32,6 +36,10 @@ MESSAGES = {
 }
 
 
+_ON_THE_MOVE = RedisClusterException | ClusterDownError | TryAgainError | AskError
+"""What a cluster says while slots or masters change; MovedError is an AskError."""
+
+
 @dataclass
 class Patience:
     """`call` asks until Redis answers. Raises TryLater after LIMIT seconds; its text never holds the URL."""
@@ -45,7 +53,7 @@ class Patience:
         while True:
             try:
                 return ask()
-            except RedisError as error:
+            except (RedisError, RedisClusterException) as error:
                 reason = reason_of(error)
                 if self.clock() - started + pause > LIMIT:
                     raise TryLater(reason, MESSAGES[reason]) from error
@@ -57,10 +65,10 @@ class Patience:
             pause = min(2 * pause, LONGEST_PAUSE)
 
 
-def reason_of(error: RedisError) -> FaultReason:
+def reason_of(error: RedisError | RedisClusterException) -> FaultReason:
     """Raises the error again if waiting cannot mend it: then it is our own mistake."""
     if isinstance(error, AuthenticationError | AuthorizationError | NoPermissionError):
         return FaultReason.REDIS_UNAUTHORIZED
-    if isinstance(error, ConnectionError | TimeoutError | BusyLoadingError):
+    if isinstance(error, ConnectionError | TimeoutError | BusyLoadingError | _ON_THE_MOVE):
         return FaultReason.REDIS_UNREACHABLE
     raise error
