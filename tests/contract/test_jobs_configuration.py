@@ -28,7 +28,7 @@ def target(**spec: Any) -> InferenceTargetSpec:
     return InferenceTargetSpec.parse(
         {
             "deploymentRef": {"name": "chat"}, "baseModel": {"name": "smollm2", "uri": "pvc://models/smollm2"},
-            "redis": {"secretRef": {"name": "chat-redis"}},
+            "redis": {"secretRef": {"name": "chat-redis"}, "mode": "Cluster"},
             "artifacts": {"adapters": {"uri": "pvc://artifacts/chat"}, "datasets": {"uri": "pvc://private/chat"}, "archive": True},
             "domains": [{"name": "support", "keywords": ["refund"]}, {"name": "legal"}],
             **spec,
@@ -68,7 +68,7 @@ def test_the_harvest_reads_what_the_operator_meant() -> None:
         "held_out": 0.2, "min_held_out": 4, "datasets_uri": "pvc://private/chat", "seed": 5,
         "curation": {"pii": "Keep", "near_duplicates": 0.9, "max_per_user": 3, "require_feedback": True},
         "imports": ({"format": "RedisVL", "prefix": "faq:"}, {"format": "GPTCache", "prefix": ""}), "salt": salt_of("target-uid"),
-        "archive": True,
+        "archive": True, "redis_mode": "Cluster",
     }  # fmt: skip
     assert got.domains == target().domains
 

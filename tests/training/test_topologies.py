@@ -14,12 +14,13 @@ from redisserver import RedisServer
 from redistopologies import clustered, move_slot, under_sentinel
 from training.traffic import NOW, TARGET, judge_on, record, write_to
 from tuneloop_contracts.jobs import RedisMode
-from tuneloop_contracts.record import Feedback, record_stream
+from tuneloop_contracts.record import Feedback, meta_key, record_stream
 from tuneloop_trainer.errors import NeedsEdit
 from tuneloop_trainer.harvest import pages
 from tuneloop_trainer.harvest.connect import connect
 from tuneloop_trainer.harvest.patience import Patience
 from tuneloop_trainer.harvest.source import Source
+from tuneloop_trainer.inspection import describe
 
 YESTERDAY = NOW - timedelta(days=1)
 
@@ -67,6 +68,8 @@ def test_a_cluster_is_read_while_its_slots_move(tmp_path: Path) -> None:
         slot = key_slot(record_stream(TARGET, 0, YESTERDAY.date()).encode())
         assert read(client, lambda: move_slot(nodes, slot)) == EVERY
         assert isinstance(client, RedisCluster)
+        counted = describe(client, meta_key(TARGET))
+        assert counted["days"] == [{"day": "2026-03-09", "streams": 3, "entries": 60, "feedback": 1}]
 
 
 def test_a_cluster_that_is_away_is_waited_for() -> None:

@@ -2,7 +2,7 @@
 
 import argparse
 
-from tuneloop_contracts.jobs import CONFIG_ENV, PROGRESS_TOKEN_ENV, PROGRESS_URL_ENV, REDIS_URL_ENV
+from tuneloop_contracts.jobs import CONFIG_ENV, PROGRESS_TOKEN_ENV, PROGRESS_URL_ENV, REDIS_URL_ENV, RedisMode
 from tuneloop_contracts.record import DEFAULT_TENANT
 
 EXIT_CODES = "exit codes: 0 done, 2 needs an edit (retrying cannot help), 1 try again later"
@@ -70,7 +70,7 @@ def parser() -> argparse.ArgumentParser:
     _add(commands, "train", "train on a dataset (in a pod)", TRAIN)
     _add_run(_add(commands, "run", "harvest and train, without Kubernetes", RUN))
     inspect = _add(commands, "inspect", "show what a Redis holds", INSPECT)
-    inspect.add_argument("--redis", metavar="URL", help=REDIS_HELP)
+    _add_redis(inspect)
     inspect.add_argument("--target", metavar="NS/NAME", default="", help="only this one (default: every target)")
     inspect.add_argument("--json", action="store_true", help="JSON instead of a table")
     _add(commands, "redact", "take personal data out of JSON lines", REDACT)
@@ -88,8 +88,14 @@ def _add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: 
     )
 
 
+def _add_redis(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--redis", metavar="URL", help=REDIS_HELP)
+    modes = [mode.value for mode in RedisMode]
+    command.add_argument("--redis-mode", choices=modes, default=RedisMode.STANDALONE.value, help="how it is deployed (default: Standalone)")
+
+
 def _add_run(run: argparse.ArgumentParser) -> None:
-    run.add_argument("--redis", metavar="URL", help=REDIS_HELP)
+    _add_redis(run)
     run.add_argument("--target", metavar="NS/NAME", required=True, help="whose traffic; `inspect` lists them")
     run.add_argument("--base-model", metavar="DIR", required=True, help="folder of the base model, as safetensors")
     run.add_argument("--out", metavar="DIR", required=True, help="datasets/ and adapters/ are written below it")
@@ -111,7 +117,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
 def _add_forget(forget: argparse.ArgumentParser) -> None:
     forget.add_argument("--user", metavar="NAME-OR-HASH", required=True, help="what clients send as `user`, or its hash as in the record")
     forget.add_argument("--target", metavar="NS/NAME", required=True, help="whose record; `inspect` lists them")
-    forget.add_argument("--redis", metavar="URL", help=REDIS_HELP)
+    _add_redis(forget)
     forget.add_argument("--cache-redis", metavar="URL", help="where the server has another Redis for its cache (default: the same)")
     forget.add_argument("--datasets", metavar="URI", default="", help="the target's datasets store: file:///, pvc:// or s3://")
     forget.add_argument("--adapters", metavar="URI", default="", help="the target's adapters store")

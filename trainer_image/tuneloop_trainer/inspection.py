@@ -8,13 +8,13 @@ from typing import Any, cast
 
 import redis
 
-from tuneloop_contracts.jobs import EXIT_DONE, REDIS_URL_ENV
+from tuneloop_contracts.jobs import EXIT_DONE, REDIS_URL_ENV, RedisMode
 from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.record import META_PATTERN, RECORD_KIND, kind_of, streams_pattern, target_of_meta
 from tuneloop_trainer.config import redis_url
 from tuneloop_trainer.errors import TryLater
 from tuneloop_trainer.harvest.connect import connect
-from tuneloop_trainer.harvest.patience import MESSAGES, reason_of
+from tuneloop_trainer.harvest.patience import MESSAGES, REDIS_ERRORS, reason_of
 from tuneloop_trainer.table import as_table
 
 Target = dict[str, Any]
@@ -24,12 +24,12 @@ Target = dict[str, Any]
 def show(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     """Raises TryLater when Redis does not answer: somebody is waiting, so it is asked once."""
     url = redis_url({REDIS_URL_ENV: options.redis or env.get(REDIS_URL_ENV, "")})
-    with connect(url) as client:
-        try:
+    try:
+        with connect(url, RedisMode(options.redis_mode)) as client:
             targets = [describe(client, key) for key in _meta_keys(client) if options.target in ("", target_of_meta(key))]
-        except redis.RedisError as error:
-            reason: FaultReason = reason_of(error)
-            raise TryLater(reason, MESSAGES[reason]) from error
+    except REDIS_ERRORS as error:
+        reason: FaultReason = reason_of(error)
+        raise TryLater(reason, MESSAGES[reason]) from error
     print(json.dumps(targets, indent=2) if options.json else as_text(targets))
     return EXIT_DONE
 

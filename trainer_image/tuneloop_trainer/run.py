@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tuneloop_contracts.dataset import Dataset, DomainCounts
 from tuneloop_contracts.domains import DEFAULT_DOMAINS
-from tuneloop_contracts.jobs import CONFIG_ENV, EXIT_DONE, REDIS_URL_ENV, Gate, HarvestConfig, Lora, TrainConfig, Training
+from tuneloop_contracts.jobs import CONFIG_ENV, EXIT_DONE, REDIS_URL_ENV, Gate, HarvestConfig, Lora, RedisMode, TrainConfig, Training
 from tuneloop_contracts.model import Wire
 from tuneloop_contracts.progress import Report, TrainedAdapter
 from tuneloop_trainer.config import harvest_config, redis_url, train_config
@@ -41,6 +41,7 @@ def harvest_wish(options: argparse.Namespace, now: datetime) -> HarvestConfig:
     return HarvestConfig(
         job=f"{namespace}/run-{now:%Y%m%d-%H%M%S}",
         target=options.target,
+        redis_mode=RedisMode(options.redis_mode),
         window_start=(now - timedelta(days=options.window_days)).isoformat(),
         window_end=now.isoformat(),
         domains=DEFAULT_DOMAINS,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import redis
 
-from tuneloop_contracts.jobs import EXIT_DONE, REDIS_URL_ENV
+from tuneloop_contracts.jobs import EXIT_DONE, REDIS_URL_ENV, RedisMode
 from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.record import FEEDBACK_KIND, RECORD_KIND
 from tuneloop_contracts.stores import BadUri, Store
@@ -19,7 +19,7 @@ from tuneloop_trainer.forget.recorded import Recorded, find_recorded, remove_rec
 from tuneloop_trainer.forget.sealed import Sealed, find_sealed, remove_sealed
 from tuneloop_trainer.forget.trained import trained_on
 from tuneloop_trainer.harvest.connect import connect
-from tuneloop_trainer.harvest.patience import MESSAGES, reason_of
+from tuneloop_trainer.harvest.patience import MESSAGES, REDIS_ERRORS, reason_of
 from tuneloop_trainer.table import as_table
 
 NOT_LOOKED_AT = "-"
@@ -84,16 +84,17 @@ def forget(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     person = Person(hash_of(options.user, options.tenant, options.manifest))
     record = redis_url({REDIS_URL_ENV: options.redis or env.get(REDIS_URL_ENV, "")})
     cache = redis_url({REDIS_URL_ENV: options.cache_redis}) if options.cache_redis else record
-    with connect(record) as record_client, connect(cache) as cache_client:
-        places = Places(record_client, cache_client, options.target, _store(options.datasets), _store(options.adapters))
-        try:
+    mode = RedisMode(options.redis_mode)
+    try:
+        with connect(record, mode) as record_client, connect(cache, mode) as cache_client:
+            places = Places(record_client, cache_client, options.target, _store(options.datasets), _store(options.adapters))
             found = places.find(person)
             print(as_text(found, places, dry_run=options.dry_run), flush=True)  # before anything goes: the rows lead to the adapters
             if not options.dry_run:
                 places.remove(found)
-        except redis.RedisError as error:
-            reason: FaultReason = reason_of(error)
-            raise TryLater(reason, MESSAGES[reason]) from error
+    except REDIS_ERRORS as error:
+        reason: FaultReason = reason_of(error)
+        raise TryLater(reason, MESSAGES[reason]) from error
     print("nothing was removed: --dry-run" if options.dry_run else "removed")
     return EXIT_DONE
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tuneloop_contracts.dataset import StreamRead
-from tuneloop_contracts.record import Feedback, days_between
+from tuneloop_contracts.record import FEEDBACK_KIND, RECORD_KIND, Feedback, days_between, kind_of
 from tuneloop_contracts.stores import Store
 from tuneloop_trainer.curate.example import Entry, EntryId
 from tuneloop_trainer.harvest.decode import entry_id, feedback_of, id_bytes, record_of
 from tuneloop_trainer.harvest.pages import oldest_first
-from tuneloop_trainer.harvest.segments import Line, Segment, line_of, parts_of, read_sealed, segments, write_sealed
+from tuneloop_trainer.harvest.segments import Line, Segment, line_of, read_sealed, segments, write_sealed
 from tuneloop_trainer.harvest.source import Source, Stock, Stocked, Tally, day_of, feedback_streams, merged, milliseconds, newest_of
 
 SEGMENT_BYTES = 32 * 2**20
@@ -40,7 +40,7 @@ class Archive:
         self.seal(stock)
         sealed = segments(self.store, self.source.target)
         for day in reversed(days_between(self.source.start, self.source.end)):
-            streams = [name for name in sealed if parts_of(name)[0] == "rec" and day_of(name) == day]
+            streams = [name for name in sealed if kind_of(name) == RECORD_KIND and day_of(name) == day]
             yield from merged([self._window(name, sealed[name]) for name in streams])
 
     def feedback(self, shards: int, now: datetime) -> dict[str, Feedback]:
@@ -48,7 +48,7 @@ class Archive:
         self.seal(self.source.stock_of(feedback_streams(self.source.target, shards, self.source.start, now)))
         days = set(days_between(self.source.start, now))
         every = segments(self.store, self.source.target).items()
-        parts = (part for name, parts in every if parts_of(name)[0] == "fb" and day_of(name) in days for part in parts)
+        parts = (part for name, parts in every if kind_of(name) == FEEDBACK_KIND and day_of(name) in days for part in parts)
         return newest_of((entry_id(line.at.encode()), feedback_of(line.flat())) for part in parts for line in read_sealed(part))
 
     def seal(self, stock: Stock) -> None:

@@ -7,11 +7,10 @@ from typing import Any, cast
 
 import redis
 from redis.connection import ConnectionPool
-from redis.exceptions import RedisClusterException
 
 from tuneloop_trainer.harvest.connect import pool_of
 from tuneloop_trainer.harvest.decode import Flat
-from tuneloop_trainer.harvest.patience import Patience
+from tuneloop_trainer.harvest.patience import REDIS_ERRORS, Patience
 
 PAGE = 500
 """Entries asked for at once: of a kilobyte each they still fit into a processor's cache; more were read no faster."""
@@ -47,7 +46,7 @@ def _pages(line: "_Line", patience: Patience, start: bytes) -> Iterator[Page]:
             more = len(page) == PAGE
             if more:
                 start = b"(" + page[-1][0]
-                with suppress(redis.RedisError, RedisClusterException):  # then `fetch` asks, and waits
+                with suppress(*REDIS_ERRORS):  # then `fetch` asks, and waits
                     line.ask(start)
             yield page
     finally:

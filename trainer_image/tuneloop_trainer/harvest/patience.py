@@ -36,6 +36,8 @@ MESSAGES = {
 }
 
 
+REDIS_ERRORS = (RedisError, RedisClusterException)
+"""All that redis-py raises: what it says of a cluster is no RedisError."""
 _ON_THE_MOVE = RedisClusterException | ClusterDownError | TryAgainError | AskError
 """What a cluster says while slots or masters change; MovedError is an AskError."""
 
@@ -53,7 +55,7 @@ class Patience:
         while True:
             try:
                 return ask()
-            except (RedisError, RedisClusterException) as error:
+            except REDIS_ERRORS as error:
                 reason = reason_of(error)
                 if self.clock() - started + pause > LIMIT:
                     raise TryLater(reason, MESSAGES[reason]) from error
