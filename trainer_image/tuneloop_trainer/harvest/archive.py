@@ -70,7 +70,7 @@ class Archive:
                 write_sealed(full, lines)
                 after, lines, size = full.last, [], 0
             lines += [line_of(key, flat) for key, flat in page]
-            size += sum(len(text) for _, flat in page for text in flat)
+            size += sum(sum(map(len, flat)) for _, flat in page)
             known += len(page)
         self.source.still_there(name, stocked)
         write_sealed(Segment(self.store, name, after, stocked.last, len(lines), lost=max(0, stocked.added - known)), lines)

@@ -14,7 +14,8 @@ from tuneloop_trainer.curate.example import EntryId
 Flat = Sequence[bytes]
 """Names and values in turn, as Redis sends them."""
 
-GENERATED = [name.encode() for name in Record("", "", "", "", "", "", "", False, "gen", "", 0, 0, 0).to_fields()]
+_NAMES = tuple(Record("", "", "", "", "", "", "", False, "gen", "", 0, 0, 0).to_fields())
+GENERATED = [name.encode() for name in _NAMES]
 """The names of an answer's fields, in the order in which our server writes them."""
 
 _messages: Callable[[bytes], tuple[dict[str, Any], ...]] = msgspec.json.Decoder(tuple[dict[str, Any], ...]).decode
@@ -37,7 +38,8 @@ def feedback_of(flat: Flat) -> Feedback | None:
 
 def texts(flat: Flat) -> dict[str, str]:
     """Raises ValueError for what is not UTF-8."""
-    return {name.decode(): value.decode() for name, value in zip(flat[::2], flat[1::2], strict=True)}
+    names = _NAMES if flat[::2] == GENERATED else map(bytes.decode, flat[::2])
+    return dict(zip(names, map(bytes.decode, flat[1::2]), strict=True))
 
 
 def entry_id(key: bytes) -> EntryId:
