@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,16 @@ def said(*turns: tuple[str, str]) -> tuple[Message, ...]:
     return tuple({"role": role, "content": content} for role, content in turns)
 
 
+ROW = row(1, "support", "")
+
+
 def supervised(encoded: Encoded | None, tokenizer: PreTrainedTokenizerBase) -> str:
     assert encoded
     return tokenizer.decode(encoded.tokens[encoded.answer :])
 
 
 def test_only_the_last_answer_and_its_end_are_supervised(tokenizer: PreTrainedTokenizerBase) -> None:
-    encoded = encode("i", said(("user", "One?"), ("assistant", "First."), ("user", "Two?"), ("assistant", "Second.")), tokenizer, 512)
+    encoded = encode(ROW, said(("user", "One?"), ("assistant", "First."), ("user", "Two?"), ("assistant", "Second.")), tokenizer, 512)
     assert supervised(encoded, tokenizer) == "Second.<|im_end|>"
     assert encoded
     prompt = tokenizer.decode(encoded.tokens[: encoded.answer])
@@ -32,7 +36,7 @@ def test_only_the_last_answer_and_its_end_are_supervised(tokenizer: PreTrainedTo
 
 def test_the_prompt_is_tokenized_as_a_server_does(tokenizer: PreTrainedTokenizerBase) -> None:
     """Even where the answer's first letters would join the prompt's last token."""
-    encoded = encode("i", said(("user", "Hi"), ("assistant", "\n\n  code")), tokenizer, 512)
+    encoded = encode(ROW, said(("user", "Hi"), ("assistant", "\n\n  code")), tokenizer, 512)
     prompt = tokenizer.apply_chat_template([{"role": "user", "content": "Hi"}], add_generation_prompt=True, tokenize=False)
     assert encoded
     assert list(encoded.tokens[: encoded.answer]) == tokenizer(prompt, add_special_tokens=False)["input_ids"]
@@ -49,13 +53,20 @@ def test_the_prompt_is_tokenized_as_a_server_does(tokenizer: PreTrainedTokenizer
 def test_truncation(
     question: str, answer: str, limit: int, want_answer: str | None, want_length: int | None, tokenizer: PreTrainedTokenizerBase
 ) -> None:
-    encoded = encode("i", said(("user", question), ("assistant", answer)), tokenizer, limit)
+    encoded = encode(ROW, said(("user", question), ("assistant", answer)), tokenizer, limit)
     assert encoded
     assert len(encoded.tokens) <= limit
     assert encoded.answer >= min(16, limit // 4)
     assert want_length is None or len(encoded.tokens) == want_length
+    assert encoded.truncated == (want_length is not None)
     assert want_answer is None or supervised(encoded, tokenizer) == want_answer
     assert tokenizer.decode(encoded.tokens[: encoded.answer]).endswith("<|im_start|>assistant\n")
+
+
+def test_what_a_row_weighs_and_belongs_to_goes_along(tokenizer: PreTrainedTokenizerBase) -> None:
+    encoded = encode(replace(ROW, weight=0.5), said(("user", "Why?"), ("assistant", "So.")), tokenizer, 64)
+    assert encoded
+    assert (encoded.id, encoded.conversation, encoded.weight) == ("support-1", "support-c1", 0.5)
 
 
 def test_rows_without_anything_to_learn_are_counted(tokenizer: PreTrainedTokenizerBase) -> None:
@@ -94,5 +105,5 @@ class Template:
     ],
 )
 def test_templates(prompt: str, whole: str, want: str | None) -> None:
-    encoded = encode("i", said(("user", "Why?"), ("assistant", "Yes.")), Template(prompt, whole), 100)
+    encoded = encode(ROW, said(("user", "Why?"), ("assistant", "Yes.")), Template(prompt, whole), 100)
     assert (encoded and "".join(map(chr, encoded.tokens[encoded.answer :]))) == want

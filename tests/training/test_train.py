@@ -1,25 +1,33 @@
 """Training on a tiny model: exact, the same each time, and learning."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
 
-from training.lessons import dataset, job, lesson
+from training.lessons import dataset, job, lesson, row
 from tuneloop_contracts.jobs import Lora, Training
 from tuneloop_contracts.progress import FaultReason
 from tuneloop_trainer.errors import NeedsEdit, TrainerError, TryLater
-from tuneloop_trainer.learn.adapters import attach, detach
 from tuneloop_trainer.learn.base import Base, load_base
 from tuneloop_trainer.learn.encode import Encoded, encode_rows
-from tuneloop_trainer.learn.evaluate import held_out_losses
-from tuneloop_trainer.learn.loss import padded, token_losses
+from tuneloop_trainer.learn.forward import Ways, reading
+from tuneloop_trainer.learn.lora.adapter import Adapter, fresh
+from tuneloop_trainer.learn.lora.installed import installed
+from tuneloop_trainer.learn.memory import memory_named
+from tuneloop_trainer.learn.packs.pack import Packer, Share
 from tuneloop_trainer.learn.precision import choose
-from tuneloop_trainer.learn.train import StepDone, accumulate, memory_named, rate_factor, train_domain
+from tuneloop_trainer.learn.score import Asked, row_losses
+from tuneloop_trainer.learn.together import StepDone, accumulate_gradients, train_together
+from tuneloop_trainer.learn.trainee import Trainee, Unit, learned_out, rate_factor
+from tuneloop_trainer.rows import Row
 
 QUICK = Training(epochs=3, learning_rate=2e-2, max_sequence_length=128, tokens_per_step=256)
 ANSWER = "It is under the stairs."
+LORA = Lora(rank=4)
 
 
 @pytest.fixture
@@ -28,103 +36,238 @@ def base(tiny_base: Path, tmp_path: Path) -> Base:
     return load_base(tiny_base, config, "sha256:0", choose("Float32"))
 
 
-def rows_of(base: Base, count: int = 12) -> list[Encoded]:
-    return encode_rows(lesson("support", ANSWER, count)[0], base.tokenizer, 128)[0]
+@pytest.fixture
+def exact(base: Base) -> Base:
+    """In float64, where a difference is a mistake and no rounding."""
+    base.model.double()
+    return base
 
 
-def full_logits_losses(base: Base, rows: list[Encoded]) -> torch.Tensor:
-    """The plain way: every position's logits, then the supervised ones."""
-    losses = []
-    for row in rows:
-        logits = base.model(input_ids=torch.tensor([row.tokens])).logits[0]
-        answer = torch.tensor(row.tokens[row.answer :])
-        losses.append(torch.nn.functional.cross_entropy(logits[row.answer - 1 : -1], answer, reduction="none"))
-    return torch.cat(losses)
+def encoded(base: Base, rows: Sequence[Row]) -> list[Encoded]:
+    return encode_rows(rows, base.tokenizer, 128)[0]
 
 
-def test_losses_at_supervised_tokens_alone_are_those_of_full_logits(base: Base) -> None:
-    rows = [replace(row, tokens=row.tokens[: len(row.tokens) - n % 3]) for n, row in enumerate(rows_of(base))]
-    with torch.inference_mode():
-        torch.testing.assert_close(token_losses(base.model, rows, base.placement.device), full_logits_losses(base, rows))
+def rows_of(base: Base, count: int = 12, domain: str = "support", answer: str = ANSWER) -> list[Encoded]:
+    return encoded(base, lesson(domain, answer, count)[0])
 
 
-def test_the_head_sees_supervised_tokens_only(base: Base) -> None:
-    rows, seen = rows_of(base), []
-    head = base.model.get_output_embeddings()
-    handle = head.register_forward_hook(lambda module, inputs, output: seen.append(output.shape))
-    token_losses(base.model, rows, base.placement.device)
-    handle.remove()
-    assert seen == [(1, sum(row.supervised for row in rows), 49152)]
+def talks_of(base: Base) -> list[Encoded]:
+    """Conversations of several turns behind one system prompt, each turn's answer learned, of different weights."""
+    system = {"role": "system", "content": "You answer for a shop that sells boxes of all colours, and you are brief."}
+    talks = []
+    for n in range(4):
+        said = {"role": "assistant", "content": f"Box {n}."}
+        turns = [message for number in range(3) for message in (*row(10 * n + number, "x", "").prompt, said)]
+        talks.append(Row(f"t{n}", "x", f"c{n}", (system, turns[0]), tuple(turns[1:]), learned=(0, 2, 4), weight=1 / (1 + n)))
+    return encoded(base, talks)
 
 
-def test_gradients_are_those_of_full_logits_and_do_not_depend_on_batches(base: Base) -> None:
-    rows = rows_of(base, 6)
-    gradients = []
-    for cut in (None, (tuple(rows),), tuple((row,) for row in rows)):
-        model = attach(base, Lora(rank=4), seed=0)
-        torch.nn.init.normal_(next(p for n, p in model.named_parameters() if "lora_B" in n), std=0.1)
-        if cut is None:
-            full_logits_losses(base, rows).mean().backward()
-        else:
-            accumulate(model, cut, base.placement.device)
-        gradients.append({name: p.grad for name, p in model.named_parameters() if p.requires_grad})
-        detach(model)
-    for other in gradients[1:]:
-        torch.testing.assert_close(gradients[0], other, rtol=1e-4, atol=1e-6)
+def random_adapter(base: Base, seed: int, lora: Lora = LORA) -> Adapter:
+    """None of whose matrices is zero, so that each has a gradient."""
+    begun = fresh(base, lora, seed)
+    generator = torch.Generator().manual_seed(seed)
+    drawn = {name: 0.1 * torch.randn(tensor.shape, generator=generator) for name, tensor in begun.tensors.items()}
+    return Adapter(begun.config, {name: tensor.to(base.model.dtype) for name, tensor in drawn.items()})
 
 
-def test_loss_falls_and_the_base_stays_as_it_was(base: Base) -> None:
-    before = {name: value.clone() for name, value in base.model.state_dict().items()}
-    rows = rows_of(base)
-    held_out = encode_rows(lesson("support", ANSWER)[1], base.tokenizer, 128)[0]
-    first = held_out_losses(base.model, held_out, base.placement)
-    model = attach(base, Lora(), seed=0)
-    steps: list[StepDone] = []
-    train_domain(model, rows, QUICK, base.placement, steps.append)
-    after = held_out_losses(model, held_out, base.placement)
-    detach(model)
-    assert [step.step for step in steps] == list(range(1, steps[0].steps + 1))
-    assert steps[-1].loss < steps[0].loss - 1
-    assert all(one < other for one, other in zip(after, first, strict=True))
-    assert {name: torch.equal(value, before[name]) for name, value in base.model.state_dict().items()} == dict.fromkeys(before, True)
-    assert held_out_losses(base.model, held_out, base.placement) == first
+def peft_gradients(base: Base, adapter: Adapter, rows: Sequence[Encoded]) -> tuple[float, dict[str, torch.Tensor]]:
+    """Of plain PEFT, row after row, every position's logits: loss (weighted nats per supervised token) and gradients by PEFT's names."""
+    with pytest.warns(FutureWarning):
+        model = get_peft_model(base.model, LoraConfig(**{**adapter.config.to_dict(), "lora_dropout": 0.0}), autocast_adapter_dtype=False)
+    set_peft_model_state_dict(model, dict(adapter.tensors))
+    model.to(base.model.dtype)
+    supervised, total = sum(one.supervised for one in rows), 0.0
+    for one in rows:
+        logits = model(input_ids=torch.tensor([one.tokens])).logits[0, one.answer - 1 : -1]
+        nats = torch.nn.functional.cross_entropy(logits, torch.tensor(one.tokens[one.answer :]), reduction="sum")
+        loss = nats * one.weight / supervised
+        loss.backward()
+        total += loss.item()
+    gradients = {name.replace(".default.", "."): p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    model.unload()
+    return total, gradients
+
+
+def own_gradients(
+    base: Base, adapters: dict[str, Adapter], steps: dict[str, Sequence[Encoded]], limit: int = 1024
+) -> tuple[dict[str, float], dict[str, dict[str, torch.Tensor]]]:
+    """Of all adapters in the same passes."""
+    learning = {
+        name: Adapter(adapter.config, {key: tensor.clone().requires_grad_() for key, tensor in adapter.tensors.items()})
+        for name, adapter in adapters.items()
+    }
+    packer = Packer(limit, base.placement.device, base.ways.forests)
+    losses = dict.fromkeys(adapters, 0.0)
+    with installed(base, learning) as slots, reading(base.model, base.ways):
+        shares = [Share(name, tree) for name, rows in steps.items() for tree in packer.trees(rows)]
+        for pack in packer.packs(shares):
+            slots.share(pack.parts)
+            for name, loss in accumulate_gradients(base, pack, {name: tuple(rows) for name, rows in steps.items()}).items():
+                losses[name] += loss
+    return losses, {name: _gradients(adapter.tensors) for name, adapter in learning.items()}
+
+
+def _gradients(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: tensor.grad for name, tensor in tensors.items() if tensor.grad is not None}
+
+
+def close(found: dict[str, torch.Tensor], want: dict[str, torch.Tensor], relative: float) -> None:
+    assert found.keys() == want.keys()
+    for name, tensor in want.items():
+        assert (found[name] - tensor).norm() <= relative * tensor.norm(), name
+
+
+@pytest.mark.parametrize("ways", [Ways(), Ways(forests=False), Ways(plain_head=False), Ways(forests=False, plain_head=False)], ids=str)
+@pytest.mark.parametrize("limit", [80, 1024])
+def test_gradients_are_those_of_plain_peft_row_by_row(exact: Base, ways: Ways, limit: int) -> None:
+    base, rows = replace(exact, ways=ways), talks_of(exact)
+    adapter = random_adapter(base, 1)
+    want_loss, want = peft_gradients(base, adapter, rows)
+    losses, found = own_gradients(base, {"x": adapter}, {"x": rows}, limit)
+    assert losses["x"] == pytest.approx(want_loss, rel=1e-6)
+    close(found["x"], want, 1e-6)
+
+
+def test_adapters_in_the_same_passes_get_the_gradients_of_separate_ones(exact: Base) -> None:
+    steps: dict[str, Sequence[Encoded]] = {"x": talks_of(exact), "support": rows_of(exact, 5), "legal": rows_of(exact, 3, "legal", "No.")}
+    adapters = {name: random_adapter(exact, seed, Lora(rank=2 + seed)) for seed, name in enumerate(steps)}
+    losses, together = own_gradients(exact, adapters, steps)
+    for name, rows in steps.items():
+        alone, separate = own_gradients(exact, {name: adapters[name]}, {name: rows})
+        assert losses[name] == pytest.approx(alone[name], rel=1e-9)
+        close(together[name], separate[name], 1e-9)
+
+
+def trained(base: Base, units: Sequence[Unit], lora: Lora = LORA, settings: Training = QUICK) -> dict[str, Adapter]:
+    return train_together(base, units, lora, settings, lambda step: None)
+
+
+def units_of(base: Base) -> list[Unit]:
+    """Of different lengths and seeds, so that one ends before another."""
+    legal = rows_of(base, 4, "legal", "Ask a lawyer, please.")
+    return [Unit("support", rows_of(base), 0), Unit("legal", legal, 1), Unit("x", talks_of(base), 2)]
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_an_adapter_trained_beside_others_is_the_one_trained_alone(exact: Base, dropout: float) -> None:
+    lora = Lora(rank=4, dropout=dropout)
+    together = trained(exact, units_of(exact), lora)
+    for unit in units_of(exact):
+        alone = trained(exact, [unit], lora)[unit.name]
+        close(dict(together[unit.name].tensors), dict(alone.tensors), 1e-6)
+
+
+def test_in_single_precision_too_held_out_losses_agree(base: Base) -> None:
+    together, held_out = trained(base, units_of(base)), rows_of(base, 4)
+    for unit in units_of(base):
+        alone = trained(base, [unit])[unit.name]
+        asked = [Asked(name, one) for name in ("together", "alone") for one in held_out]
+        losses = torch.cat(row_losses(base, {"together": together[unit.name], "alone": alone}, asked)).chunk(2)
+        assert losses[0].mean().item() == pytest.approx(losses[1].mean().item(), abs=1e-3)
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.1])
 def test_one_seed_gives_one_result_and_another_seed_another(base: Base, dropout: float) -> None:
-    def trained(seed: int) -> dict[str, torch.Tensor]:
-        model = attach(base, Lora(dropout=dropout), seed)
-        train_domain(model, rows_of(base), QUICK.model_copy(update={"seed": seed}), base.placement, lambda step: None)
-        weights = {name: value.detach().clone() for name, value in model.named_parameters() if "lora_" in name}
-        detach(model)
-        return weights
+    def weights(seed: int) -> dict[str, torch.Tensor]:
+        return dict(trained(base, [Unit("x", talks_of(base), seed)], Lora(rank=4, dropout=dropout))["x"].tensors)
 
-    one, again, other = trained(0), trained(0), trained(1)
+    one, again, other = weights(0), weights(0), weights(1)
     assert all(torch.equal(one[name], again[name]) for name in one)
     assert not all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_a_loss_that_is_no_number_ends_it(base: Base) -> None:
-    model = attach(base, Lora(), seed=0)
+def test_dropout_changes_what_is_learned_and_not_what_is_scored(base: Base) -> None:
+    plain, dropped = (trained(base, [Unit("x", talks_of(base), 0)], Lora(rank=4, dropout=p))["x"] for p in (0.0, 0.5))
+    assert not all(torch.equal(plain.tensors[name], dropped.tensors[name]) for name in plain.tensors)
+    asked = [Asked("x", one) for one in talks_of(base)]
+    assert torch.equal(torch.cat(row_losses(base, {"x": dropped}, asked)), torch.cat(row_losses(base, {"x": dropped}, asked)))
+
+
+def test_a_fresh_adapter_is_the_one_peft_makes_under_that_seed(base: Base) -> None:
+    torch.manual_seed(5)
+    with pytest.warns(FutureWarning):
+        model = get_peft_model(base.model, LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM"))
+    want = {name.replace(".default.", "."): p.detach().clone() for name, p in model.named_parameters() if "lora_" in name}
+    model.unload()
+    found = fresh(base, LORA, 5).tensors
+    assert found.keys() == want.keys()
+    assert all(torch.equal(found[name], want[name]) for name in want)
+
+
+def test_loss_falls_and_the_base_stays_as_it_was(base: Base) -> None:
+    before = {name: value.clone() for name, value in base.model.state_dict().items()}
+    held_out = encoded(base, lesson("support", ANSWER)[1])
+    steps: list[StepDone] = []
+    adapter = train_together(base, [Unit("support", rows_of(base), 0)], Lora(), QUICK, steps.append)["support"]
+    asked = [Asked(name, one) for name in (None, "support") for one in held_out]
+    first, after = torch.cat(row_losses(base, {"support": adapter}, asked)).chunk(2)
+    assert [step.step for step in steps] == list(range(1, steps[0].steps + 1))
+    assert steps[-1].loss < steps[0].loss - 1
+    assert after.mean() < first.mean()
+    assert {name: torch.equal(value, before[name]) for name, value in base.model.state_dict().items()} == dict.fromkeys(before, True)
+
+
+def test_a_rows_weight_scales_its_loss(exact: Base) -> None:
+    rows = rows_of(exact, 2)
+    adapter = {"x": random_adapter(exact, 0)}
+    _, whole = own_gradients(exact, adapter, {"x": rows})
+    _, first = own_gradients(exact, adapter, {"x": [rows[0], replace(rows[1], weight=0.0)]})
+    _, second = own_gradients(exact, adapter, {"x": [replace(rows[0], weight=0.0), rows[1]]})
+    close({name: first["x"][name] + second["x"][name] for name in first["x"]}, whole["x"], 1e-6)
+
+
+def test_a_loss_that_is_no_number_ends_it_and_names_step_and_rows(base: Base) -> None:
     settings = QUICK.model_copy(update={"learning_rate": 1e30, "epochs": 20})
     with pytest.raises(NeedsEdit) as diverged:
-        train_domain(model, rows_of(base), settings, base.placement, lambda step: None)
+        trained(base, [Unit("support", rows_of(base), 0)], settings=settings)
     assert diverged.value.fault.reason is FaultReason.DIVERGED
-    assert "learningRate" in diverged.value.fault.message
+    for part in ("learningRate", "support, step ", "rows sha256:"):
+        assert part in diverged.value.fault.message
+    assert not any("AdaptedLinear" in type(module).__name__ for module in base.model.modules())
+
+
+def test_an_adapter_that_learns_nothing_more_stops_and_spares_the_rest(base: Base) -> None:
+    steps: list[StepDone] = []
+    idle = QUICK.model_copy(update={"learning_rate": 1e-12, "epochs": 5})
+    train_together(base, [Unit("support", rows_of(base), 0)], LORA, idle, steps.append)
+    epoch = len(Trainee(Unit("support", rows_of(base), 0), fresh(base, LORA, 0), QUICK).steps) // 3
+    assert len(steps) == 2 * epoch
+    assert [step.spared > 0 for step in steps] == [False] * (len(steps) - 1) + [True]
+    assert sum(step.tokens + step.spared for step in steps) == 5 * sum(len(one.tokens) for one in rows_of(base))
+
+
+@pytest.mark.parametrize(
+    ("losses", "want"),
+    [
+        pytest.param([3.0, 3.0], False, id="one epoch tells nothing"),
+        pytest.param([3.0, 3.0, 2.0, 2.0], False, id="falling"),
+        pytest.param([3.0, 2.0, 2.0, 3.0], True, id="not falling"),
+        pytest.param([3.0, 2.0, 2.0, 3.0, 1.0], True, id="it was told at the end of the epoch"),
+        pytest.param([3.0, 3.0, 2.0, 2.0, 2.5], False, id="within an epoch nothing is told"),
+    ],
+)
+def test_when_an_adapter_stops(losses: list[float], want: bool) -> None:
+    assert learned_out(losses, [10] * 6, [0, 2, 4, 6]) is want
 
 
 def test_layers_that_are_not_there_are_named(base: Base) -> None:
     with pytest.raises(NeedsEdit) as refused:
-        attach(base, Lora(target_modules=("query_key_value",)), seed=0)
+        fresh(base, Lora(target_modules=("query_key_value",)), seed=0)
     assert refused.value.fault.reason is FaultReason.UNSUPPORTED_MODEL
     assert "query_key_value" in refused.value.fault.message
 
 
-def test_padding_is_never_attended_to(base: Base) -> None:
-    rows = [Encoded("a", (5, 6, 7), 1), Encoded("b", (8, 9, 10, 11, 12), 2)]
-    tokens, mask = padded(rows, torch.device("cpu"))
-    assert tokens.shape == (2, 5)
-    assert mask.tolist() == [[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]]
+def test_adapters_and_base_are_scored_side_by_side_as_peft_would(exact: Base) -> None:
+    rows = talks_of(exact) + rows_of(exact, 3)
+    adapters = {"a": random_adapter(exact, 1), "b": random_adapter(exact, 2, Lora(rank=8))}
+    names = ["a", "b", None]
+    found = row_losses(exact, adapters, [Asked(names[n % 3], one) for n, one in enumerate(rows)])
+    assert [len(nats) for nats in found] == [one.supervised for one in rows]
+    for n, one in enumerate(rows):
+        name = names[n % 3]
+        chosen = adapters[name] if name else fresh(exact, LORA, 0)  # a fresh one changes nothing
+        loss, _ = peft_gradients(exact, chosen, [replace(one, weight=1.0)])
+        assert found[n].mean().item() == pytest.approx(loss, rel=1e-6)
 
 
 def test_the_learning_rate_warms_up_then_falls_to_almost_nothing() -> None:
@@ -157,5 +300,3 @@ def test_a_cpu_without_bfloat16_units_computes_in_float32() -> None:
     native = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     assert torch.cuda.is_available() or placement.dtype is (torch.bfloat16 if native else torch.float32)
     assert torch.cuda.is_available() or choose("BFloat16").dtype is torch.bfloat16
-
-

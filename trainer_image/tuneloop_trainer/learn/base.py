@@ -1,7 +1,7 @@
 """The base model, loaded once for all domains."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -12,6 +12,7 @@ from tuneloop_contracts.jobs import TrainConfig
 from tuneloop_contracts.progress import FaultReason
 from tuneloop_trainer.errors import NeedsEdit
 from tuneloop_trainer.learn.encode import Tokenizer
+from tuneloop_trainer.learn.forward import Ways, find_ways
 from tuneloop_trainer.learn.precision import Placement
 
 log = logging.getLogger("tuneloop")
@@ -24,6 +25,7 @@ class Base:
     model: PreTrainedModel
     tokenizer: Tokenizer
     placement: Placement
+    ways: Ways = field(default_factory=Ways)
 
 
 def load_base(folder: Path, config: TrainConfig, digest: str, placement: Placement) -> Base:
@@ -40,5 +42,5 @@ def load_base(folder: Path, config: TrainConfig, digest: str, placement: Placeme
     if not tokenizer.chat_template:
         raise NeedsEdit(FaultReason.UNSUPPORTED_MODEL, f"{config.base_model}: its tokenizer has no chat template")
     log.info("train: %s on %s in %s: %s", config.base_model, placement.device, str(placement.dtype).removeprefix("torch."), placement.why)
-    frozen = model.to(placement.device).requires_grad_(False)  # type: ignore[arg-type]
-    return Base(config.base_model, digest, frozen, cast(Tokenizer, tokenizer), placement)
+    frozen = model.to(placement.device).requires_grad_(False).eval()  # type: ignore[arg-type]
+    return Base(config.base_model, digest, frozen, cast(Tokenizer, tokenizer), placement, find_ways(frozen, placement.device))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from tuneloop_contracts.jobs import TrainConfig
 from tuneloop_trainer.learn.encode import Encoded
-from tuneloop_trainer.learn.train import StepDone
+from tuneloop_trainer.learn.together import StepDone
 from tuneloop_trainer.reporting import Reporter
 
 log = logging.getLogger("tuneloop")
@@ -47,13 +47,13 @@ class Effort:
         self.done += EVALUATING * tokens
         self._tell()
 
-    def trained(self, domain: str, step: StepDone) -> None:
-        self.done += step.tokens
+    def trained(self, step: StepDone) -> None:
+        self.done += step.tokens + step.spared
         self.loss, self.rate = f"{step.loss:.4f}", f"{step.tokens / max(step.seconds, 1e-9):.0f}"
         self._tell()
         if time.monotonic() - self._logged_at >= LOG_EVERY or step.step in (1, step.steps):
             self._logged_at = time.monotonic()
-            log.info("%s: step %d/%d loss %.2f %s tok/s ETA %s", domain, step.step, step.steps, step.loss, self.rate, clock(self.eta))
+            log.info("%s: step %d/%d loss %.2f %s tok/s ETA %s", step.unit, step.step, step.steps, step.loss, self.rate, clock(self.eta))
 
     @property
     def eta(self) -> float:

@@ -1,7 +1,7 @@
 """A conversation as tokens, with the answer marked. Pure, given a tokenizer."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from jinja2 import TemplateError
@@ -29,6 +29,10 @@ class Encoded:
     answer: int
     conversation: str = ""
     """Answers of one conversation are no independent evidence."""
+    weight: float = 1.0
+    """Of its loss."""
+    truncated: bool = False
+    """It was longer than the context: the beginning of its prompt is missing, or the end of a very long answer."""
 
     @property
     def supervised(self) -> int:
@@ -37,12 +41,12 @@ class Encoded:
 
 def encode_rows(rows: Iterable[Row], tokenizer: Tokenizer, max_length: int) -> tuple[list[Encoded], int]:
     """The answers that have something to learn, and how many had not."""
-    encoded = [(row, encode(row.id, turn, tokenizer, max_length)) for row in rows for turn in row.turns()]
-    kept = [replace(answer, conversation=row.conversation) for row, answer in encoded if answer]
+    encoded = [encode(row, turn, tokenizer, max_length) for row in rows for turn in row.turns()]
+    kept = [row for row in encoded if row]
     return kept, len(encoded) - len(kept)
 
 
-def encode(row: str, turn: Sequence[Message], tokenizer: Tokenizer, max_length: int) -> Encoded | None:
+def encode(row: Row, turn: Sequence[Message], tokenizer: Tokenizer, max_length: int) -> Encoded | None:
     """`turn` ends with the answer to learn. None without a supervised token, or where the chat template refuses the conversation.
 
     Prompt and answer are tokenized apart, as a server does that first reads a prompt and then continues it.
@@ -52,8 +56,11 @@ def encode(row: str, turn: Sequence[Message], tokenizer: Tokenizer, max_length: 
         return None
     prompt, answer = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts)
     answer = _until_end(answer, tokenizer.eos_token_id)
+    whole = len(prompt) + len(answer)
     prompt, answer = _fit(prompt, answer, max_length)
-    return Encoded(row, (*prompt, *answer), len(prompt)) if prompt and answer else None
+    if not prompt or not answer:
+        return None
+    return Encoded(row.id, (*prompt, *answer), len(prompt), row.conversation, row.weight, truncated=whole > max_length)
 
 
 def _prompt_and_answer(turn: Sequence[Message], tokenizer: Tokenizer) -> tuple[str, str] | None:

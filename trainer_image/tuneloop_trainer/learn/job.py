@@ -1,4 +1,4 @@
-"""The training job: what is wanted, what is there already, then domain by domain."""
+"""The training job: what is wanted, what is there already, all adapters at once, then a verdict on each."""
 
 import time
 from pathlib import Path
@@ -13,12 +13,14 @@ from tuneloop_trainer.collected import opened
 from tuneloop_trainer.errors import NeedsEdit, TryLater
 from tuneloop_trainer.learn.base import load_base
 from tuneloop_trainer.learn.base_folder import base_folder, checked_digest
-from tuneloop_trainer.learn.domain import DomainTurn, encoded_by_domain
+from tuneloop_trainer.learn.domain import DomainTurn, encoded_by_domain, nothing_to_learn
 from tuneloop_trainer.learn.effort import Effort
 from tuneloop_trainer.learn.finished import keep_report
+from tuneloop_trainer.learn.memory import memory_named
 from tuneloop_trainer.learn.precision import choose
 from tuneloop_trainer.learn.threads import use_allowed_cpus
-from tuneloop_trainer.learn.train import memory_named
+from tuneloop_trainer.learn.together import train_together
+from tuneloop_trainer.learn.trainee import Unit
 from tuneloop_trainer.reporting import Reporter
 from tuneloop_trainer.rows import Row, read_rows
 from tuneloop_trainer.store import check_writable, get_folder
@@ -41,7 +43,13 @@ def train_job(config: TrainConfig, reporter: Reporter) -> Report:
         loaded = time.monotonic()
         encoded = encoded_by_domain(rows, config, base.tokenizer)
         effort = Effort.of(encoded, config, reporter)
-        adapters = tuple(DomainTurn(name, config, base, encoded, effort).run() for name in config.dataset.trainable)
+        units = [Unit(name, train, config.training.seed) for name, (train, _) in encoded.items() if train]
+        effort.enter("Training")
+        trained = train_together(base, units, config.lora, config.training, effort.trained)
+        adapters = tuple(
+            DomainTurn(name, config, base, encoded, effort, trained[name]).run() if name in trained else nothing_to_learn(name)
+            for name in config.dataset.trainable
+        )
     seconds = {"load": round(loaded - started, 1), "train": round(time.monotonic() - loaded, 1)} | effort.seconds
     learned_of = config.dataset if asked.dataset.is_only_named else None
     report = Report(dataset=learned_of, adapters=adapters, seconds=seconds)

@@ -1,55 +1,56 @@
-"""Cross entropy at the supervised tokens alone.
+"""Cross entropy at the supervised tokens alone, without ever holding their logits.
 
-The projection to the vocabulary is the largest matrix of a small model. A hook hands it only the positions whose next token is
-supervised, so the model's own forward pass stays whole (soft caps and scales after it included), and the numbers are the same.
+The projection to the vocabulary is the largest matrix of a small model, and its output the largest tensor of all: 2,000 tokens over
+152,000 words are 1.2 GB, and their gradient as much again. Here a few rows of logits at a time turn into losses and then, in the
+same memory, into their gradient (Cut Your Losses, arXiv 2411.09009, in plain torch).
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 import torch
-from peft import PeftModel
 
-from tuneloop_trainer.learn.encode import Encoded
+LOGITS_AT_ONCE = 2**25
+"""Bytes: small against 64 MB, and enough rows to multiply well."""
 
 
-def token_losses(model: torch.nn.Module, rows: Sequence[Encoded], device: torch.device) -> torch.Tensor:
-    """Nats of each supervised token, row after row; [sum of supervised tokens], float32.
+class _Nats(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, targets: torch.Tensor
+    ) -> torch.Tensor:
+        precise = torch.promote_types(hidden.dtype, torch.float32)
+        nats = torch.empty(len(targets), dtype=precise, device=hidden.device)
+        gradient = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
+        rows = max(1, LOGITS_AT_ONCE // (4 * len(weight)))
+        for start in range(0, len(targets), rows):
+            chunk = slice(start, start + rows)
+            logits = torch.nn.functional.linear(hidden[chunk], weight, bias).to(precise)
+            nats[chunk] = _turned_to_gradient(logits, targets[chunk])
+            if gradient is not None:
+                torch.mm(logits.to(weight.dtype), weight, out=gradient[chunk])
+        ctx.save_for_backward(gradient)
+        return nats
 
-    `model` is a causal language model of transformers, with or without adapters on it.
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        (of_hidden,) = ctx.saved_tensors
+        return (of_hidden * gradients[0].to(of_hidden.dtype)[:, None], None, None, None)
+
+
+def token_nats(hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, targets: torch.Tensor) -> torch.Tensor:
+    """`hidden` [tokens, width], `weight` [vocabulary, width], `targets` [tokens] -> nats of each target, [tokens], in float32 or better.
+
+    Only `hidden` gets a gradient: weight and bias are the frozen base's.
     """
-    tokens, mask = padded(rows, device)
-    supervised = torch.zeros_like(tokens, dtype=torch.bool)
-    for n, row in enumerate(rows):
-        supervised[n, row.answer : len(row.tokens)] = True
-    predicting = supervised.roll(-1, dims=1)  # the position before a token predicts it
-    with _only_at(_head(model), predicting):
-        logits = model(input_ids=tokens, attention_mask=mask, use_cache=False).logits
-    return torch.nn.functional.cross_entropy(logits[0].float(), tokens[supervised], reduction="none")
+    nats: torch.Tensor = _Nats.apply(hidden, weight, bias, targets)
+    return nats
 
 
-def padded(rows: Sequence[Encoded], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    """Tokens and attention mask, padded on the right: [rows, longest row], int64. What pads is never attended to."""
-    longest = max(len(row.tokens) for row in rows)
-    tokens = torch.zeros((len(rows), longest), dtype=torch.long)
-    mask = torch.zeros_like(tokens)
-    for n, row in enumerate(rows):
-        tokens[n, : len(row.tokens)] = torch.tensor(row.tokens)
-        mask[n, : len(row.tokens)] = 1
-    return tokens.to(device), mask.to(device)
-
-
-@contextmanager
-def _only_at(head: torch.nn.Module, positions: torch.Tensor) -> Iterator[None]:
-    """`head` sees hidden states of [1, chosen positions, hidden] instead of [rows, length, hidden]."""
-    handle = head.register_forward_pre_hook(lambda _, inputs: (inputs[0][positions].unsqueeze(0), *inputs[1:]))
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-def _head(model: torch.nn.Module) -> torch.nn.Module:
-    causal = model.get_base_model() if isinstance(model, PeftModel) else model
-    return cast(torch.nn.Module, cast(Any, causal).get_output_embeddings())
+def _turned_to_gradient(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Gives the nats of each row, and leaves in `logits` their gradient: the probabilities, less 1 at the target."""
+    logits -= logits.amax(1, keepdim=True)
+    at_target = logits.gather(1, targets[:, None])
+    total = logits.exp_().sum(1, keepdim=True)
+    logits /= total
+    logits.scatter_add_(1, targets[:, None], torch.full_like(at_target, -1))
+    return (total.log() - at_target).squeeze(1)

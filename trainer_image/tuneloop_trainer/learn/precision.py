@@ -14,7 +14,7 @@ class Placement:
     dtype: torch.dtype
     why: str
     tokens_per_batch: int
-    """Padded tokens of one forward pass: a step of more is summed over several. Twice as many are no faster on a CPU."""
+    """Of one forward pass: a step of more is summed over several. Twice as many are no faster on a CPU."""
 
 
 def choose(precision: str) -> Placement:

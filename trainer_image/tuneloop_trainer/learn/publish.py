@@ -4,18 +4,18 @@ import json
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from peft import PeftModel
-
 from tuneloop_contracts.adapters import CARD_FILE, CONFIG_FILE, PROVENANCE_FILE, Provenance, adapter_digest, folder_name
 from tuneloop_contracts.stores import Store
+from tuneloop_trainer.learn.base import Base
+from tuneloop_trainer.learn.lora.adapter import Adapter, save
 from tuneloop_trainer.store import publish_folder
 
 
-def publish_adapter(model: PeftModel, provenance: Provenance, card: str, adapters: Store) -> tuple[str, str]:
+def publish_adapter(base: Base, adapter: Adapter, provenance: Provenance, card: str, adapters: Store) -> tuple[str, str]:
     """Gives digest and URI. The same contents have the same place, so a second time changes nothing."""
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        model.save_pretrained(temporary, safe_serialization=True, save_embedding_layers=False)
+        save(base, adapter, folder)
         _clean(folder / CONFIG_FILE, provenance.base_model)
         (folder / PROVENANCE_FILE).write_text(json.dumps(provenance.to_wire(), indent=2, sort_keys=True) + "\n", encoding="utf-8")
         (folder / CARD_FILE).write_text(card, encoding="utf-8")

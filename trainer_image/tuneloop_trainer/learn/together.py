@@ -1,0 +1,87 @@
+"""All adapters at once: one frozen base reads the rows of all of them in the same passes.
+
+A round is the next step of every adapter that has one. What an adapter becomes does not depend on the others: its steps, its trees,
+its dropout and its optimizer are its own, and its gradients are sums over its own tokens alone.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from tuneloop_contracts.jobs import Lora, Training
+from tuneloop_trainer.learn.base import Base
+from tuneloop_trainer.learn.forward import nats, reading
+from tuneloop_trainer.learn.lora.adapter import Adapter, fresh
+from tuneloop_trainer.learn.lora.installed import Slots, installed
+from tuneloop_trainer.learn.packs.pack import Pack, Packer
+from tuneloop_trainer.learn.steps import Step, supervised_of, tokens_of
+from tuneloop_trainer.learn.trainee import Trainee, Unit
+
+
+@dataclass(frozen=True)
+class StepDone:
+    unit: str
+    step: int
+    steps: int
+    loss: float
+    """Nats per supervised token of this step, each row's by its weight."""
+    tokens: int
+    seconds: float
+    """This adapter's part of the round, by tokens."""
+    spared: int = 0
+    """Tokens of the steps that are not needed any more: it stopped early."""
+
+
+def train_together(
+    base: Base, units: Sequence[Unit], lora: Lora, settings: Training, on_step: Callable[[StepDone], None]
+) -> dict[str, Adapter]:
+    """An adapter for each unit, by its name. The same rows, settings and machine give the same weights.
+
+    Raises NeedsEdit: DIVERGED when a loss is no number any more, UNSUPPORTED_MODEL where LoRA fits no layer.
+    """
+    begun = {seed: fresh(base, lora, seed) for seed in sorted({unit.seed for unit in units})}
+    trainees = [Trainee(unit, begun[unit.seed], settings) for unit in units]
+    packer = Packer(base.placement.tokens_per_batch, base.placement.device, base.ways.forests)
+    with installed(base, {trainee.unit.name: trainee.adapter for trainee in trainees}) as slots, reading(base.model, base.ways):
+        while going := [trainee for trainee in trainees if trainee.step]:
+            for done in _round(base, slots, packer, going, lora.dropout):
+                on_step(done)
+    return {trainee.unit.name: trainee.result() for trainee in trainees}
+
+
+def _round(base: Base, slots: Slots, packer: Packer, going: Sequence[Trainee], dropout: float) -> list[StepDone]:
+    started = time.monotonic()
+    steps = {trainee.unit.name: trainee.step or () for trainee in going}
+    losses: Counter[str] = Counter()
+    for pack in packer.packs([share for trainee in going for share in trainee.shares(packer)]):
+        slots.share(pack.parts, dropout)
+        losses.update(accumulate_gradients(base, pack, steps))
+    for trainee in going:
+        trainee.update(losses[trainee.unit.name])
+    pace = (time.monotonic() - started) / sum(map(tokens_of, steps.values()))
+    return [_done(trainee, steps[trainee.unit.name], pace) for trainee in going]
+
+
+def accumulate_gradients(base: Base, pack: Pack, steps: dict[str, Step]) -> dict[str, float]:
+    """Of the mean over each adapter's supervised tokens of its step, however it is cut into packs. Gives that mean's part, in nats."""
+    counts = torch.tensor([row.supervised for row in pack.rows])
+    weights = torch.tensor(
+        [row.weight / supervised_of(steps[str(share.adapter)]) for share in pack.shares for row in share.tree.rows], dtype=torch.float32
+    )
+    losses = nats(base.model, base.ways, pack) * weights.repeat_interleave(counts).to(base.placement.device)
+    losses.sum().backward()  # type: ignore[no-untyped-call]
+    by_share = torch.split(losses.detach(), [sum(row.supervised for row in share.tree.rows) for share in pack.shares])
+    found: dict[str, float] = {}
+    for share, part in zip(pack.shares, by_share, strict=True):
+        found[str(share.adapter)] = found.get(str(share.adapter), 0.0) + part.sum().item()
+    return found
+
+
+def _done(trainee: Trainee, step: Step, pace: float) -> StepDone:
+    number, tokens = len(trainee.losses), tokens_of(step)
+    spared = 0 if trainee.step else sum(map(tokens_of, trainee.steps[number:]))
+    steps = number if spared else len(trainee.steps)
+    return StepDone(trainee.unit.name, number, steps, trainee.losses[-1], tokens, pace * tokens, spared)
