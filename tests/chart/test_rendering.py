@@ -119,6 +119,14 @@ def test_the_server_understands_what_the_chart_tells_it() -> None:
     assert (settings.target, settings.model_name, settings.max_new_tokens) == (f"{NAMESPACE}/{SERVER}", "smollm2-135m-instruct", 32)
 
 
+def test_what_tenants_share_and_how_much_they_may_ask_is_set_by_the_chart() -> None:
+    untouched = ServerSettings.from_env(environment(render(QUICKSTART), SERVER))
+    assert (untouched.semantic_cache_domains, untouched.tenant_concurrency) == ((), 0)
+    set_up = render(QUICKSTART, "quickstart.semanticCacheDomains={support,legal}", "quickstart.tenantConcurrency=4")
+    settings = ServerSettings.from_env(environment(set_up, SERVER))
+    assert (settings.semantic_cache_domains, settings.tenant_concurrency) == (("support", "legal"), 4)
+
+
 def test_the_cache_lifetime_reaches_the_server() -> None:
     assert environment(render(QUICKSTART), SERVER)["CACHE_TTL"] == "86400"
     assert environment(render(QUICKSTART, "settings.cacheTTL=3024000"), SERVER)["CACHE_TTL"] == "3024000"

@@ -5,9 +5,8 @@ from typing import Any
 import kopf
 
 from tuneloop_contracts.names import JOB_LABEL
-from tuneloop_operator.api.conditions import kstatus, set_conditions
 from tuneloop_operator.api.finetunejob import FineTuneJobSpec, Stage
-from tuneloop_operator.api.kinds import FINE_TUNE_JOBS, JOBS, PODS, TARGETS, Object
+from tuneloop_operator.api.kinds import FINE_TUNE_JOBS, JOBS, PODS, TARGETS
 from tuneloop_operator.api.model import InvalidSpec
 from tuneloop_operator.finetunejob.act import act
 from tuneloop_operator.finetunejob.observe import observe
@@ -15,7 +14,7 @@ from tuneloop_operator.finetunejob.plan import Plan, plan
 from tuneloop_operator.finetunejob.seen import Seen
 from tuneloop_operator.finetunejob.status import status, throttled
 from tuneloop_operator.queue import Key
-from tuneloop_operator.reporting import report
+from tuneloop_operator.reporting import report, report_invalid
 from tuneloop_operator.world import World
 
 SECONDS_WHEN_WAITING, SECONDS_AT_REST, SECONDS_AFTER_ACTS = 15.0, 600.0, 0.2
@@ -29,7 +28,7 @@ async def reconcile(world: World, key: Key) -> float | None:
     try:
         spec = FineTuneJobSpec.parse(body["spec"])
     except InvalidSpec as error:
-        await _invalid(world, body, str(error))
+        await report_invalid(world.kube, FINE_TUNE_JOBS, body, str(error), world.now())
         return None
     seen = await observe(world.kube, world.inbox, key, body, spec, world.now())
     decided = plan(seen, world.settings)
@@ -57,14 +56,6 @@ def _forget_posts(world: World, seen: Seen) -> None:
     for job in (seen.harvest, seen.train):
         if job:
             world.inbox.forget(job.uid)
-
-
-async def _invalid(world: World, body: Object, message: str) -> None:
-    old, generation = body.get("status", {}), body["metadata"]["generation"]
-    said = set_conditions(
-        old.get("conditions", []), kstatus(False, "InvalidSpec", message, stalled=True), generation=generation, now=world.now()
-    )
-    await report(world.kube, FINE_TUNE_JOBS, body, old | {"observedGeneration": generation, "conditions": said})
 
 
 def watch(registry: kopf.OperatorRegistry, world: World) -> None:

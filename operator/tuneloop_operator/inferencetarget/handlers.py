@@ -8,7 +8,7 @@ from typing import Any
 import kopf
 
 from tuneloop_contracts.names import TARGET_LABEL
-from tuneloop_operator.api.conditions import kstatus, parse_time, set_conditions
+from tuneloop_operator.api.conditions import parse_time
 from tuneloop_operator.api.durations import parse_duration
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.kinds import ADAPTERS, CONFIG_MAPS, DEPLOYMENTS, FINE_TUNE_JOBS, TARGETS, Object
@@ -22,7 +22,7 @@ from tuneloop_operator.inferencetarget.seen import Seen
 from tuneloop_operator.ledger.model import read_ledger
 from tuneloop_operator.ledger.settle import Settled, settle
 from tuneloop_operator.queue import Key
-from tuneloop_operator.reporting import report
+from tuneloop_operator.reporting import report, report_invalid
 from tuneloop_operator.world import World
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ async def reconcile(world: World, key: Key) -> float | None:
     try:
         spec = InferenceTargetSpec.parse(body["spec"])
     except InvalidSpec as error:
-        await _invalid(world, body, str(error))
+        await report_invalid(world.kube, TARGETS, body, str(error), world.now())
         return None
     seen = await observe(world.kube, world.followers, key, body, spec)
     verdict = plan(seen)
@@ -64,14 +64,6 @@ async def _keep(world: World, seen: Seen, verdict: Verdict, settled: Settled) ->
         return verdict, await keep_config_map(world.kube, manifests.config_map(seen, settled.manifest, settled.ledger), seen.config_map)
     except NameConflict as conflict:
         return replace(verdict, ready=False, reason="NameConflict", message=str(conflict), needs_edit=True), False
-
-
-async def _invalid(world: World, body: Object, message: str) -> None:
-    old, generation = body.get("status", {}), body["metadata"]["generation"]
-    said = set_conditions(
-        old.get("conditions", []), kstatus(False, "InvalidSpec", message, stalled=True), generation=generation, now=world.now()
-    )
-    await report(world.kube, TARGETS, body, old | {"observedGeneration": generation, "conditions": said})
 
 
 async def _train_if_due(world: World, key: Key, body: Object) -> float:
