@@ -1,6 +1,7 @@
 """One person out of a real Redis and real datasets, by the command as people run it."""
 
 import json
+import shutil
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,12 +20,17 @@ from tuneloop_contracts.dataset import HELD_OUT_FILE, MANIFEST_FILE, SUMMARY_FIL
 from tuneloop_contracts.manifest import AdapterManifest
 from tuneloop_contracts.record import Feedback, Record, feedback_stream, record_stream, user_hash
 from tuneloop_contracts.stores import Store
+from tuneloop_trainer.golden import OWNERS_FILE
 from tuneloop_trainer.harvest.dataset import stored_digest
 
 SALT = "0123456789abcdef"
 ANA = user_hash(SALT.encode(), "default", "ana")
 AT = NOW - timedelta(days=1)
 STREAM, JUDGED = record_stream(TARGET, 0, AT.date()), feedback_stream(TARGET, 0, NOW.date())
+
+
+OWN_LINE = '{"prompt": [{"role": "user", "content": "Who?"}], "completion": [{"role": "assistant", "content": "We."}]}\n'
+"""Of a golden set that somebody added to: it needs no id."""
 
 
 def interaction(number: int, key: str = "") -> str:
@@ -72,6 +78,8 @@ def kept(redis_url: str, tmp_path: Path) -> Kept:
             client.set(exact_entry(f"key{n}"), "answer")
             client.xadd(semantic_stream(TARGET), {"key": f"key{n}", "question": "q", "answer": "a"})
     dataset = harvest(redis_url, tmp_path / "datasets", archive=True, min_held_out=15)  # fewer than hers: she is on both sides
+    with (tmp_path / "datasets" / "golden" / TARGET / "support.jsonl").open("a") as golden:
+        golden.write(OWN_LINE)
     (tmp_path / "manifest.json").write_text(AdapterManifest(salt=SALT).model_dump_json(by_alias=True))
     for name, digest in (("seen", dataset.digest), ("unseen", "sha256:other")):
         adapter = tmp_path / "adapters" / "support" / f"sha256-{name}"
@@ -97,7 +105,8 @@ def counts(said: str) -> dict[str, str]:
 
 
 def test_a_person_is_gone_from_every_place_and_everyone_else_is_there(kept: Kept) -> None:
-    held = sum((folder_of(kept.dataset) / HELD_OUT_FILE).read_text().count(interaction(n, f"key{n}")) for n in range(0, 60, 3))
+    golden = kept.folder / "datasets" / "golden" / TARGET
+    held = sum((golden / "support.jsonl").read_text().count(f'"id":"{interaction(n, f"key{n}")}"') for n in range(0, 60, 3))
     done = command(*kept.options())
     assert done.returncode == 0, done.stderr
     assert counts(done.stdout) == {
@@ -105,6 +114,7 @@ def test_a_person_is_gone_from_every_place_and_everyone_else_is_there(kept: Kept
         "datasets: rows": "20", "golden sets: rows": str(held),
     }  # fmt: skip
     assert held > 0
+    assert (golden / "support.jsonl").read_text().endswith(OWN_LINE)
     assert "support/sha256-seen\n" in done.stdout
     assert "unseen" not in done.stdout
     with kept.client as client:
@@ -182,6 +192,19 @@ def test_without_stores_only_redis_is_looked_at(kept: Kept) -> None:
     assert (counts(done.stdout)["record: answers"], counts(done.stdout)["datasets: rows"]) == ("20", "-")
     assert "not looked for" in done.stdout
     assert len((folder_of(kept.dataset) / USERS_FILE).read_text().splitlines()) == 60
+
+
+def test_a_golden_row_outlives_its_dataset_and_is_found(kept: Kept) -> None:
+    shutil.rmtree(folder_of(kept.dataset))
+    shutil.rmtree(kept.folder / "datasets" / "_archive")
+    with kept.client as client:
+        client.flushall()
+    done = command(*kept.options())
+    assert int(counts(done.stdout)["golden sets: rows"]) > 0
+    golden = kept.folder / "datasets" / "golden" / TARGET
+    assert not any(interaction(n, f"key{n}") in file.read_text() for n in range(0, 60, 3) for file in golden.iterdir())
+    assert ANA not in (golden / OWNERS_FILE).read_text()
+    assert set(counts(command(*kept.options()).stdout).values()) == {"0"}
 
 
 def test_another_target_is_left_alone(kept: Kept) -> None:

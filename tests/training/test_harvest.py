@@ -19,7 +19,7 @@ from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.record import Feedback, meta_key, record_stream
 from tuneloop_contracts.stores import Store
 from tuneloop_trainer.errors import NeedsEdit, TryLater
-from tuneloop_trainer.golden import golden_store, read_golden
+from tuneloop_trainer.golden import OWNERS_FILE, golden_store, read_golden
 from tuneloop_trainer.harvest import pages
 from tuneloop_trainer.harvest.collect import Harvest
 from tuneloop_trainer.harvest.source import Stock
@@ -56,7 +56,7 @@ def test_a_dataset_holds_what_was_recorded(redis_url: str, tmp_path: Path) -> No
     assert (folder / TRAIN_FILE).stat().st_mode & 0o777 == 0o644
     assert folder.stat().st_mode & 0o777 == 0o755
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == sorted(
-        [*DATA_FILES, SUMMARY_FILE, MANIFEST_FILE, USERS_FILE, "inputs.sha256", "support.jsonl"]
+        [*DATA_FILES, SUMMARY_FILE, MANIFEST_FILE, USERS_FILE, "inputs.sha256", "support.jsonl", OWNERS_FILE]
     )
 
 

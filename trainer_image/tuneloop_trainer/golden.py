@@ -14,6 +14,9 @@ from tuneloop_trainer.errors import NeedsEdit
 from tuneloop_trainer.rows import Message, Row
 from tuneloop_trainer.store import get_bytes, put_bytes
 
+FOLDER = "golden"
+OWNERS_FILE = "_users.jsonl"
+"""Beside the sets: whose each frozen row is, as in a dataset, so that a person can be taken out of them too. No domain is called so."""
 MOST_ROWS = 100
 """Of a frozen set: enough for an interval, and each adapter is asked about every other domain's."""
 ROLES = ("system", "user", "assistant")
@@ -21,7 +24,11 @@ ROLES = ("system", "user", "assistant")
 
 def golden_store(datasets: Store, target: str, domain: str) -> Store:
     """`target` is `<namespace>/<name>`."""
-    return datasets.below("golden", *target.split("/"), f"{domain}.jsonl")
+    return datasets.below(FOLDER, *target.split("/"), f"{domain}.jsonl")
+
+
+def owners_store(datasets: Store, target: str) -> Store:
+    return datasets.below(FOLDER, *target.split("/"), OWNERS_FILE)
 
 
 def read_golden(store: Store) -> tuple[Row, ...]:

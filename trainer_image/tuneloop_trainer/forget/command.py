@@ -36,8 +36,6 @@ class Found:
     datasets: list[InDataset]
     golden: list[Golden]
     adapters: list[str]
-    ids: frozenset[str]
-    """Of answers that they were given, and of rows."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +53,11 @@ class Places:
         feedback, sealed_feedback = self._entries(FEEDBACK_KIND, person)
         datasets = find_datasets(self.datasets, person.hash) if self.datasets else []
         ids = frozenset(person.interactions.union(*(dataset.ids for dataset in datasets)))
-        golden = find_golden(self.datasets, ids) if self.datasets else []
+        golden = find_golden(self.datasets, ids, person.hash) if self.datasets else []
         digests = {digest for dataset in datasets for digest in dataset.digests}
         adapters = trained_on(self.adapters, digests) if self.adapters else []
         cached = find_cached(self.cache, self.target, ids)
-        return Found(answers, feedback, [*sealed_feedback, *sealed_answers], cached, datasets, golden, adapters, ids)
+        return Found(answers, feedback, [*sealed_feedback, *sealed_answers], cached, datasets, golden, adapters)
 
     def _entries(self, kind: str, person: Person) -> tuple[Recorded, list[Sealed]]:
         """In Redis and in the archive. Answers are asked for first: they tell which feedback is on the person's own."""
@@ -70,7 +68,7 @@ class Places:
         """The record last: it leads to the rest."""
         remove_cached(self.cache, self.target, found.cached)
         for golden in found.golden:
-            remove_from_golden(golden, found.ids)
+            remove_from_golden(golden)
         for dataset in found.datasets:
             remove_from_dataset(dataset)
         for sealed in found.sealed:

@@ -8,10 +8,11 @@ from tuneloop_contracts.base import digest_of_contents
 from tuneloop_contracts.dataset import MANIFEST_FILE, SUMMARY_FILE, USERS_FILE, Dataset, DatasetManifest
 from tuneloop_contracts.model import Wire
 from tuneloop_contracts.stores import Store
+from tuneloop_trainer.golden import FOLDER, OWNERS_FILE
 from tuneloop_trainer.harvest.dataset import stored_digest
 from tuneloop_trainer.store import get_bytes, list_files, put_bytes
 
-GOLDEN = "golden/"
+GOLDEN = f"{FOLDER}/"
 ROWS = ".jsonl"
 
 
@@ -31,10 +32,15 @@ class InDataset:
 
 @dataclass(frozen=True)
 class Golden:
-    """A golden set that holds rows of the person."""
+    """A golden set that holds rows of the person, or the file that says so; that comes last."""
 
     store: Store
-    rows: int
+    ids: frozenset[str]
+    found: int
+
+    @property
+    def rows(self) -> int:
+        return 0 if _is_owners(self.store) else self.found
 
 
 def find_datasets(datasets: Store, person: str) -> list[InDataset]:
@@ -44,10 +50,14 @@ def find_datasets(datasets: Store, person: str) -> list[InDataset]:
     return [one for one in found if one.ids]
 
 
-def find_golden(datasets: Store, ids: Collection[str]) -> list[Golden]:
-    stores = [datasets.below(*path.split("/")) for path in list_files(datasets) if path.startswith(GOLDEN) and path.endswith(ROWS)]
-    found = [Golden(store, len(_lines(store)) - len(_without(_lines(store), ids))) for store in stores]
-    return [golden for golden in found if golden.rows]
+def find_golden(datasets: Store, ids: Collection[str], person: str) -> list[Golden]:
+    """By the ids of what they were answered, and by what was noted of each row when it was frozen: that outlives its dataset."""
+    paths = [path for path in list_files(datasets) if path.startswith(GOLDEN) and path.endswith(ROWS)]
+    stores = [datasets.below(*path.split("/")) for path in paths]
+    noted = {line for store in stores if _is_owners(store) for line in _owned(store, person)}
+    every = frozenset(noted.union(ids))
+    found = [Golden(store, every, len(_lines(store)) - len(_without(_lines(store), every))) for store in stores]
+    return sorted((golden for golden in found if golden.found), key=lambda golden: _is_owners(golden.store))
 
 
 def remove_from_dataset(dataset: InDataset) -> None:
@@ -60,13 +70,12 @@ def remove_from_dataset(dataset: InDataset) -> None:
     _put_lines(users, _without(_lines(users), dataset.ids))
 
 
-def remove_from_golden(golden: Golden, ids: Collection[str]) -> None:
-    _remove(golden.store, ids)
+def remove_from_golden(golden: Golden) -> None:
+    _remove(golden.store, golden.ids)
 
 
 def _in_dataset(store: Store, files: tuple[str, ...], person: str) -> InDataset:
-    owners = [json.loads(line) for line in _lines(store.below(USERS_FILE))]
-    ids = frozenset(owner["id"] for owner in owners if owner["user"] == person)
+    ids = frozenset(_owned(store.below(USERS_FILE), person))
     lines = [_lines(store.below(name)) for name in files] if ids else []
     rows = sum(len(one) - len(_without(one, ids)) for one in lines)
     summary, manifest = _summary(store), _manifest(store)
@@ -105,7 +114,26 @@ def _lines(store: Store) -> list[str]:
 
 
 def _without(lines: list[str], ids: Collection[str]) -> list[str]:
-    return [line for line in lines if json.loads(line)["id"] not in ids]
+    return [line for line in lines if _id_of(line) not in ids]
+
+
+def _id_of(line: str) -> str:
+    """"" for a line of somebody's own golden set, which needs none, and for what is no row at all."""
+    try:
+        fields = json.loads(line)
+    except ValueError:
+        return ""
+    return str(fields.get("id", "")) if isinstance(fields, dict) else ""
+
+
+def _owned(owners: Store, person: str) -> list[str]:
+    """Ids of a person's rows, by a file that says whose each is."""
+    known = [json.loads(line) for line in _lines(owners)]
+    return [one["id"] for one in known if one["user"] == person]
+
+
+def _is_owners(store: Store) -> bool:
+    return store.uri.endswith(f"/{OWNERS_FILE}")
 
 
 def _remove(store: Store, ids: Collection[str]) -> None:

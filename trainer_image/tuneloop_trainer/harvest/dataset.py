@@ -13,10 +13,10 @@ from tuneloop_contracts.jobs import HarvestConfig
 from tuneloop_contracts.stores import Store
 from tuneloop_trainer.config import inputs_digest
 from tuneloop_trainer.curate.funnel import Curated
-from tuneloop_trainer.golden import freeze_golden, golden_store
+from tuneloop_trainer.golden import freeze_golden, golden_store, owners_store, read_golden
 from tuneloop_trainer.harvest.manifest import manifest_of
 from tuneloop_trainer.rows import read_rows, write_rows, write_users
-from tuneloop_trainer.store import get_bytes, get_folder, publish_folder
+from tuneloop_trainer.store import get_bytes, get_folder, publish_folder, put_bytes
 
 INPUTS_FILE = "inputs.sha256"
 """Beside the dataset: the digest of the configuration that it was harvested by."""
@@ -94,3 +94,13 @@ def freeze_golden_sets(config: HarvestConfig, dataset: Dataset) -> None:
         rows = read_rows(Path(folder) / HELD_OUT_FILE)
     for name in dataset.trainable:
         freeze_golden(golden_of(config, name), [row for row in rows if row.domain == name])
+    _keep_owners(config, Store(dataset.uri), {row.id for name in dataset.trainable for row in read_golden(golden_of(config, name))})
+
+
+def _keep_owners(config: HarvestConfig, dataset: Store, frozen: set[str]) -> None:
+    """Of the frozen rows that are this dataset's; those of earlier ones are known already."""
+    owners = owners_store(Store(config.datasets_uri), config.target)
+    known, of_dataset = ((get_bytes(file) or b"").decode().splitlines() for file in (owners, dataset.below(USERS_FILE)))
+    lines = {*known, *(line for line in of_dataset if json.loads(line)["id"] in frozen)}
+    if lines > set(known):
+        put_bytes(owners, "".join(f"{line}\n" for line in sorted(lines)).encode())
