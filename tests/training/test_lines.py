@@ -8,9 +8,9 @@ from pathlib import Path
 from training.test_commands import environment
 
 
-def filtered(command: str, given: bytes, *options: str) -> subprocess.CompletedProcess[bytes]:
+def filtered(command: str, given: bytes, *options: str, **env: str) -> subprocess.CompletedProcess[bytes]:
     words = [sys.executable, "-m", "tuneloop_trainer", command, *options]
-    return subprocess.run(words, input=given, env=environment(), capture_output=True, timeout=60, check=False)
+    return subprocess.run(words, input=given, env=environment(**env), capture_output=True, timeout=60, check=False)
 
 
 def test_redact_answers_each_line_with_places_in_the_text_as_it_was() -> None:

@@ -30,12 +30,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def harvest(options: argparse.Namespace) -> int:
+    from tuneloop_trainer.curate.redact.presidio import finder
     from tuneloop_trainer.harvest.collect import Harvest
 
     def work(reporter: Reporter) -> Report:
         started = time.monotonic()
         config = harvest_config(os.environ)
-        dataset = Harvest(config, reporter).run(redis_url(os.environ), now=datetime.now(UTC))
+        dataset = Harvest(config, reporter, finder(os.environ)).run(redis_url(os.environ), now=datetime.now(UTC))
         return Report(dataset=dataset, seconds={"harvest": round(time.monotonic() - started, 1)})
 
     return _reported(work)
@@ -69,10 +70,15 @@ def inspect(options: argparse.Namespace) -> int:
 
 
 def redact(options: argparse.Namespace) -> int:
+    from tuneloop_trainer.curate.redact.presidio import finder
     from tuneloop_trainer.curate.redact.replace import redact
     from tuneloop_trainer.lines import answer_stdin
 
-    return _guarded(lambda: answer_stdin(redact))
+    def work() -> int:
+        find = finder(os.environ)
+        return answer_stdin(lambda text: redact(text, find))
+
+    return _guarded(work)
 
 
 def classify(options: argparse.Namespace) -> int:
@@ -96,7 +102,7 @@ def forget(options: argparse.Namespace) -> int:
 def import_chats(options: argparse.Namespace) -> int:
     from tuneloop_trainer.chat_files import import_chats
 
-    return _guarded(lambda: import_chats(options, now=datetime.now(UTC)))
+    return _guarded(lambda: import_chats(options, os.environ, now=datetime.now(UTC)))
 
 
 def export_chats(options: argparse.Namespace) -> int:

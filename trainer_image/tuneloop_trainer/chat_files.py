@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import sys
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tuneloop_contracts.stores import BadUri, Store
 from tuneloop_trainer.config import harvest_config
 from tuneloop_trainer.curate.example import Entry
 from tuneloop_trainer.curate.funnel import curate
+from tuneloop_trainer.curate.redact.presidio import finder
 from tuneloop_trainer.errors import NeedsEdit
 from tuneloop_trainer.harvest.collect import log_funnel
 from tuneloop_trainer.harvest.dataset import Reading, write_dataset
@@ -29,14 +31,14 @@ FORMAT = "OpenAIChat"
 PARTS = {"train": TRAIN_FILE, "held-out": HELD_OUT_FILE}
 
 
-def import_chats(options: argparse.Namespace, *, now: datetime) -> int:
+def import_chats(options: argparse.Namespace, env: Mapping[str, str], *, now: datetime) -> int:
     """Through the same curation as what is recorded. Raises NeedsEdit, and TryLater where the store cannot be written."""
     content = _content(options.file)
     config = harvest_config({CONFIG_ENV: _wish(options, content, now).model_dump_json(by_alias=True)})
     check_writable(Store(config.datasets_uri))
     found, skipped = exchanges_in(content)
     entries = [_entry(exchange, place, config, options.domain) for place, exchange in enumerate(found)]
-    curated = curate(reversed(entries), {}, config)
+    curated = curate(reversed(entries), {}, config, find=finder(env))
     counts = tuple(Count(name=reason, count=count) for reason, count in skipped.most_common())
     imported = ImportCounts(format=FORMAT, prefix="", imported=len(entries), skipped=counts)
     dataset = write_dataset(curated, Reading(imported=(imported,)), config)

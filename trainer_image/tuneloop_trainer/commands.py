@@ -4,6 +4,7 @@ import argparse
 
 from tuneloop_contracts.jobs import CONFIG_ENV, PROGRESS_TOKEN_ENV, PROGRESS_URL_ENV, REDIS_URL_ENV, RedisMode
 from tuneloop_contracts.record import DEFAULT_TENANT
+from tuneloop_trainer.curate.redact.presidio import PRESIDIO_ENV
 
 EXIT_CODES = "exit codes: 0 done, 2 needs an edit (retrying cannot help), 1 try again later"
 
@@ -23,12 +24,14 @@ Ends with a table: for each domain its examples, held-out loss of base and adapt
 
 INSPECT = """Show what a Redis holds: targets, streams, days, entries, domains. Counts only, no texts."""
 
-REDACT = """Take personal data and secrets out of texts, as the harvest does.
+REDACT = f"""Take personal data and secrets out of texts, as the harvest does.
 
-Reads JSON lines {"id", "text"}, writes for each {"id", "text", "spans": [{"start", "end", "type"}]}: the text redacted, and where
+Reads JSON lines {{"id", "text"}}, writes for each {{"id", "text", "spans": [{{"start", "end", "type"}}]}}: the text redacted, and where
 each thing stood, in characters of the text that was read. Types: Pem (private keys), Url (the whole of one with a password), Jwt,
 ApiKey (also tokens and passwords that look random), Email, Iban, Cnpj, Cpf, Card, Ssn, Ip (v4 and v6), Phone. One value of a text
 always gets the same placeholder: [EMAIL_1], [EMAIL_2], ...
+In an image of your own with presidio-analyzer and its models, {PRESIDIO_ENV} (in a job: pods.env) adds Person and Address: it holds the
+path of a configuration of Presidio's analyzer, or `default`.
 A faulty line is named by its number on stderr, and the exit code is 2; all others are answered."""
 
 CLASSIFY = """Say which domain a text belongs to, as the harvest does where the client named none.

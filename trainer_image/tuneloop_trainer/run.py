@@ -11,6 +11,7 @@ from tuneloop_contracts.jobs import CONFIG_ENV, EXIT_DONE, REDIS_URL_ENV, Gate, 
 from tuneloop_contracts.model import Wire
 from tuneloop_contracts.progress import Report, TrainedAdapter
 from tuneloop_trainer.config import harvest_config, redis_url, train_config
+from tuneloop_trainer.curate.redact.presidio import finder
 from tuneloop_trainer.harvest.collect import Harvest
 from tuneloop_trainer.harvest.dataset import dataset_store
 from tuneloop_trainer.learn.base_folder import base_folder
@@ -24,7 +25,7 @@ def whole_turn(options: argparse.Namespace, env: Mapping[str, str], *, now: date
     harvest = harvest_config(_as_env(harvest_wish(options, now)))
     train = train_config(_as_env(train_wish(options, harvest)))
     base_folder(train)
-    dataset = Harvest(harvest, Reporter()).run(url, now=now)
+    dataset = Harvest(harvest, Reporter(), finder(env)).run(url, now=now)
     if not dataset.trainable:
         counts = ", ".join(f"{domain.name} {domain.examples}" for domain in dataset.domains)
         print(f"InsufficientData: no domain has {options.min_examples} examples: {counts}")

@@ -18,7 +18,9 @@ from tuneloop_trainer.curate.distinct import SET_RULES
 from tuneloop_trainer.curate.example import Entry, Example, Judgement
 from tuneloop_trainer.curate.golden import Golden
 from tuneloop_trainer.curate.poison import PATTERNS
+from tuneloop_trainer.curate.redact.find import find
 from tuneloop_trainer.curate.redact.replace import redact_example
+from tuneloop_trainer.curate.redact.span import Find
 from tuneloop_trainer.curate.said import Said
 from tuneloop_trainer.curate.split import Split, split
 from tuneloop_trainer.curate.thread import Thread, threads
@@ -70,14 +72,18 @@ class Tally:
 
 
 def curate(
-    entries: Iterable[Entry], feedback: Mapping[str, Feedback], config: HarvestConfig, golden: Golden | None = None
+    entries: Iterable[Entry],
+    feedback: Mapping[str, Feedback],
+    config: HarvestConfig,
+    golden: Golden | None = None,
+    find: Find = find,
 ) -> Curated:
-    """`entries`: newest first. `feedback`: by interaction, oldest first.
+    """`entries`: newest first. `feedback`: by interaction, oldest first. `find`: what is taken out where `pii` is Redact.
 
     Raises NeedsEdit (SEVERAL_TENANTS) where mixing tenants was not asked for, Overlap if the split went wrong.
     """
     tally, golden = Tally(), golden or Golden()
-    pool = _collected(_admitted(entries, Said(feedback), config, golden, tally), config, tally)
+    pool = _collected(_admitted(entries, Said(feedback), config, golden, find, tally), config, tally)
     if len(tally.tenants) > 1 and not config.tenants:
         raise NeedsEdit(FaultReason.SEVERAL_TENANTS, _several(tally.tenants))
     clean = _without_poison(pool, config, tally)
@@ -96,17 +102,19 @@ def _collected(admitted: Iterator[Example], config: HarvestConfig, tally: Tally)
     return pool
 
 
-def _admitted(entries: Iterable[Entry], said: Said, config: HarvestConfig, golden: Golden, tally: Tally) -> Iterator[Example]:
+def _admitted(
+    entries: Iterable[Entry], said: Said, config: HarvestConfig, golden: Golden, find: Find, tally: Tally
+) -> Iterator[Example]:
     for entry in entries:
         tally.read += 1
-        taken = _taken(entry, said, config, golden, tally)
+        taken = _taken(entry, said, config, golden, find, tally)
         if isinstance(taken, Example):
             yield taken
         else:
             tally.dropped[taken] += 1
 
 
-def _taken(entry: Entry, said: Said, config: HarvestConfig, golden: Golden, tally: Tally) -> Example | str:
+def _taken(entry: Entry, said: Said, config: HarvestConfig, golden: Golden, find: Find, tally: Tally) -> Example | str:
     """What it offers to learn, or the reason why nothing."""
     record = entry.record
     if record is None:
@@ -123,7 +131,7 @@ def _taken(entry: Entry, said: Said, config: HarvestConfig, golden: Golden, tall
         return QUARANTINED if reason == INJECTION else reason
     if seen.domain in tally.full:
         return OVER_LIMIT
-    example = redact_example(seen.to_example()) if config.curation.pii == "Redact" else seen.to_example()
+    example = redact_example(seen.to_example(), find) if config.curation.pii == "Redact" else seen.to_example()
     return IN_GOLDEN_SET if golden.holds(example.messages) else example
 
 

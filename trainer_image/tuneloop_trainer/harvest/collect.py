@@ -17,6 +17,8 @@ from tuneloop_trainer.config import moment
 from tuneloop_trainer.curate.example import Entry
 from tuneloop_trainer.curate.funnel import curate
 from tuneloop_trainer.curate.golden import Golden
+from tuneloop_trainer.curate.redact.find import find
+from tuneloop_trainer.curate.redact.span import Find
 from tuneloop_trainer.golden import read_golden
 from tuneloop_trainer.harvest.archive import Archive
 from tuneloop_trainer.harvest.connect import connect
@@ -38,6 +40,8 @@ STAGE = "Harvesting"
 class Harvest:
     config: HarvestConfig
     reporter: Reporter
+    find: Find = find
+    """What is taken out of texts, unless the job keeps all."""
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
@@ -68,7 +72,7 @@ class Harvest:
         brought = bring(Keys(source.client, source.patience), self.config)
         with closing(record.entries(stock)) as recorded:
             entries = heapq.merge(self._with_progress(recorded, stock), brought.entries, key=attrgetter("at"), reverse=True)
-            curated = curate(entries, feedback, self.config, golden)
+            curated = curate(entries, feedback, self.config, golden, self.find)
         source.confirm(shards)
         streams = tuple(stream for stream in reversed(record.streams) if stream.count or stream.lost)
         return write_dataset(curated, Reading(record.lost, streams, brought.counts), self.config)
