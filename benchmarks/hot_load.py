@@ -74,8 +74,8 @@ class Stream:
         raise AssertionError("a stream was dropped")
 
     def gaps(self, begin: float, end: float) -> list[float]:
-        """Seconds between two tokens, of those that came in this time."""
-        return [after - before for before, after in pairwise(self.times) if begin < after <= end]
+        """Seconds between two tokens, of those that began in this time."""
+        return [after - before for before, after in pairwise(self.times) if begin <= before < end]
 
 
 def served(folders: dict[str, Path]) -> dict[str, Path]:
