@@ -24,6 +24,7 @@ from report import Row, higher_is_better, lower_is_better, report
 from tuneloop_contracts.record import SCHEMA, Record, meta_key, record_stream
 from tuneloop_contracts.stores import Store
 from tuneloop_trainer.harvest.archive import Archive
+from tuneloop_trainer.harvest.collect import rarely_looking_for_cycles
 from tuneloop_trainer.harvest.connect import connect
 from tuneloop_trainer.harvest.pages import PAGE
 from tuneloop_trainer.harvest.patience import Patience
@@ -78,7 +79,7 @@ def source(client: "redis.Redis") -> Source:
 
 
 def ours(url: str) -> Iterator[Record]:
-    with connect(url) as client:
+    with connect(url) as client, rarely_looking_for_cycles():
         reading = source(client)
         for entry in reading.entries(reading.take_stock(reading.shards())):
             assert entry.record
