@@ -12,6 +12,11 @@ PROGRESS_URL_ENV = "KUBEFLOW_TRAINER_SERVER_URL"
 """The names that transformers' KubeflowCallback reads, so that a training image of one's own reports too."""
 PROGRESS_TOKEN_ENV = "KUBEFLOW_TRAINER_SERVER_TOKEN"  # noqa: S105 - a path, not a token
 PROGRESS_AUDIENCE = "tuneloop"
+MASTER_ENV = "MASTER_ADDR"
+"""Of a training over several pods: the first one's name. torch's own word, as MASTER_PORT's number is."""
+MASTER_PORT = 29500
+INDEX_ENV = "JOB_COMPLETION_INDEX"
+"""Which pod of an Indexed Job this is; set by Kubernetes."""
 TERMINATION_FILE = "/dev/termination-log"
 
 EXIT_DONE = 0
@@ -124,6 +129,19 @@ class Gate(Wire):
     """Fewest answers on which a verdict is given."""
 
 
+class Workers(Wire):
+    """The processes that train together, each on a part of every step."""
+
+    nodes: int = 1
+    """Pods."""
+    per_node: int = 1
+    """Processes of a pod: one a GPU."""
+
+    @property
+    def together(self) -> int:
+        return self.nodes * self.per_node
+
+
 class TrainConfig(Wire):
     """Dataset to adapters."""
 
@@ -143,4 +161,5 @@ class TrainConfig(Wire):
     lora: Lora = Lora()
     training: Training = Training()
     gate: Gate = Gate()
+    workers: Workers = Workers()
     publish: bool = True

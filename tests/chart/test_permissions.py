@@ -21,6 +21,7 @@ WORK = [
     ("get list watch", "deployments.apps"),
     ("get list watch create update", "configmaps"),
     ("get", "persistentvolumeclaims"),
+    ("create", "services"),
 ]
 NEVER = [
     ("get list watch create", "secrets"),

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from tuneloop_contracts.dataset import Dataset, DomainCounts
-from tuneloop_contracts.jobs import CONFIG_ENV, HarvestConfig, TrainConfig
+from tuneloop_contracts.jobs import CONFIG_ENV, HarvestConfig, TrainConfig, Workers
 from tuneloop_contracts.manifest import salt_of
 from tuneloop_operator.api.finetunejob import FineTuneJobSpec, WindowStatus
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.loraadapter import RevisionState, RevisionStatus
 from tuneloop_operator.finetunejob.manifests import harvest_job, train_job
+from tuneloop_operator.finetunejob.rendezvous import service
 from tuneloop_operator.finetunejob.seen import AdapterSeen, Seen, TargetSeen
 from tuneloop_operator.settings import Settings
 
@@ -91,6 +92,7 @@ def test_the_training_reads_what_the_operator_meant() -> None:
             "epochs": 3, "learning_rate": 0.001, "max_sequence_length": 2048, "tokens_per_step": 8192, "precision": "Float32", "seed": 0,
         },
         "gate": {"mode": "Report", "min_improvement": 0.5, "max_forgetting": 0.02, "min_held_out": 4},
+        "workers": {"nodes": 1, "per_node": 1},
     }  # fmt: skip
     assert got.dataset == DATASET
 
@@ -199,6 +201,20 @@ def test_the_training_job_adds_what_names_hardware() -> None:
         mount["mountPath"].rsplit("/", 1)[-1]: mount.get("readOnly") for mount in box["volumeMounts"] if "stores" in mount["mountPath"]
     }
     assert mounts == {"models": True, "private": True, "artifacts": False}
+
+
+def test_several_pods_train_as_one_indexed_job() -> None:
+    alone = train_job(seen(pods={"gpus": 4}), target(), SETTINGS, DATASET)
+    got = train_job(seen(pods={"gpus": 4, "nodes": 3}), target(), SETTINGS, DATASET)
+    kept = {"completionMode": "Indexed", "completions": 3, "parallelism": 3, "backoffLimit": 6}
+    assert kept.items() <= got["spec"].items()
+    assert {key: value for key, value in got["spec"].items() if key not in (*kept, "template")} == {
+        key: value for key, value in alone["spec"].items() if key not in ("backoffLimit", "template")
+    }
+    assert got["spec"]["template"]["spec"]["subdomain"] == service(seen(pods={"nodes": 3}))["metadata"]["name"]
+    assert container(got)["env"][-1] == {"name": "MASTER_ADDR", "value": "week-47-train-0.train-week-47"}
+    assert TrainConfig.model_validate_json(config(got)).workers == Workers(nodes=3, per_node=4)
+    assert TrainConfig.model_validate_json(config(alone)).workers == Workers(nodes=1, per_node=4)
 
 
 def test_one_claim_for_all_is_mounted_once_and_written_to() -> None:

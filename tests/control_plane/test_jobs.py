@@ -6,7 +6,7 @@ from control_plane.harness import TARGET, Operator, Scene, deployment_spec, targ
 from control_plane.reports import digest, harvested, trained
 from tuneloop_contracts.pods import RedisState
 from tuneloop_contracts.progress import Fault, FaultReason, Report, Verdict
-from tuneloop_operator.api.kinds import ADAPTERS, CLAIMS, DEPLOYMENTS, FINE_TUNE_JOBS, JOBS, PODS, TARGETS
+from tuneloop_operator.api.kinds import ADAPTERS, CLAIMS, DEPLOYMENTS, FINE_TUNE_JOBS, JOBS, PODS, SERVICES, TARGETS
 
 pytestmark = pytest.mark.control_plane
 
@@ -49,6 +49,21 @@ def test_a_collected_dataset_is_trained_by_a_later_job(operator: Operator, stage
     stage.make_job(data={"datasetRef": {"uri": found["uri"], "digest": found["digest"]}})
     until(lambda: stage.find(JOBS, "week-47-train"))
     assert stage.find(JOBS, "week-47-harvest") is None
+
+
+def test_a_training_over_two_pods_is_an_indexed_job_with_a_name_for_the_first(operator: Operator, stage: Scene) -> None:
+    stage.make_target()
+    stage.make_job(pods={"nodes": 2, "gpus": 4})
+    harvest(stage)
+    until(lambda: stage.find(JOBS, "week-47-train"))
+    job, service = stage.get(JOBS, "week-47-train"), stage.get(SERVICES, "train-week-47")
+    assert (job["spec"]["completionMode"], job["spec"]["completions"], job["spec"]["parallelism"]) == ("Indexed", 2, 2)
+    pod = job["spec"]["template"]
+    assert service["spec"]["clusterIP"] == "None"
+    assert service["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
+    env = {variable["name"]: variable.get("value") for variable in pod["spec"]["containers"][0]["env"]}
+    assert env["MASTER_ADDR"] == f"week-47-train-0.{pod['spec']['subdomain']}"
+    assert pod["spec"]["subdomain"] == service["metadata"]["name"]
 
 
 def test_a_job_waits_for_its_target_says_why_and_heals(operator: Operator, stage: Scene) -> None:

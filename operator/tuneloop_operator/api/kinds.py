@@ -35,6 +35,7 @@ PODS = Kind("", "v1", "Pod", "pods")
 DEPLOYMENTS = Kind("apps", "v1", "Deployment", "deployments")
 CONFIG_MAPS = Kind("", "v1", "ConfigMap", "configmaps")
 CLAIMS = Kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
+SERVICES = Kind("", "v1", "Service", "services")
 LEASES = Kind("coordination.k8s.io", "v1", "Lease", "leases")
 TOKEN_REVIEWS = Kind("authentication.k8s.io", "v1", "TokenReview", "tokenreviews")
 

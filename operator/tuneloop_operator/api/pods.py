@@ -95,9 +95,9 @@ class PodsSpec(Model):
     """Where and how the pods run. What names hardware is for the training pod only: the harvest needs a little CPU."""
 
     gpus: Annotated[int, Field(ge=0, le=64)] = 0
-    """GPUs (nvidia.com/gpu) of the training pod; 0 trains on the CPU."""
-    nodes: Annotated[int, Field(ge=1, le=1)] = 1
-    """Nodes that train together."""
+    """GPUs (nvidia.com/gpu) of a training pod, each with a process of its own; 0 trains on the CPU."""
+    nodes: Annotated[int, Field(ge=1, le=64)] = 1
+    """Pods that train together, each with `gpus`: every step is divided among all their GPUs. Stores must be reachable from each."""
     image: Annotated[str, Field(max_length=512)] = ""
     """Image of the training pod; empty is the operator's own."""
     resources: Resources = Resources()

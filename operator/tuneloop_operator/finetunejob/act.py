@@ -1,14 +1,15 @@
 """Carries out what a plan decided: each act is create-or-get, safe to repeat after a crash anywhere."""
 
 import asyncio
+import contextlib
 import logging
 
 from tuneloop_contracts.names import DATA_UNTIL_ANNOTATION, TARGET_LABEL, TRAINED_BY_ANNOTATION, adapter_name
 from tuneloop_operator.api.conditions import parse_time
-from tuneloop_operator.api.kinds import ADAPTERS, JOBS, Object
+from tuneloop_operator.api.kinds import ADAPTERS, JOBS, SERVICES, Object
 from tuneloop_operator.clients.errors import AlreadyExists, FieldOwned, Stale
 from tuneloop_operator.clients.kube import Kube
-from tuneloop_operator.finetunejob import manifests
+from tuneloop_operator.finetunejob import manifests, rendezvous
 from tuneloop_operator.finetunejob.actions import Action, CreateHarvest, CreateTrain, DeleteJob, Publish, SetSuspend
 from tuneloop_operator.finetunejob.seen import MANAGER, Seen, read_adapter
 from tuneloop_operator.settings import Settings
@@ -24,6 +25,8 @@ async def act(kube: Kube, settings: Settings, seen: Seen, action: Action) -> Non
         case CreateHarvest(window, target):
             await _create(kube, manifests.harvest_job(seen, target, settings, window))
         case CreateTrain(dataset, target):
+            if seen.spec.pods.nodes > 1:
+                await _create_service(kube, rendezvous.service(seen))
             await _create(kube, manifests.train_job(seen, target, settings, dataset))
         case SetSuspend(job, suspend):
             change = {"metadata": {"uid": job.uid}, "spec": {"suspend": suspend}}
@@ -42,6 +45,12 @@ async def _create(kube: Kube, job: Object) -> None:
         log.info("Job %s/%s created", namespace, name)
     except AlreadyExists:
         raise Stale(f"Job {namespace}/{name} exists already") from None  # the next pass sees whose it is
+
+
+async def _create_service(kube: Kube, service: Object) -> None:
+    """One that is there already is ours, of an earlier try, or will be missed by name: the pods then say so."""
+    with contextlib.suppress(AlreadyExists):
+        await kube.create(SERVICES, service["metadata"]["namespace"], service)
 
 
 async def _publish(kube: Kube, seen: Seen, publish: Publish) -> None:

@@ -123,8 +123,9 @@ def _parsed(pod: Object) -> Report | None:
 
 
 def _report(pods: Sequence[Object]) -> Report | None:
+    """Of several pods that trained together only the first reports."""
     succeeded = [pod for pod in pods if pod.get("status", {}).get("phase") == "Succeeded"]
-    return _parsed(succeeded[-1]) if succeeded else None
+    return next((report for pod in reversed(succeeded) if (report := _parsed(pod))), None)
 
 
 def _waiting(pods: Sequence[Object]) -> Trouble | None:

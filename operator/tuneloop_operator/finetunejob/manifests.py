@@ -14,6 +14,7 @@ from tuneloop_operator.api.finetunejob import WindowStatus
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.inferencetarget import Store as StoreSpec
 from tuneloop_operator.api.kinds import FINE_TUNE_JOBS
+from tuneloop_operator.finetunejob.rendezvous import over_nodes
 from tuneloop_operator.finetunejob.seen import Seen
 from tuneloop_operator.settings import Settings
 
@@ -81,6 +82,7 @@ def train_config(seen: Seen, target: InferenceTargetSpec, settings: Settings, da
             mode=spec.evaluation.gate,
             **spec.evaluation.model_dump(include={"min_improvement", "max_forgetting", "min_held_out"}),
         ),
+        workers=contract.Workers(nodes=spec.pods.nodes, per_node=max(1, spec.pods.gpus)),
         publish=spec.publish.mode == "Update",
     )
 
@@ -132,7 +134,7 @@ def train_job(seen: Seen, target: InferenceTargetSpec, settings: Settings, datas
     }
     job = _job(seen, "train", pod)
     job["spec"]["activeDeadlineSeconds"] = seen.spec.active_deadline_seconds  # the Job controller stops this clock while it is suspended
-    return job
+    return over_nodes(job, seen) if pods.nodes > 1 else job
 
 
 def _job(seen: Seen, step: str, pod: Manifest) -> Manifest:

@@ -1,0 +1,42 @@
+"""A training over several pods, and how they find one another: an Indexed Job, whose first pod has a name of its own in the DNS. Pure."""
+
+from typing import Any
+
+from tuneloop_contracts.jobs import MASTER_ENV, MASTER_PORT
+from tuneloop_contracts.names import JOB_LABEL, STEP_LABEL
+from tuneloop_operator.api.kinds import FINE_TUNE_JOBS
+from tuneloop_operator.finetunejob.seen import Seen
+
+Manifest = dict[str, Any]
+
+
+def service_name(seen: Seen) -> str:
+    """A Service's name begins with a letter; a job's need not."""
+    return f"train-{seen.name}"
+
+
+def service(seen: Seen) -> Manifest:
+    """Headless, and with pods that are not ready: they are looked for while they start."""
+    owner = {"apiVersion": FINE_TUNE_JOBS.api_version, "kind": FINE_TUNE_JOBS.name, "name": seen.name, "uid": seen.uid, "controller": True}
+    selector = {JOB_LABEL: seen.name, STEP_LABEL: "train"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": service_name(seen), "namespace": seen.namespace, "labels": selector, "ownerReferences": [owner]},
+        "spec": {
+            "clusterIP": "None",
+            "publishNotReadyAddresses": True,
+            "selector": selector,
+            "ports": [{"name": "rendezvous", "port": MASTER_PORT}],
+        },
+    }
+
+
+def over_nodes(job: Manifest, seen: Seen) -> Manifest:
+    """The training Job as one pod a node. When one fails the others fail with it, and all of them count as failures."""
+    nodes, pod = seen.spec.pods.nodes, job["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    first = {"name": MASTER_ENV, "value": f"{job['metadata']['name']}-0.{service_name(seen)}"}
+    spread = {"completionMode": "Indexed", "completions": nodes, "parallelism": nodes, "backoffLimit": job["spec"]["backoffLimit"] * nodes}
+    named = pod | {"subdomain": service_name(seen), "containers": [container | {"env": [*container["env"], first]}]}
+    return job | {"spec": job["spec"] | spread | {"template": job["spec"]["template"] | {"spec": named}}}
