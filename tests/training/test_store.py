@@ -1,4 +1,6 @@
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
@@ -103,3 +105,39 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(TryLater) as refused:
         check_writable(Store(f"file://{tmp_path}/file/below"))
     assert f"file://{tmp_path}/file/below" in refused.value.fault.message
+
+
+@pytest.fixture
+def full(tmp_path: Path) -> Iterator[Path]:
+    """A disk of a megabyte."""
+    folder = tmp_path / "full"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("only root may mount a disk that is full")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_is_named_and_nothing_half_written_stays_on_it(made: Path, full: Path) -> None:
+    store = Store(f"file://{full}/out")
+    put_bytes(store.below("small"), b"1")
+    (made / "b.bin").write_bytes(bytes(2_000_000))
+    writes = (lambda: put_bytes(store.below("large"), bytes(2_000_000)), lambda: publish_folder(made, store.below("x"), marker="marker"))
+    for write in writes:
+        with pytest.raises(TryLater) as refused:
+            write()
+        assert refused.value.fault.reason is FaultReason.STORE_UNAVAILABLE
+        assert "is full" in refused.value.fault.message
+    assert os.listdir(full / "out") == ["small"]
+
+
+def test_what_a_killed_writer_left_goes_with_the_file(tmp_path: Path) -> None:
+    store = Store(f"file://{tmp_path}/some/a")
+    put_bytes(store, b"1")
+    (tmp_path / "some" / ".a.0123").write_bytes(b"half")
+    (tmp_path / "some" / ".b.0123").write_bytes(b"of another")
+    remove_file(store)
+    assert os.listdir(tmp_path / "some") == [".b.0123"]

@@ -4,6 +4,8 @@ A local store (pvc://, file://) gets a folder by a rename. An object store has n
 folder without its marker does not exist.
 """
 
+import errno
+import glob
 import os
 import shutil
 import uuid
@@ -30,6 +32,9 @@ def faults_named(store: Store) -> Iterator[None]:
     try:
         yield
     except (OSError, BotoCoreError, ClientError) as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            message = f"{store.uri} is full: delete what is not needed there, or make it larger"
+            raise TryLater(FaultReason.STORE_UNAVAILABLE, message) from error
         advice = "mount the claim where this pod can write" if store.claim else "check that it exists, and who may write to it"
         raise TryLater(FaultReason.STORE_UNAVAILABLE, f"{store.uri}: {type(error).__name__}; {advice}") from error
 
@@ -54,10 +59,10 @@ def put_bytes(store: Store, content: bytes) -> None:
             return
         target = Path(store.location)
         _make_folder(target.parent)
-        partial = _partial(target)
-        partial.write_bytes(content)
-        partial.chmod(FILE_MODE)
-        partial.replace(target)
+        with _partial(target) as partial:
+            partial.write_bytes(content)
+            partial.chmod(FILE_MODE)
+            partial.replace(target)
 
 
 def get_bytes(store: Store) -> bytes | None:
@@ -71,7 +76,12 @@ def get_bytes(store: Store) -> bytes | None:
 
 
 def remove_file(store: Store) -> None:
+    """And what a writer that was killed left of it: for a file that nobody else writes."""
     with faults_named(store):
+        if is_local(store):
+            target = Path(store.location)
+            for partial in target.parent.glob(f"{glob.escape(_partial_prefix(target))}*"):
+                partial.unlink(missing_ok=True)
         files, path = _open(store)
         if files.exists(path):
             files.rm_file(path)
@@ -123,15 +133,15 @@ def _publish_local(folder: Path, target: Path, marker: str, replace: bool) -> No
     if (target / marker).exists() and not replace:
         return
     _make_folder(target.parent)
-    partial = _partial(target)
-    shutil.copytree(folder, partial)
-    for file in partial.iterdir():
-        file.chmod(FILE_MODE)
-    partial.chmod(FOLDER_MODE)
-    _sync(partial)
-    if target.exists():
-        shutil.rmtree(target)
-    partial.rename(target)
+    with _partial(target) as partial:
+        partial.mkdir()
+        for file in folder.iterdir():
+            shutil.copyfile(file, partial / file.name).chmod(FILE_MODE)
+        partial.chmod(FOLDER_MODE)
+        _sync(partial)
+        if target.exists():
+            shutil.rmtree(target)
+        partial.rename(target)
 
 
 def _sync(folder: Path) -> None:
@@ -151,8 +161,22 @@ def _make_folder(folder: Path) -> None:
         parent.chmod(FOLDER_MODE)
 
 
-def _partial(target: Path) -> Path:
-    return target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+@contextmanager
+def _partial(target: Path) -> Iterator[Path]:
+    """A name beside it, to write to and rename. What could not be finished is taken away: a full disk would stay full."""
+    partial = target.with_name(f"{_partial_prefix(target)}{uuid.uuid4().hex}")
+    try:
+        yield partial
+    except BaseException:
+        if partial.is_dir():
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            partial.unlink(missing_ok=True)
+        raise
+
+
+def _partial_prefix(target: Path) -> str:
+    return f".{target.name}."
 
 
 def _open(store: Store) -> tuple[Any, str]:
