@@ -129,6 +129,8 @@ class Report(Wire):
     adapters: tuple[TrainedAdapter, ...] = ()
     seconds: dict[str, float] = Field(default_factory=dict)
     """Wall time by stage, for people."""
+    run_url: str | None = None
+    """Where a run tracker shows the training."""
     fault: Fault | None = None
 
     def to_termination_message(self) -> str:

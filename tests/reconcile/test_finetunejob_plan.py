@@ -354,3 +354,13 @@ def test_the_end_is_stamped_once() -> None:
     first = status(world, decided, {}, 1)
     again = replace(world, now=NOON + timedelta(hours=1), old=FineTuneJobStatus.parse(first))
     assert status(again, plan(again, SETTINGS), first, 1) == first
+
+
+def test_the_address_of_a_run_is_told_and_kept() -> None:
+    reported = replace(COMPLETE_TRAIN, report=Report(adapters=(trained(),), run_url="https://runs/7"))
+    first = seen(old=HARVESTED, train=reported)
+    told = status(first, plan(first, SETTINGS), {}, 1)
+    assert told["runUrl"] == "https://runs/7"
+    later = seen(old=FineTuneJobStatus.parse(told, "status"), train=None)
+    assert status(later, plan(later, SETTINGS), told, 1)["runUrl"] == "https://runs/7"
+    assert "runUrl" not in status(seen(), plan(seen(), SETTINGS), {}, 1)

@@ -251,6 +251,8 @@ class FineTuneJobStatus(Model):
     """What was trained."""
     adapter_domains: str | None = None
     """The domains of the adapters, for `kubectl get`."""
+    run_url: str | None = None
+    """Where a run tracker, chosen by pods.env, shows the training."""
     completed_at: Time | None = None
     """When the job ended."""
     conditions: Conditions = ()

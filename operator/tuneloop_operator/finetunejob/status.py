@@ -23,6 +23,7 @@ def status(seen: Seen, plan: Plan, old: dict[str, Any], generation: int) -> dict
         dataset=plan.dataset,
         adapters=plan.adapters,
         adapter_domains=" ".join(adapter.domain for adapter in plan.adapters) or None,
+        run_url=seen.old.run_url or (seen.train.report.run_url if seen.train and seen.train.report else None),
         completed_at=(seen.old.completed_at or timestamp(seen.now)) if plan.ends else None,
     ).to_wire()
     said = set_conditions(old.get("conditions", []), conditions(plan.standing), generation=generation, now=seen.now)
