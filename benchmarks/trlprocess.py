@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,8 +36,9 @@ class TrlProcess:
         script = str(Path(__file__).with_name("trl_peer.py"))
         environment = os.environ | QUIET | {"OMP_NUM_THREADS": str(threads), "PYTHONPATH": ""}
         self._process = subprocess.Popen(
-            [*in_its_environment(), "python", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
+            [*in_its_environment(), "python", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
+            start_new_session=True,
+        )  # fmt: skip
         self.loaded = self._ask("load", base=str(base), mode=mode, **settings)
 
     def train(self, rows: Path, steps: int, adapter: Path | None = None) -> Run:
@@ -46,7 +48,7 @@ class TrlProcess:
         return Run(**self._ask("gradients", rows=str(rows), into=str(into), adapter=str(adapter or "")))
 
     def close(self) -> None:
-        self._process.kill()
+        os.killpg(self._process.pid, signal.SIGKILL)  # uv and what it runs
         self._process.wait()
 
     def __enter__(self) -> Self:

@@ -1,11 +1,13 @@
 """A tiny model with a real tokenizer, and a job on it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from shutil import copy
 
 import pytest
 
 from builders_adapters import base_folder
+from training.receiver import Receiver, receiving
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +35,7 @@ def tiny_base(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as receiver:
+        yield receiver

@@ -1,45 +1,25 @@
 """The commands as pods and people run them: processes of their own."""
 
 import json
-import os
 import re
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from redisserver import RedisServer
+from training.command import command, environment
 from training.lessons import dataset, job, lesson
-from training.receiver import Receiver, receiving
+from training.receiver import Receiver
 from training.traffic import TARGET, record, write
 from tuneloop_contracts.adapters import adapter_digest
 from tuneloop_contracts.domains import DEFAULT_DOMAINS
 from tuneloop_contracts.jobs import CONFIG_ENV, PROGRESS_TOKEN_ENV, PROGRESS_URL_ENV, HarvestConfig, Training
 from tuneloop_contracts.progress import FaultReason, ProgressBody, Report
-
-ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as receiver:
-        yield receiver
-
-
-def environment(**changes: str) -> dict[str, str]:
-    paths = os.pathsep.join(str(ROOT / name) for name in ("contracts", "trainer_image"))
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return {**kept, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", **changes}
-
-
-def command(*arguments: str, **env: str) -> subprocess.CompletedProcess[str]:
-    words = [sys.executable, "-m", "tuneloop_trainer", *arguments]
-    return subprocess.run(words, env=environment(**env), capture_output=True, text=True, timeout=240, check=False)
 
 
 def harvest_env(url: str, folder: Path, receiver: Receiver, **changes: object) -> dict[str, str]:

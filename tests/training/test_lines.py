@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from training.test_commands import environment
+from training.command import environment
 
 
 def filtered(command: str, given: bytes, *options: str, **env: str) -> subprocess.CompletedProcess[bytes]:

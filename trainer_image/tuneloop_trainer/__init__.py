@@ -4,6 +4,10 @@
     config       the two documents that the operator hands over, checked whole
     errors       what went wrong, by what happens next
     store        folders of results, to and from the artifact stores
+    stopping     SIGTERM, and the seconds that are left
+    workers      which of several processes that train together this one is
+    trackers     MLflow, W&B and Trackio, where the environment asks for them
+    tracking     figures on their way to those
     reporting    progress and the report, to the operator and to people
     rows         one line of a dataset
     golden       the sets that judge every adapter of a target

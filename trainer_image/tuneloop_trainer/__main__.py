@@ -3,9 +3,7 @@
 import argparse
 import logging
 import os
-import signal
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -17,15 +15,20 @@ from tuneloop_trainer import commands
 from tuneloop_trainer.config import harvest_config, redis_url, train_config
 from tuneloop_trainer.errors import TrainerError
 from tuneloop_trainer.reporting import Reporter
+from tuneloop_trainer.stopping import Stop
+from tuneloop_trainer.workers import is_first, is_launched
 
 log = logging.getLogger("tuneloop")
+
+STOP = Stop()
+"""Of this process: a signal comes to all of it."""
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = commands.parser().parse_args(arguments)
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%H:%M:%S", level=logging.WARNING, stream=sys.stderr)
-    log.setLevel(logging.INFO)
-    exit_promptly_on_sigterm()
+    log.setLevel(logging.INFO if is_first(os.environ) else logging.WARNING)
+    STOP.exit_on_sigterm()
     return COMMANDS[options.command](options)
 
 
@@ -50,9 +53,17 @@ def train(options: argparse.Namespace) -> int:
         if report := finished_report(config):
             log.info("train: the report for these inputs is already there")
             return report
-        from tuneloop_trainer.learn.job import train_job  # torch: ten seconds, so only now
+        if config.workers.together > 1 and not is_launched(os.environ):
+            from tuneloop_trainer.learn.launch import launch
 
-        return train_job(config, reporter)
+            with STOP.keeping():  # torchrun hears the signal too, and ends what it started
+                sys.exit(launch(config, os.environ))
+        from tuneloop_trainer.learn.job import train_job  # torch: ten seconds, so only now
+        from tuneloop_trainer.learn.ranks import Ranks
+
+        ranks = Ranks.from_env(os.environ)
+        with ranks.joined():
+            return train_job(config, reporter, STOP, ranks)
 
     return _reported(work)
 
@@ -117,22 +128,6 @@ COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
 }  # fmt: skip
 
 
-def exit_promptly_on_sigterm() -> None:
-    """As process 1 of a pod SIGTERM would be ignored, and a handler in Python waits for the end of a step's backward pass, which
-    may take minutes. The signal's byte in a pipe reaches a thread at once."""
-    readable, writable = os.pipe()
-    os.set_blocking(writable, False)
-    signal.signal(signal.SIGTERM, lambda number, frame: None)
-    signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
-
-    def wait() -> None:
-        while (received := os.read(readable, 1)) and received[0] != signal.SIGTERM:
-            pass
-        os._exit(128 + signal.SIGTERM)
-
-    threading.Thread(target=wait, daemon=True, name="sigterm").start()
-
-
 def _reported(work: Callable[[Reporter], Report]) -> int:
     """Whatever happens, the operator is told."""
     reporter = Reporter.from_env(os.environ)
@@ -144,7 +139,7 @@ def _reported(work: Callable[[Reporter], Report]) -> int:
         return EXIT_DONE
 
     code = _guarded(told, on_fault=lambda fault: reporter.finish(Report(fault=fault)))
-    if code == EXIT_DONE:
+    if code == EXIT_DONE and is_first(os.environ):
         reporter.finish(report)
     return code
 

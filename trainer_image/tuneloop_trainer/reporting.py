@@ -18,6 +18,8 @@ from pathlib import Path
 
 from tuneloop_contracts.jobs import PROGRESS_TOKEN_ENV, PROGRESS_URL_ENV, TERMINATION_FILE
 from tuneloop_contracts.progress import FaultReason, Metric, ProgressBody, Report, TrainerStatus
+from tuneloop_trainer.tracking import Tracking
+from tuneloop_trainer.workers import is_first
 
 log = logging.getLogger("tuneloop")
 
@@ -38,12 +40,18 @@ class Reporter:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     stage: str = ""
+    tracking: Tracking = field(default_factory=Tracking)
+    """Run trackers, which people chose."""
     _sent_at: float = field(default=float("-inf"), init=False)
     _sending: threading.Thread | None = field(default=None, init=False)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Reporter":
-        return cls(url=env.get(PROGRESS_URL_ENV, ""), token_file=env.get(PROGRESS_TOKEN_ENV, ""))
+        """Of processes that train together only the first speaks to the operator; the others only leave a fault in their pod."""
+        if not is_first(env):
+            return cls()
+        url, token = env.get(PROGRESS_URL_ENV, ""), env.get(PROGRESS_TOKEN_ENV, "")
+        return cls(url=url, token_file=token, tracking=Tracking.from_env(env))
 
     def progress(self, stage: str, percent: float | None = None, eta_seconds: float | None = None, **metrics: str) -> None:
         """At most one body each PROGRESS_EVERY seconds, but a new stage at once; dropped while the last one is on its way."""

@@ -12,6 +12,10 @@
     forward     a pack through the base
     trainee     one adapter while it is trained: steps, optimizer, schedule, early stop
     together    all adapters at once over one frozen base
+    course      where a training stands, and how it is taken up again
+    checkpoint  what is kept of it, and when
+    ranks       one of several processes that train together
+    launch      starts them: torchrun, one a GPU
     score       losses of rows under base and adapters
     memory      what happens when there is not enough
     publish     an adapter into the store

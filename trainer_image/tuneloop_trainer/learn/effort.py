@@ -48,9 +48,13 @@ class Effort:
         self._tell()
 
     def trained(self, step: StepDone) -> None:
+        if not step.seconds:
+            self.total -= step.tokens
+            return
         self.done += step.tokens + step.spared
         self.loss, self.rate = f"{step.loss:.4f}", f"{step.tokens / max(step.seconds, 1e-9):.0f}"
         self._tell()
+        self.reporter.tracking.log({f"{step.unit}/loss": step.loss, f"{step.unit}/tokens_per_second": float(self.rate)}, step.step)
         if time.monotonic() - self._logged_at >= LOG_EVERY or step.step in (1, step.steps):
             self._logged_at = time.monotonic()
             log.info("%s: step %d/%d loss %.2f %s tok/s ETA %s", step.unit, step.step, step.steps, step.loss, self.rate, clock(self.eta))

@@ -5,18 +5,21 @@ its dropout and its optimizer are its own, and its gradients are sums over its o
 """
 
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 
 from tuneloop_contracts.jobs import Lora, Training
 from tuneloop_trainer.learn.base import Base
+from tuneloop_trainer.learn.checkpoint import Keeper
+from tuneloop_trainer.learn.course import Course
 from tuneloop_trainer.learn.forward import nats, reading
 from tuneloop_trainer.learn.lora.adapter import Adapter, fresh
 from tuneloop_trainer.learn.lora.installed import Slots, installed
 from tuneloop_trainer.learn.packs.pack import Pack, Packer
+from tuneloop_trainer.learn.ranks import Ranks
 from tuneloop_trainer.learn.steps import Step, supervised_of, tokens_of
 from tuneloop_trainer.learn.trainee import Trainee, Unit
 
@@ -30,37 +33,49 @@ class StepDone:
     """Nats per supervised token of this step, each row's by its weight."""
     tokens: int
     seconds: float
-    """This adapter's part of the round, by tokens."""
+    """This adapter's part of the round, by tokens; 0 for all that an earlier pod did."""
     spared: int = 0
     """Tokens of the steps that are not needed any more: it stopped early."""
 
 
 def train_together(
-    base: Base, units: Sequence[Unit], lora: Lora, settings: Training, on_step: Callable[[StepDone], None]
+    base: Base, units: Sequence[Unit], lora: Lora, settings: Training, on_step: Callable[[StepDone], None], keeper: Keeper | None = None
 ) -> dict[str, Adapter]:
-    """An adapter for each unit, by its name. The same rows, settings and machine give the same weights.
+    """An adapter for each unit, by its name. The same rows, settings and machine give the same weights, however often it was
+    interrupted, where `keeper` keeps checkpoints. Of several processes each gets them all.
 
     Raises NeedsEdit: DIVERGED when a loss is no number any more, UNSUPPORTED_MODEL where LoRA fits no layer.
     """
     begun = {seed: fresh(base, lora, seed) for seed in sorted({unit.seed for unit in units})}
     trainees = [Trainee(unit, begun[unit.seed], settings) for unit in units]
+    keeper = keeper or Keeper()
+    course = Course(trainees, keeper)
+    course.take_up()
+    for trainee in trainees:
+        if trainee.losses:
+            on_step(_done_before(trainee))
     packer = Packer(base.placement.tokens_per_batch, base.placement.device, base.ways.forests)
     with installed(base, {trainee.unit.name: trainee.adapter for trainee in trainees}) as slots, reading(base.model, base.ways):
         while going := [trainee for trainee in trainees if trainee.step]:
-            for done in _round(base, slots, packer, going, lora.dropout):
+            for done in _round(base, slots, packer, going, lora.dropout, course, keeper.ranks):
                 on_step(done)
+            course.round_done()
     return {trainee.unit.name: trainee.result() for trainee in trainees}
 
 
-def _round(base: Base, slots: Slots, packer: Packer, going: Sequence[Trainee], dropout: float) -> list[StepDone]:
+def _round(
+    base: Base, slots: Slots, packer: Packer, going: Sequence[Trainee], dropout: float, course: Course, ranks: Ranks
+) -> list[StepDone]:
     started = time.monotonic()
     steps = {trainee.unit.name: trainee.step or () for trainee in going}
-    losses: Counter[str] = Counter()
-    for pack in packer.packs([share for trainee in going for share in trainee.shares(packer)]):
+    packs = packer.packs([share for trainee in going for share in trainee.shares(packer)])
+    for pack in islice(packs, ranks.rank + course.packs, None, ranks.together):
         slots.share(pack.parts, dropout)
-        losses.update(accumulate_gradients(base, pack, steps))
-    for trainee in going:
-        trainee.update(losses[trainee.unit.name])
+        course.pack_done(accumulate_gradients(base, pack, steps))
+    ranks.add(*(trainee.gradient for trainee in going))
+    losses = ranks.total([course.losses[trainee.unit.name] for trainee in going])
+    for trainee, loss in zip(going, losses, strict=True):
+        trainee.update(loss)
     pace = (time.monotonic() - started) / sum(map(tokens_of, steps.values()))
     return [_done(trainee, steps[trainee.unit.name], pace) for trainee in going]
 
@@ -78,6 +93,11 @@ def accumulate_gradients(base: Base, pack: Pack, steps: dict[str, Step]) -> dict
     for share, part in zip(pack.shares, by_share, strict=True):
         found[str(share.adapter)] = found.get(str(share.adapter), 0.0) + part.sum().item()
     return found
+
+
+def _done_before(trainee: Trainee) -> StepDone:
+    number = len(trainee.losses)
+    return StepDone(trainee.unit.name, number, len(trainee.steps), trainee.losses[-1], sum(map(tokens_of, trainee.steps[:number])), 0.0)
 
 
 def _done(trainee: Trainee, step: Step, pace: float) -> StepDone:

@@ -28,6 +28,9 @@ LEAST_PROGRESS = 0.001
 """An epoch whose mean loss is not lower by this share than the best before it was the last: what it would still learn is noise. Told
 from the training loss, since held-out answers that choose when to stop could not judge the result any more."""
 
+_MOMENTS = ("exp_avg", "exp_avg_sq")
+"""AdamW's words for its running means of a gradient and of its square."""
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -63,6 +66,12 @@ class Trainee:
         done = len(self.losses)
         return None if done == len(self.steps) or learned_out(self.losses, self._tokens, self._epochs) else self.steps[done]
 
+    @property
+    def gradient(self) -> torch.Tensor:
+        """Flat, as `weights`; zeros at the beginning of a step."""
+        assert self.weights.grad is not None  # noqa: S101 - it is there from the beginning
+        return self.weights.grad
+
     def shares(self, packer: Packer) -> list[Share]:
         """Of the next step."""
         trees = packer.trees(self.step or ())
@@ -79,6 +88,22 @@ class Trainee:
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=False)
         self.losses.append(loss)
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """All that goes on with it but `losses`: dropout and the order of rows come from what they are for."""
+        moments = self._optimizer.state[self.weights]
+        return {"weights": self.weights, "gradient": self.gradient} | {name: moments[name] for name in _MOMENTS if moments}
+
+    def take_up(self, state: Mapping[str, torch.Tensor], losses: Sequence[float]) -> None:
+        """As if the steps that gave `losses` had been done here."""
+        self.losses = list(losses)
+        with torch.no_grad():
+            self.weights.copy_(state["weights"])
+            self.gradient.copy_(state["gradient"])
+        if losses:
+            device = self.weights.device
+            moments = {name: state[name].to(device) for name in _MOMENTS}
+            self._optimizer.state[self.weights] = {"step": torch.tensor(float(len(losses)), device=device), **moments}
 
     def result(self) -> Adapter:
         return Adapter(self.adapter.config, {name: tensor.detach().clone() for name, tensor in self.adapter.tensors.items()})

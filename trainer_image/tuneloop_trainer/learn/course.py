@@ -1,0 +1,60 @@
+"""Where a training stands, in steps and in packs of the present round: kept now and then, and taken up by the next pod."""
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from tuneloop_trainer.learn.checkpoint import Checkpoint, Keeper
+from tuneloop_trainer.learn.trainee import Trainee
+
+log = logging.getLogger("tuneloop")
+
+
+class Course:
+    """`packs` and `losses`: how many packs of the present round are done, and the parts of its losses that they gave."""
+
+    def __init__(self, trainees: Sequence[Trainee], keeper: Keeper) -> None:
+        self.packs = 0
+        self.losses: Counter[str] = Counter()
+        self._trainees = trainees
+        self._keeper = keeper
+
+    def take_up(self) -> None:
+        """What an earlier pod left, if it fits: then every number is as it was there."""
+        last = self._keeper.last()
+        if last is None:
+            return
+        if [trainee.unit.name for trainee in self._trainees] != list(last.progress["losses"]):
+            log.warning("train: the checkpoint is of other adapters and not used")
+            return
+        for trainee in self._trainees:
+            name = trainee.unit.name
+            trainee.take_up(_named(last.tensors, name), last.progress["losses"][name])
+        self.packs, self.losses = last.progress["packs"], Counter(last.progress["round"])
+        steps = ", ".join(f"{trainee.unit.name} {len(trainee.losses)}/{len(trainee.steps)}" for trainee in self._trainees)
+        log.info("train: goes on where an earlier pod stopped, at steps %s", steps)
+
+    def pack_done(self, losses: Mapping[str, float]) -> None:
+        """Of several processes each has only its own part of a round; they keep whole ones."""
+        self.packs += 1
+        self.losses.update(losses)
+        if self._keeper.ranks.together == 1 and self._keeper.due:
+            self._keep(leave=self._keeper.stop.asked.is_set())
+
+    def round_done(self) -> None:
+        self.packs, self.losses = 0, Counter()
+        asked, due = self._keeper.anyone(self._keeper.stop.asked.is_set(), self._keeper.due)
+        if due:
+            self._keep(leave=asked)
+
+    def _keep(self, *, leave: bool) -> None:
+        tensors = {f"{trainee.unit.name}/{name}": tensor for trainee in self._trainees for name, tensor in trainee.state().items()}
+        losses = {trainee.unit.name: trainee.losses for trainee in self._trainees}
+        progress = {"losses": losses, "packs": self.packs, "round": self.losses}
+        self._keeper.keep(Checkpoint(tensors, progress), leave=leave)
+
+
+def _named(tensors: Mapping[str, torch.Tensor], unit: str) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(f"{unit}/"): tensor for name, tensor in tensors.items() if name.startswith(f"{unit}/")}
