@@ -20,7 +20,7 @@ def test_traffic_becomes_an_adapter(installation: Installation, trained: Trained
 
     status = trained.job["status"]
     domain = status["dataset"]["domains"][0]
-    assert domain["train"] + domain["heldOut"] >= 50
+    assert domain["train"] + domain["heldOut"] + domain["timeForward"] >= 50
     loss = status["adapters"][0]["loss"]
     assert float(loss["candidate"]) < float(loss["base"])
     adapter = kube.get("loraadapter", f"{installation.target}-general", namespace=installation.namespace)

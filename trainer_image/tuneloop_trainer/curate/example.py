@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from pydantic import JsonValue
@@ -81,6 +82,7 @@ def texts_of(record: Record) -> tuple[Message, ...] | None:
     return None if None in messages else tuple(message for message in messages if message)
 
 
+@lru_cache(maxsize=4096)
 def normalised(text: str) -> str:
     """What two texts have in common if only case, spacing or punctuation at the end differ."""
     return " ".join(text.split()).rstrip("?!. ").casefold()

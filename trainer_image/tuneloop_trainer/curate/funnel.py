@@ -30,7 +30,7 @@ from tuneloop_trainer.rows import Row
 
 MAX_NAMED_TENANTS = 5
 PIECE = 2000
-"""Examples that are settled at once, at least; as many again as were kept, so that settling costs no more than reading."""
+"""Examples that are settled at once, where that many are still wanted."""
 IN_GOLDEN_SET = "InGoldenSet"
 QUARANTINED = "Quarantined"
 
@@ -93,13 +93,18 @@ def curate(
 def _collected(admitted: Iterator[Example], config: HarvestConfig, tally: Tally) -> list[Example]:
     """Piece by piece, until there is no more, or no domain wants more."""
     pool: list[Example] = []
-    while piece := list(islice(admitted, max(PIECE, len(pool)))):
+    wanted = dict.fromkeys(_names(config), config.max_examples_per_domain)
+    while sum(wanted.values()) and (piece := list(islice(admitted, _piece(len(pool), sum(wanted.values()))))):
         pool = _settled([*pool, *piece], config, tally)
         counts = Counter(example.domain for example in pool)
-        tally.full = frozenset(name for name, count in counts.items() if count >= config.max_examples_per_domain)
-        if tally.full.issuperset(_names(config)):
-            break
+        wanted = {name: config.max_examples_per_domain - counts[name] for name in wanted}
+        tally.full = frozenset(name for name, missing in wanted.items() if not missing)
     return pool
+
+
+def _piece(kept: int, wanted: int) -> int:
+    """Not much more than is wanted, or a window would be read on for nothing; not much less than was kept, or it would be settled often."""
+    return min(max(PIECE, kept), max(wanted, kept // 4, PIECE // 20))
 
 
 def _admitted(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import ceil
 
 from tuneloop_contracts.jobs import HarvestConfig
-from tuneloop_trainer.curate.likeness import SAME_QUESTION, Index, asked
+from tuneloop_trainer.curate.likeness import SAME_QUESTION, Asked, Index, asked
 from tuneloop_trainer.curate.thread import Thread
 from tuneloop_trainer.curate.ties import Group, sizes, tied_by_text, tied_by_user
 
@@ -59,17 +59,20 @@ def split(threads: Sequence[Thread], config: HarvestConfig) -> Split:
 
 def refuse_overlap(sides: Split) -> None:
     """Asked of the result, apart from how it came about. Raises Overlap."""
-    seen: dict[str, int] = {}
-    named = list(enumerate((sides.train, sides.held_out, sides.time_forward)))
-    questions = [(asked(turn.messages), side) for side, threads in named for thread in threads for turn in thread.turns]
-    index: Index[int] = Index(SAME_QUESTION, (question for question, _ in questions))
-    for side, threads in named:
-        if any(seen.setdefault(thread.last.talk, side) != side for thread in threads):
-            raise Overlap("a conversation is on two sides of the split")
-    for question, side in questions:
-        if any(other != side for other in index.alike(question)):
+    talks = [{thread.last.talk for thread in side} for side in (sides.train, sides.held_out, sides.time_forward)]
+    if len(set().union(*talks)) < sum(map(len, talks)):
+        raise Overlap("a conversation is on two sides of the split")
+    train, held_out, forward = map(_questions, (sides.train, sides.held_out, sides.time_forward))
+    for judging, others in ((held_out, train), (forward, [*train, *held_out])):
+        index: Index[None] = Index(SAME_QUESTION, judging)
+        for question in judging:
+            index.add(question, None)
+        if any(True for question in others for _ in index.alike(question)):
             raise Overlap("a question is on two sides of the split")
-        index.add(question, side)
+
+
+def _questions(threads: Iterable[Thread]) -> list[Asked]:
+    return [asked(turn.messages) for thread in threads for turn in thread.turns]
 
 
 def _shares(rows: Counter[str], config: HarvestConfig) -> _Shares:
