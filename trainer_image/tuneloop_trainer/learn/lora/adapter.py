@@ -107,6 +107,8 @@ def wrapped(base: Base, config: PeftConfig) -> Iterator[PeftModel]:
     with warnings.catch_warnings():
         # PEFT asks transformers for an attribute under its old name, and users would read about it
         warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+        # and says of GPT-2's layers, whose weights lie the other way round, that it has seen to it
+        warnings.filterwarnings("ignore", message="fan_in_fan_out is set to False", category=UserWarning)
         model = cast(PeftModel, get_peft_model(base.model, config))
     try:
         yield model
