@@ -12,6 +12,7 @@ from imports.make_fixtures import WRITERS
 from imports.queryengine import QueryEngine, query_engine
 from imports.stored import load
 from redisserver import RedisServer
+from training.examples import CONFIG
 from training.test_harvest import folder_of, harvest
 from training.traffic import NOW, record, write
 from tuneloop_contracts.dataset import HELD_OUT_FILE, TRAIN_FILE, USERS_FILE, Dataset, ImportCounts
@@ -19,7 +20,10 @@ from tuneloop_contracts.jobs import Curation, Import, ImportFormat
 from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.record import user_hash
 from tuneloop_trainer.errors import NeedsEdit
+from tuneloop_trainer.harvest.patience import Patience
 from tuneloop_trainer.imports import scan
+from tuneloop_trainer.imports.collect import bring
+from tuneloop_trainer.imports.scan import Keys
 from tuneloop_trainer.rows import Row, read_rows
 
 READING = {b"SCAN", b"TYPE", b"HGETALL", b"LRANGE", b"GET", b"JSON.GET"}
@@ -76,6 +80,16 @@ def test_every_format_joins_what_was_recorded_and_is_counted(engine: QueryEngine
     reasons = [skipped(counts) for counts in dataset.imported]
     assert [one.get("not harvestable: no prompt", 0) for one in reasons] == [0, 1, 1, 0, 0]
     assert any(row.domain == "support" and "refund" in row.prompt[-1]["content"] for row in rows(dataset))
+
+
+def test_entries_come_newest_first_as_those_of_the_record(engine: QueryEngine) -> None:
+    with filled(engine, "semantic_router", "gptcache_store", "redisvl_caches") as client:
+        patience = Patience(lambda reason: None, clock=lambda: 0.0, sleep=lambda seconds: None)
+        formats = (ImportFormat.REDISVL, ImportFormat.GPTCACHE, ImportFormat.SEMANTIC_ROUTER)
+        wanted = CONFIG.model_copy(update={"window_end": LATER, "imports": tuple(Import(format=format) for format in formats)})
+        brought = bring(Keys(client, patience), wanted).entries
+    assert len(brought) == 5
+    assert list(brought) == sorted(brought, key=lambda entry: entry.at, reverse=True)
 
 
 def test_imports_only_read(engine: QueryEngine, tmp_path: Path) -> None:
