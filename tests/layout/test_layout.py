@@ -6,21 +6,25 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = {"tuneloop_contracts", "tuneloop_operator", "tuneloop_trainer", "tuneloop_server", "tuneloop_demo"}
+PACKAGES = {
+    "contracts": {"tuneloop_contracts", "tuneloop_vectors"},
+    "operator": {"tuneloop_operator"},
+    "trainer_image": {"tuneloop_trainer"},
+    "server_image": {"tuneloop_server"},
+    "demo": {"tuneloop_demo"},
+}
 
 
-@pytest.mark.parametrize("folder", ["contracts", "operator", "trainer_image", "server_image", "demo"])
-def test_holds_one_package_and_no_loose_module(folder: str) -> None:
+@pytest.mark.parametrize("folder", PACKAGES)
+def test_holds_its_packages_and_no_loose_module(folder: str) -> None:
     assert not list((ROOT / folder).glob("*.py"))
-    packages = {path.parent.name for path in (ROOT / folder).glob("*/__init__.py")}
-    assert len(packages) == 1
-    assert packages <= PACKAGES
+    assert {path.parent.name for path in (ROOT / folder).glob("*/__init__.py")} == PACKAGES[folder]
 
 
 def test_tests_are_a_namespace() -> None:
     assert list((ROOT / "tests").rglob("test_*.py"))
     assert not list((ROOT / "tests").rglob("__init__.py"))
-    assert not {path.name for path in (ROOT / "tests").rglob("*") if path.is_dir()} & (PACKAGES | {"operator"})
+    assert not {path.name for path in (ROOT / "tests").rglob("*") if path.is_dir()} & (set().union(*PACKAGES.values()) | {"operator"})
 
 
 def test_the_readme_names_only_targets_that_exist() -> None:
