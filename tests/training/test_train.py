@@ -1,33 +1,31 @@
 """Training on a tiny model: exact, the same each time, and learning."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model, set_peft_model_state_dict
+from peft import LoraConfig, get_peft_model
 
+from training.exactness import LORA, close, own_gradients, peft_gradients, random_adapter
 from training.lessons import dataset, job, lesson, row
 from tuneloop_contracts.jobs import Lora, Training
 from tuneloop_contracts.progress import FaultReason
 from tuneloop_trainer.errors import NeedsEdit, TrainerError, TryLater
 from tuneloop_trainer.learn.base import Base, load_base
 from tuneloop_trainer.learn.encode import Encoded, encode_rows
-from tuneloop_trainer.learn.forward import Ways, reading
+from tuneloop_trainer.learn.forward import Ways
 from tuneloop_trainer.learn.lora.adapter import Adapter, fresh
-from tuneloop_trainer.learn.lora.installed import installed
 from tuneloop_trainer.learn.memory import memory_named
-from tuneloop_trainer.learn.packs.pack import Packer, Share
 from tuneloop_trainer.learn.precision import choose
 from tuneloop_trainer.learn.score import Asked, row_losses
-from tuneloop_trainer.learn.together import StepDone, accumulate_gradients, train_together
+from tuneloop_trainer.learn.together import StepDone, train_together
 from tuneloop_trainer.learn.trainee import Trainee, Unit, learned_out, rate_factor
 from tuneloop_trainer.rows import Row
 
 QUICK = Training(epochs=3, learning_rate=2e-2, max_sequence_length=128, tokens_per_step=256)
 ANSWER = "It is under the stairs."
-LORA = Lora(rank=4)
 
 
 @pytest.fixture
@@ -60,61 +58,6 @@ def talks_of(base: Base) -> list[Encoded]:
         turns = [message for number in range(3) for message in (*row(10 * n + number, "x", "").prompt, said)]
         talks.append(Row(f"t{n}", "x", f"c{n}", (system, turns[0]), tuple(turns[1:]), learned=(0, 2, 4), weight=1 / (1 + n)))
     return encoded(base, talks)
-
-
-def random_adapter(base: Base, seed: int, lora: Lora = LORA) -> Adapter:
-    """None of whose matrices is zero, so that each has a gradient."""
-    begun = fresh(base, lora, seed)
-    generator = torch.Generator().manual_seed(seed)
-    drawn = {name: 0.1 * torch.randn(tensor.shape, generator=generator) for name, tensor in begun.tensors.items()}
-    return Adapter(begun.config, {name: tensor.to(base.model.dtype) for name, tensor in drawn.items()})
-
-
-def peft_gradients(base: Base, adapter: Adapter, rows: Sequence[Encoded]) -> tuple[float, dict[str, torch.Tensor]]:
-    """Of plain PEFT, row after row, every position's logits: loss (weighted nats per supervised token) and gradients by PEFT's names."""
-    with pytest.warns(FutureWarning):
-        model = get_peft_model(base.model, LoraConfig(**{**adapter.config.to_dict(), "lora_dropout": 0.0}), autocast_adapter_dtype=False)
-    set_peft_model_state_dict(model, dict(adapter.tensors))
-    model.to(base.model.dtype)
-    supervised, total = sum(one.supervised for one in rows), 0.0
-    for one in rows:
-        logits = model(input_ids=torch.tensor([one.tokens])).logits[0, one.answer - 1 : -1]
-        nats = torch.nn.functional.cross_entropy(logits, torch.tensor(one.tokens[one.answer :]), reduction="sum")
-        loss = nats * one.weight / supervised
-        loss.backward()
-        total += loss.item()
-    gradients = {name.replace(".default.", "."): p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
-    model.unload()
-    return total, gradients
-
-
-def own_gradients(
-    base: Base, adapters: dict[str, Adapter], steps: dict[str, Sequence[Encoded]], limit: int = 1024
-) -> tuple[dict[str, float], dict[str, dict[str, torch.Tensor]]]:
-    """Of all adapters in the same passes."""
-    learning = {
-        name: Adapter(adapter.config, {key: tensor.clone().requires_grad_() for key, tensor in adapter.tensors.items()})
-        for name, adapter in adapters.items()
-    }
-    packer = Packer(limit, base.placement.device, base.ways.forests)
-    losses = dict.fromkeys(adapters, 0.0)
-    with installed(base, learning) as slots, reading(base.model, base.ways):
-        shares = [Share(name, tree) for name, rows in steps.items() for tree in packer.trees(rows)]
-        for pack in packer.packs(shares):
-            slots.share(pack.parts)
-            for name, loss in accumulate_gradients(base, pack, {name: tuple(rows) for name, rows in steps.items()}).items():
-                losses[name] += loss
-    return losses, {name: _gradients(adapter.tensors) for name, adapter in learning.items()}
-
-
-def _gradients(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name: tensor.grad for name, tensor in tensors.items() if tensor.grad is not None}
-
-
-def close(found: dict[str, torch.Tensor], want: dict[str, torch.Tensor], relative: float) -> None:
-    assert found.keys() == want.keys()
-    for name, tensor in want.items():
-        assert (found[name] - tensor).norm() <= relative * tensor.norm(), name
 
 
 @pytest.mark.parametrize("ways", [Ways(), Ways(forests=False), Ways(plain_head=False), Ways(forests=False, plain_head=False)], ids=str)

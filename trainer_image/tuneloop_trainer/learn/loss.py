@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 
-LOGITS_AT_ONCE = 2**25
-"""Bytes: small against 64 MB, and enough rows to multiply well."""
+LOGITS_AT_ONCE = 2**24
+"""Bytes: small against 64 MB, and still rows enough to multiply well."""
 
 
 class _Nats(torch.autograd.Function):
@@ -22,9 +22,11 @@ class _Nats(torch.autograd.Function):
         nats = torch.empty(len(targets), dtype=precise, device=hidden.device)
         gradient = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
         rows = max(1, LOGITS_AT_ONCE // (4 * len(weight)))
+        room = hidden.new_empty((min(rows, len(targets)), len(weight)))
         for start in range(0, len(targets), rows):
             chunk = slice(start, start + rows)
-            logits = torch.nn.functional.linear(hidden[chunk], weight, bias).to(precise)
+            logits = torch.mm(hidden[chunk], weight.t(), out=room[: len(targets) - start])
+            logits = (logits if bias is None else logits.add_(bias)).to(precise)
             nats[chunk] = _turned_to_gradient(logits, targets[chunk])
             if gradient is not None:
                 torch.mm(logits.to(weight.dtype), weight, out=gradient[chunk])

@@ -13,6 +13,8 @@ import torch
 from transformers import AttentionInterface, PreTrainedModel
 
 NAME = "tuneloop-forest"
+MORE = ("softcap", "s_aux", "position_bias")
+"""What models hand to their attention beyond scaled dot products: soft caps, sinks, biases by distance."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,12 @@ class _ForestAttention:
         sliding_window: int | None = None,
         **others: Any,
     ) -> tuple[torch.Tensor, None]:
-        """`query` [1, heads, tokens, width] -> [1, tokens, heads, width]. The base's own dropout stays off: the base is frozen."""
+        """`query` [1, heads, tokens, width] -> [1, tokens, heads, width]. The base's own dropout stays off: the base is frozen.
+
+        Raises ValueError for a model that does more to its scores than scale them.
+        """
+        if more := [name for name in MORE if others.get(name) is not None]:
+            raise ValueError(f"attention with {', '.join(more)}")
         forest = self.forest
         queries, keys, values = (torch.split(whole, list(forest.lengths), dim=2) for whole in (query, key, value))
         attended = []
