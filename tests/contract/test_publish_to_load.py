@@ -2,10 +2,11 @@
 
 import json
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import load_file
 from transformers import LlamaConfig, LlamaForCausalLM
 
@@ -19,6 +20,10 @@ from tuneloop_contracts.adapters import (
     folder_name,
 )
 from tuneloop_contracts.stores import Store
+from tuneloop_trainer.learn.base import Base
+from tuneloop_trainer.learn.encode import Tokenizer
+from tuneloop_trainer.learn.lora.adapter import Adapter
+from tuneloop_trainer.learn.precision import choose
 from tuneloop_trainer.learn.publish import publish_adapter
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
@@ -38,7 +43,9 @@ def base() -> LlamaForCausalLM:
 def published(folder: Path) -> tuple[PeftModel, str, str]:
     shape = LoraConfig(r=4, lora_alpha=8, target_modules="all-linear", task_type="CAUSAL_LM", init_lora_weights=False)
     model = get_peft_model(base(), shape)
-    return model, *publish_adapter(model, PROVENANCE, "# card\n", Store(f"file://{folder}/adapters"))
+    adapter = Adapter(shape, get_peft_model_state_dict(model))
+    frozen = Base("tiny", "sha256:1", base(), cast(Tokenizer, None), choose("Float32"))
+    return model, *publish_adapter(frozen, adapter, PROVENANCE, "# card\n", Store(f"file://{folder}/adapters"))
 
 
 def test_a_loader_finds_what_it_checks(tmp_path: Path) -> None:

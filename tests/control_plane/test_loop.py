@@ -29,10 +29,11 @@ def test_a_job_ends_with_its_adapters_serving(operator: Operator, stage: Scene) 
     assert stage.manifest()["routes"] == {"support": [{"to": name, "weight": 100}]}
     until(lambda: stage.get(TARGETS, TARGET)["status"].get("routes") == [{"domain": "support", "revision": name, "weight": 100}])
     status = until(lambda: _with_revision(stage))
-    assert status["adapters"][0] | {"loss": None} == {
-        "domain": "support", "digest": digest("a"), "uri": f"pvc://artifacts/chat/support/sha256-{'a' * 64}", "loss": None,
-        "interval": "", "verdict": "Promote", "examples": 410, "reason": "", "published": "Published", "revision": name,
+    want = {
+        "domain": "support", "digest": digest("a"), "uri": f"pvc://artifacts/chat/support/sha256-{'a' * 64}", "verdict": "Promote",
+        "examples": 410, "published": "Published", "revision": name,
     }  # fmt: skip
+    assert status["adapters"][0] | want == status["adapters"][0]
     assert "too few examples for legal (31)" in stage.condition(FINE_TUNE_JOBS, "week-47", "Complete")[2]
     assert stage.get(ADAPTERS, f"{TARGET}-support")["metadata"].get("ownerReferences") is None
     assert stage.find(CONFIG_MAPS, f"{TARGET}-adapters") is not None
