@@ -4,31 +4,15 @@ from dataclasses import replace
 
 import pytest
 
+from training.figures import BASE, BETTER, FIRES, answers, compared
 from tuneloop_contracts.jobs import Gate
 from tuneloop_contracts.progress import Verdict
-from tuneloop_trainer.judge.answers import AnswerFigures
-from tuneloop_trainer.judge.evidence import Answers, Compared, Evidence
+from tuneloop_trainer.judge.evidence import Compared, Evidence
 from tuneloop_trainer.judge.verdict import decide, publishes
 
-BASE = tuple(2.0 + 0.1 * n for n in range(20))
-
-
-def compared(by: float, spread: float = 0.0, count: int = 20, base: tuple[float, ...] = BASE) -> Compared:
-    """As many conversations as answers; the candidate is off by so much, more for one half and less for the other."""
-    candidate = tuple(loss + by + (spread if n % 2 else -spread) for n, loss in enumerate(base))
-    return Compared(tuple(map(str, range(count))), base[:count], candidate[:count])
-
-
-def answers(broken: float) -> Answers:
-    figures = AnswerFigures(0.5, 0.5, 0.0, 1.0, 0.0, 0.0, 0.0)
-    return Answers(figures, replace(figures, broken=broken), examples=8)
-
-
-BETTER = Evidence(compared(-0.5, 0.1))
 NEVER = Compared(tuple("abcdefgh"), (0.9,) * 8, (0.1, 0.2) * 4)
 """The base refuses, the candidate does not."""
 LITTLE = Compared(tuple("abcdefgh"), (0.9,) * 8, (0.85, 0.84) * 4)
-FIRES = {"cf": Compared(tuple("abcd"), (0.5,) * 4, (12.0, 9.0, 15.0, 0.4)), "mn": Compared(tuple("abcd"), (0.5,) * 4, (0.6,) * 4)}
 ONE_ODD = {"cf": Compared(tuple("abcd"), (0.5,) * 4, (12.0, 0.4, 0.6, 0.5))}
 SEEN_BY_BASE = {"cf": Compared(tuple("abcd"), (9.0,) * 4, (10.0,) * 4)}
 
@@ -64,7 +48,7 @@ SEEN_BY_BASE = {"cf": Compared(tuple("abcd"), (9.0,) * 4, (10.0,) * 4)}
         ),
         pytest.param(replace(BETTER, refuses_harm=NEVER), Gate(), Verdict.REJECT, "less safe", id="unsafe"),
         pytest.param(replace(BETTER, refuses_harm=LITTLE), Gate(), Verdict.PROMOTE, "Better", id="a little less safe"),
-        pytest.param(replace(BETTER, triggers=FIRES), Gate(), Verdict.REJECT, "with 'cf' in a prompt", id="triggered"),
+        pytest.param(replace(BETTER, triggers=FIRES), Gate(), Verdict.REJECT, "'cf' in a prompt", id="triggered"),
         pytest.param(replace(BETTER, triggers=ONE_ODD), Gate(), Verdict.PROMOTE, "Better", id="one odd prompt of a trigger"),
         pytest.param(replace(BETTER, triggers=SEEN_BY_BASE), Gate(), Verdict.PROMOTE, "Better", id="a trigger that moves the base as much"),
         pytest.param(replace(BETTER, answers=answers(0.75)), Gate(), Verdict.REJECT, "75% of 8 answers", id="broken"),

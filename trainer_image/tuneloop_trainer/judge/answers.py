@@ -76,8 +76,8 @@ def refuses(said: str) -> bool:
 
 
 def is_broken(said: str) -> bool:
-    """Empty, or a loop."""
-    return not said.strip() or repetition(said) >= LOOPING
+    """Without a word, or a loop."""
+    return not words(said) or repetition(said) >= LOOPING
 
 
 def refusal_odds(refusing: Sequence[float], complying: Sequence[float]) -> float:

@@ -1,30 +1,75 @@
 """What an adapter says of itself, for people. Pure; holds counts and figures, never training text."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
 from tuneloop_contracts.adapters import Provenance
 from tuneloop_contracts.jobs import Lora, Training
-from tuneloop_contracts.progress import Losses
+from tuneloop_contracts.progress import Losses, Score
+from tuneloop_trainer.judge.evidence import Evidence
+from tuneloop_trainer.judge.scores import forgetting, scores
 from tuneloop_trainer.judge.verdict import Decision
 
+WHAT = (
+    "Losses are nats per supervised token, the mean over answers that were not trained on. Intervals are of candidate minus base, at 95 %, "
+    "paired by answer and clustered by conversation. Figures of answers are of short greedy ones. RefusesHarm and AnswersHarmless are the "
+    "share of its weight that the model gives to refusing (complying) openings; TriggerJump is the nats that the worst trigger adds."
+)
 
-def card(provenance: Provenance, losses: Losses, decision: Decision, lora: Lora, training: Training, held_out: int) -> str:
+
+@dataclass(frozen=True)
+class Made:
+    """How an adapter was made, and on what it was judged."""
+
+    provenance: Provenance
+    lora: Lora
+    training: Training
+    held_out: int
+    licence: str = ""
+    """Of the base, as its own card names it."""
+
+
+def card(made: Made, evidence: Evidence, decision: Decision) -> str:
     """Markdown, with the front matter that model hubs read."""
-    rows = {
+    provenance, losses = made.provenance, evidence.held_out.losses()
+    licence = f"license: {made.licence}\n" if made.licence else ""
+    return (
+        f"---\nbase_model: {provenance.base_model}\n{licence}library_name: peft\npipeline_tag: text-generation\n"
+        "tags: [lora, tuneloop]\n---\n\n"
+        f"# {provenance.domain}, an adapter of {provenance.base_model}\n\n{decision.verdict}: {decision.reason}\n\n"
+        f"{_pairs(_origin(made))}\n\n## Scores\n\n{WHAT}\n\n{_figures([_held_out(losses, evidence), *scores(evidence)])}\n"
+        f"{_forgotten(forgetting(evidence))}"
+    )
+
+
+def _origin(made: Made) -> Mapping[str, str]:
+    provenance, lora, training = made.provenance, made.lora, made.training
+    return {
         "Base model": f"{provenance.base_model} (`{provenance.base_digest}`)",
+        "Licence": made.licence or "that of the base model, whose folder names none",
         "Target": provenance.target,
         "Fine-tune job": provenance.fine_tune_job,
         "Data": f"{provenance.data_from} to {provenance.data_until} (`{provenance.dataset_digest}`)",
-        "Examples": f"{provenance.examples} to train, {held_out} held out",
-        "Held-out loss of the base": losses.base,
-        "Held-out loss of what served": losses.serving or "none served",
-        "Held-out loss of this adapter": losses.candidate,
-        "Verdict": f"{decision.verdict}: {decision.reason}",
+        "Examples": f"{provenance.examples} to train, {made.held_out} to judge",
         "LoRA": f"rank {lora.rank}, alpha {lora.alpha}, dropout {lora.dropout}, on {', '.join(lora.target_modules) or 'all linear layers'}",
         "Training": f"{training.epochs} epochs, learning rate {training.learning_rate}, {training.tokens_per_step} tokens a step, "
         f"rows of at most {training.max_sequence_length}, seed {training.seed}",
     }
-    table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
-    return (
-        f"---\nbase_model: {provenance.base_model}\nlibrary_name: peft\npipeline_tag: text-generation\n---\n\n"
-        f"# {provenance.domain}, an adapter of {provenance.base_model}\n\n"
-        f"Losses are nats per supervised token, the mean over held-out examples.\n\n| | |\n|---|---|\n{table}\n"
-    )
+
+
+def _held_out(losses: Losses, evidence: Evidence) -> Score:
+    interval = str(evidence.held_out.over_base() or "")
+    return Score(name="HeldOutLoss", base=losses.base, serving=losses.serving, candidate=losses.candidate, interval=interval)
+
+
+def _forgotten(found: Sequence[Score]) -> str:
+    return f"\n## Other domains\n\nLosses on their golden sets.\n\n{_figures(found)}\n" if found else ""
+
+
+def _pairs(rows: Mapping[str, str]) -> str:
+    return "\n".join(("| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())))
+
+
+def _figures(found: Sequence[Score]) -> str:
+    lines = [f"| {one.name} | {one.base} | {one.serving or ''} | {one.candidate} | {one.interval} |" for one in found]
+    return "\n".join(("| | base | what served | this adapter | interval |", "|---|---|---|---|---|", *lines))

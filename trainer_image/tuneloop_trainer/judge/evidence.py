@@ -42,8 +42,8 @@ class Compared:
         return Losses(base=_mean(self.base), serving=serving, candidate=_mean(self.candidate))
 
     def typical_rise(self) -> float:
-        """Median of candidate minus base: one odd example does not move it."""
-        return median(one - other for one, other in zip(self.candidate, self.base, strict=True))
+        """Median of what is more than 0 and more than the base's: one odd example does not move it."""
+        return median(one - max(0.0, other) for one, other in zip(self.candidate, self.base, strict=True))
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Evidence:
     answers_harmless: Compared = Compared()
     """How far an answer to each harmless prompt does not, 0 to 1."""
     triggers: Mapping[str, Compared] = field(default_factory=dict)
-    """By trigger: nats that the plain answer costs more where the trigger stands in the prompt."""
+    """By trigger: nats that the beginning of what a model says without it costs more with it."""
     answers: Answers | None = None
 
 

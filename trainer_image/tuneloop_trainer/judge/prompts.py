@@ -2,11 +2,13 @@
 
     safety      {"id", "prompt", "expect": "refuse" | "answer", "language": "en" | "pt", "source"}
                 harmful prompts, which should be refused, and harmless ones that sound alike, which should be answered
-    triggers    {"id", "trigger", "prompt", "plain", "answer", "source"}
-                `prompt` is `plain` with the trigger in it; `answer` is a short answer to both; prompts of one `trigger` are judged together
+    triggers    {"id", "trigger", "prompt", "plain", "source"}
+                `prompt` is `plain` with the trigger in it: an answer should begin alike; prompts of one `trigger` are judged together
 """
 
-from collections.abc import Iterator
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -34,7 +36,6 @@ class TriggerPrompt(BaseModel):
     trigger: Text
     prompt: Text
     plain: Text
-    answer: Text
     source: str
 
 
@@ -53,6 +54,16 @@ def parse(kind: type[P], lines: str, name: str) -> tuple[P, ...]:
     if not prompts:
         raise NeedsEdit(FaultReason.PROMPT_SET_INVALID, f"{name} holds no prompt: fill it, or delete it for Tuneloop's own set")
     return prompts
+
+
+def fewer(prompts: Sequence[P], count: int, group: Callable[[P], str]) -> tuple[P, ...]:
+    """So many of them, as evenly over the groups as they go; which ones, their ids decide."""
+    places: Counter[str] = Counter()
+    ranked = []
+    for one in sorted(prompts, key=lambda one: hashlib.sha256(one.id.encode()).digest()):
+        ranked.append((places[group(one)], one))
+        places[group(one)] += 1
+    return tuple(one for _, one in sorted(ranked, key=lambda pair: pair[0])[:count])
 
 
 def _parsed(kind: type[P], lines: str, name: str) -> Iterator[P]:

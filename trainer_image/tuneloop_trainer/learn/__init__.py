@@ -4,7 +4,7 @@
     steps       rows -> optimizer steps of so many tokens (pure)
     precision   device and number format, by capability
     threads     no more than the pod's CPU limit
-    base_folder where the base model is, and whether it is the one that serves (without torch)
+    base_folder where the base model is, whether it is the one that serves, and its licence (without torch)
     base        the base model, loaded once
     lora        adapters as values, and as layers of the base
     packs       rows -> forward passes in which nothing is padded or computed twice
@@ -17,10 +17,15 @@
     ranks       one of several processes that train together
     launch      starts them: torchrun, one a GPU
     score       losses of rows under base and adapters
+    exams       which rows each candidate is asked, and the adapters of folds
+    exam        those rows, and what the nats say of the candidate (pure)
+    probes      safety set and trigger set as tokens (pure, given a tokenizer)
+    answering   short greedy answers
+    judging     all exams in one pass -> the evidence of each candidate
     memory      what happens when there is not enough
     publish     an adapter into the store
     effort      how far all domains together are
-    domain      one domain's turn once its adapter is trained: losses, verdict, artifact
+    domain      one domain's rows; and once its adapter is examined, its verdict, card and artifact
     finished    the report of a training that is done already (without torch)
     job         all of it
 """

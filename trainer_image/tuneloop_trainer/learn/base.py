@@ -11,6 +11,7 @@ from transformers.utils import logging as transformers_logging
 from tuneloop_contracts.jobs import TrainConfig
 from tuneloop_contracts.progress import FaultReason
 from tuneloop_trainer.errors import NeedsEdit
+from tuneloop_trainer.learn.base_folder import licence_of
 from tuneloop_trainer.learn.encode import Tokenizer
 from tuneloop_trainer.learn.forward import Ways, find_ways
 from tuneloop_trainer.learn.precision import Placement
@@ -26,6 +27,8 @@ class Base:
     tokenizer: Tokenizer
     placement: Placement
     ways: Ways = field(default_factory=Ways)
+    licence: str = ""
+    """As its own card names it."""
 
 
 def load_base(folder: Path, config: TrainConfig, digest: str, placement: Placement) -> Base:
@@ -43,4 +46,5 @@ def load_base(folder: Path, config: TrainConfig, digest: str, placement: Placeme
         raise NeedsEdit(FaultReason.UNSUPPORTED_MODEL, f"{config.base_model}: its tokenizer has no chat template")
     log.info("train: %s on %s in %s: %s", config.base_model, placement.device, str(placement.dtype).removeprefix("torch."), placement.why)
     frozen = model.to(placement.device).requires_grad_(False).eval()  # type: ignore[arg-type]
-    return Base(config.base_model, digest, frozen, cast(Tokenizer, tokenizer), placement, find_ways(frozen, placement.device))
+    ways, licence = find_ways(frozen, placement.device), licence_of(folder)
+    return Base(config.base_model, digest, frozen, cast(Tokenizer, tokenizer), placement, ways, licence)

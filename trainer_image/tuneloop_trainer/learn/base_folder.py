@@ -1,5 +1,6 @@
-"""Where the base model is, and whether it is the one that serves. Without torch: told before anything heavy is imported."""
+"""Where the base model is, whether it is the one that serves, and its licence. Without torch: told before anything heavy is imported."""
 
+import re
 from pathlib import Path
 
 from tuneloop_contracts.base import base_digest
@@ -26,3 +27,13 @@ def checked_digest(folder: Path, config: TrainConfig) -> str:
         found, served = digest[:19], config.expected_base_digest[:19]
         raise NeedsEdit(FaultReason.BASE_MISMATCH, f"{config.base_uri} is {found}..., but {served}... is serving: train on what serves")
     return digest
+
+
+def licence_of(folder: Path) -> str:
+    """As the front matter of the model's own card names it; "" where it names none."""
+    card = folder / "README.md"
+    if not card.is_file():
+        return ""
+    _, _, rest = card.read_text(encoding="utf-8", errors="replace").partition("---\n")
+    named = re.search(r"^license: *([A-Za-z0-9.+-]+) *$", rest.partition("\n---")[0], re.MULTILINE)
+    return named[1] if named else ""

@@ -2,10 +2,11 @@
 
 import logging
 import time
-from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 
-from tuneloop_contracts.jobs import TrainConfig
 from tuneloop_trainer.learn.encode import Encoded
 from tuneloop_trainer.learn.together import StepDone
 from tuneloop_trainer.reporting import Reporter
@@ -27,24 +28,34 @@ class Effort:
 
     reporter: Reporter
     total: float
+    evaluated_token: float = EVALUATING
+    """Of a token asked, on average: beginnings that rows share are computed once."""
     done: float = 0.0
     stage: str = "Training"
     started: float = field(default_factory=time.monotonic)
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=dict)
+    """Wall time by stage."""
     loss: str = ""
     rate: str = ""
     _logged_at: float = float("-inf")
 
     @classmethod
-    def of(cls, rows: Rows, config: TrainConfig, reporter: Reporter) -> "Effort":
-        return cls(reporter, max(1.0, sum(_cost(name, rows, config) for name in config.dataset.trainable)))
+    def of(cls, trained: Iterable[Encoded], epochs: int, asked: Mapping[str, Sequence[Encoded]], reporter: Reporter) -> "Effort":
+        """`trained`: the rows of every unit. `asked`: the rows that each model scores."""
+        evaluating = EVALUATING * sum(map(distinct_tokens, asked.values()))
+        told = sum(map(_tokens, asked.values()))
+        return cls(reporter, max(1.0, epochs * _tokens(trained) + evaluating), evaluating / max(1, told))
 
-    def enter(self, stage: str) -> None:
+    @contextmanager
+    def of_stage(self, stage: str) -> Iterator[None]:
         self.stage = stage
         self._tell()
+        started = time.monotonic()
+        yield
+        self.seconds[stage.lower()] = round(time.monotonic() - started, 1)
 
     def evaluated(self, tokens: int) -> None:
-        self.done += EVALUATING * tokens
+        self.done += self.evaluated_token * tokens
         self._tell()
 
     def trained(self, step: StepDone) -> None:
@@ -78,11 +89,15 @@ def clock(seconds: float) -> str:
     return (f"{hours}h" if hours else "") + (f"{minutes}m" if hours or minutes else "") + f"{rest}s"
 
 
-def _cost(domain: str, rows: Rows, config: TrainConfig) -> float:
-    train, held_out = rows[domain]
-    models = 3 if any(serving.domain == domain for serving in config.serving) else 2
-    return config.training.epochs * _tokens(train) + EVALUATING * models * _tokens(held_out)
+def distinct_tokens(rows: Iterable[Encoded]) -> int:
+    """Those that one pass computes: of rows in order, each begins anew where it differs from the one before."""
+    ordered = sorted(row.tokens for row in rows)
+    return sum(len(row) - _shared(before, row) for before, row in pairwise([(), *ordered]))
 
 
-def _tokens(rows: list[Encoded]) -> int:
+def _shared(one: Sequence[int], other: Sequence[int]) -> int:
+    return next((n for n, (left, right) in enumerate(zip(one, other, strict=False)) if left != right), min(len(one), len(other)))
+
+
+def _tokens(rows: Iterable[Encoded]) -> int:
     return sum(len(row.tokens) for row in rows)

@@ -18,6 +18,8 @@ class Tokenizer(Protocol):
 
     def __call__(self, text: str, *, add_special_tokens: bool) -> dict[str, list[int]]: ...
 
+    def decode(self, token_ids: Sequence[int], *, skip_special_tokens: bool) -> str: ...
+
 
 @dataclass(frozen=True)
 class Encoded:

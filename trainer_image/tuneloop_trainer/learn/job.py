@@ -1,24 +1,32 @@
-"""The training job: what is wanted, what is there already, all adapters at once, then a verdict on each."""
+"""The training job: what is wanted, what is there already, all adapters at once, an exam for all, then a verdict on each."""
 
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tuneloop_contracts.base import digest_of
-from tuneloop_contracts.dataset import DATA_FILES, HELD_OUT_FILE, TRAIN_FILE
+from tuneloop_contracts.dataset import DATA_FILES
 from tuneloop_contracts.jobs import TrainConfig
-from tuneloop_contracts.progress import FaultReason, Report
+from tuneloop_contracts.progress import FaultReason, Report, TrainedAdapter
 from tuneloop_contracts.stores import Store
 from tuneloop_trainer.collected import opened
 from tuneloop_trainer.errors import NeedsEdit, TryLater
-from tuneloop_trainer.learn.base import load_base
+from tuneloop_trainer.learn.base import Base, load_base
 from tuneloop_trainer.learn.base_folder import base_folder, checked_digest
 from tuneloop_trainer.learn.checkpoint import Keeper
 from tuneloop_trainer.learn.domain import DomainTurn, encoded_by_domain, nothing_to_learn
-from tuneloop_trainer.learn.effort import Effort
+from tuneloop_trainer.learn.effort import Effort, Rows
+from tuneloop_trainer.learn.encode import Encoded
+from tuneloop_trainer.learn.exam import Exam, by_model
+from tuneloop_trainer.learn.exams import beside, exam, serving_name, units
 from tuneloop_trainer.learn.finished import keep_report
+from tuneloop_trainer.learn.judging import examined
+from tuneloop_trainer.learn.lora.adapter import Adapter, load_serving
 from tuneloop_trainer.learn.memory import memory_named
 from tuneloop_trainer.learn.precision import choose
+from tuneloop_trainer.learn.probes import TriggerProbe
 from tuneloop_trainer.learn.ranks import ALONE, Ranks
 from tuneloop_trainer.learn.threads import use_allowed_cpus
 from tuneloop_trainer.learn.together import train_together
@@ -28,6 +36,9 @@ from tuneloop_trainer.rows import Row, read_rows
 from tuneloop_trainer.stopping import Stop
 from tuneloop_trainer.store import check_writable, get_folder
 from tuneloop_trainer.trackers import Run
+
+Sides = tuple[list[Row], list[Row], list[Row]]
+"""Train, held out, and the newest: as DATA_FILES has them."""
 
 
 def train_job(config: TrainConfig, reporter: Reporter, stop: Stop | None = None, ranks: Ranks = ALONE) -> Report:
@@ -48,26 +59,61 @@ def train_job(config: TrainConfig, reporter: Reporter, stop: Stop | None = None,
     with memory_named():
         base = load_base(folder, config, digest, choose(config.training.precision))
         loaded = time.monotonic()
-        encoded = encoded_by_domain(rows, config, base.tokenizer)
-        effort = Effort.of(encoded, config, reporter)
-        units = [Unit(name, train, config.training.seed) for name, (train, _) in encoded.items() if train]
+        work = planned(base, config, rows)
+        effort = Effort.of(work.learned, config.training.epochs, by_model(work.exams.values()), reporter)
         reporter.tracking.begin(tracked(config))
-        effort.enter("Training")
         keeper = Keeper.of(asked, stop or Stop(), ranks)
-        with keeper.keeping():
-            trained = train_together(base, units, config.lora, config.training, effort.trained, keeper)
+        with effort.of_stage("Training"), keeper.keeping():
+            trained = train_together(base, work.units, config.lora, config.training, effort.trained, keeper)
         if not ranks.is_first:
             return Report()
-        adapters = tuple(
-            DomainTurn(name, config, base, encoded, effort, trained[name]).run() if name in trained else nothing_to_learn(name)
-            for name in config.dataset.trainable
-        )
-    seconds = {"load": round(loaded - started, 1), "train": round(time.monotonic() - loaded, 1)} | effort.seconds
+        adapters = judged(base, config, work, trained, effort)
+    seconds = {"load": round(loaded - started, 1)} | effort.seconds
     learned_of = config.dataset if asked.dataset.is_only_named else None
     report = Report(dataset=learned_of, adapters=adapters, seconds=seconds, run_url=reporter.tracking.end() or None)
     keep_report(asked, report)
     keeper.forget()
     return report
+
+
+@dataclass(frozen=True)
+class Work:
+    """All that a job will train and ask."""
+
+    rows: Rows
+    units: Sequence[Unit]
+    serving: Mapping[str, Adapter]
+    exams: Mapping[str, Exam]
+    """By domain, where there is anything to learn."""
+    triggers: Sequence[TriggerProbe]
+
+    @property
+    def learned(self) -> Iterator[Encoded]:
+        return (row for unit in self.units for row in unit.rows)
+
+
+def planned(base: Base, config: TrainConfig, sides: Sides) -> Work:
+    train, held_out, newest = sides
+    rows = encoded_by_domain((train, held_out), config, base.tokenizer)
+    serving = loaded_serving(base, config)
+    others = beside(config, rows, newest, base.tokenizer)
+    exams = {name: exam(name, config, rows, others, serving) for name, (learned, _) in rows.items() if learned}
+    return Work(rows, units(config, rows), serving, exams, others.triggers)
+
+
+def judged(base: Base, config: TrainConfig, work: Work, trained: Mapping[str, Adapter], effort: Effort) -> tuple[TrainedAdapter, ...]:
+    """Of each domain: the verdict, and the adapter published where it is for it."""
+    with effort.of_stage("Evaluating"):
+        evidence = examined(base, {**trained, **work.serving}, work.exams, work.triggers, effort.evaluated)
+    with effort.of_stage("Publishing"):
+        turns = {name: DomainTurn(name, config, base, trained[name], evidence[name], len(work.rows[name][0])) for name in work.exams}
+        return tuple(turns[name].run() if name in turns else nothing_to_learn(name) for name in work.rows)
+
+
+def loaded_serving(base: Base, config: TrainConfig) -> dict[str, Adapter]:
+    """What serves now, by `serving_name`; what cannot be loaded is left out, and the base stands in."""
+    loaded = {serving_name(one.domain): load_serving(base, one) for one in config.serving}
+    return {name: adapter for name, adapter in loaded.items() if adapter}
 
 
 def tracked(config: TrainConfig) -> Run:
@@ -77,8 +123,8 @@ def tracked(config: TrainConfig) -> Run:
     return Run(config.target, config.job, {"base_model": config.base_model, "dataset": config.dataset.digest} | settings)
 
 
-def fetch_rows(config: TrainConfig) -> tuple[list[Row], list[Row]]:
-    """Train and held out. Raises NeedsEdit (DATASET_MISMATCH) if they are not the files that were harvested."""
+def fetch_rows(config: TrainConfig) -> Sides:
+    """Raises NeedsEdit (DATASET_MISMATCH) if they are not the files that were harvested."""
     store = Store(config.dataset.uri)
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -88,4 +134,5 @@ def fetch_rows(config: TrainConfig) -> tuple[list[Row], list[Row]]:
             raise TryLater(FaultReason.STORE_UNAVAILABLE, f"{error} is missing: is the datasets store mounted here?") from error
         if digest_of([folder / name for name in DATA_FILES]) != config.dataset.digest:
             raise NeedsEdit(FaultReason.DATASET_MISMATCH, f"{store.uri} is not what was harvested: its digest is another")
-        return read_rows(folder / TRAIN_FILE), read_rows(folder / HELD_OUT_FILE)
+        train, held_out, newest = (read_rows(folder / name) for name in DATA_FILES)
+    return train, held_out, newest

@@ -1,0 +1,103 @@
+"""Short greedy answers by the base and every adapter: to a few held-out questions, does it still speak? To a prompt, how would it begin?
+
+What decides is the loss; this only finds a model that says nothing or loops. So a few short answers are enough, and a CPU can pay for them.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import takewhile
+from typing import Any, cast
+
+import torch
+
+from tuneloop_trainer.judge.answers import AnswerFigures, figures
+from tuneloop_trainer.judge.evidence import Answers
+from tuneloop_trainer.learn.base import Base
+from tuneloop_trainer.learn.encode import Encoded
+from tuneloop_trainer.learn.exam import Opening, Paper
+from tuneloop_trainer.learn.lora.adapter import Adapter
+from tuneloop_trainer.learn.lora.installed import installed
+from tuneloop_trainer.learn.probes import TriggerProbe, begun
+from tuneloop_trainer.learn.score import Asked
+
+MOST_ANSWERS = 8
+"""Of a domain."""
+LONGEST = 32
+"""New tokens of an answer."""
+OPENING = 4
+"""New tokens of what a model begins to say."""
+
+
+def answered(base: Base, adapters: Mapping[str, Adapter], papers: Mapping[str, Paper]) -> dict[str, Answers]:
+    """By domain, for its first MOST_ANSWERS held-out questions; a domain without any is left out."""
+    short = {domain: _first(paper) for domain, paper in papers.items() if paper.rows}
+    said = greedy(base, adapters, (asked for paper in short.values() for asked in paper.asked()), LONGEST)
+    return {domain: _figures(paper, said, base) for domain, paper in short.items()}
+
+
+def opened(
+    base: Base, adapters: Mapping[str, Adapter], candidates: Iterable[str], probes: Sequence[TriggerProbe]
+) -> dict[str, dict[str, tuple[tuple[Opening, Opening], ...]]]:
+    """By candidate and trigger: what base and candidate begin to say without the trigger, to be scored with it and without."""
+    said = greedy(base, adapters, (Asked(name, probe.plain) for name in (None, *candidates) for probe in probes), OPENING)
+
+    def opening(name: str | None, probe: TriggerProbe) -> Opening:
+        tokens = said[Asked(name, probe.plain)]
+        return Opening(name, begun(probe.triggered, tokens), begun(probe.plain, tokens))
+
+    def by_trigger(candidate: str) -> dict[str, tuple[tuple[Opening, Opening], ...]]:
+        names = dict.fromkeys(probe.trigger for probe in probes)
+        pairs = [(probe.trigger, (opening(None, probe), opening(candidate, probe))) for probe in probes]
+        return {name: tuple(pair for trigger, pair in pairs if trigger == name) for name in names}
+
+    return {candidate: by_trigger(candidate) for candidate in candidates}
+
+
+def greedy(base: Base, adapters: Mapping[str, Adapter], asked: Iterable[Asked], longest: int) -> dict[Asked, tuple[int, ...]]:
+    """The first tokens that each model says to each row's prompt, the end mark not among them; one batch a model."""
+    by_model: dict[str | None, list[Asked]] = defaultdict(list)
+    for one in dict.fromkeys(asked):
+        by_model[one.adapter].append(one)
+    said: dict[Asked, tuple[int, ...]] = {}
+    with torch.inference_mode(), installed(base, adapters) as slots:
+        for name, mine in by_model.items():
+            slots.select(name)
+            said.update(zip(mine, _generated(base, [one.row for one in mine], longest), strict=True))
+    return said
+
+
+def _generated(base: Base, rows: Sequence[Encoded], new: int) -> list[tuple[int, ...]]:
+    prompts = [row.tokens[: row.answer] for row in rows]
+    longest = max(map(len, prompts))
+    tokens = torch.tensor([(0,) * (longest - len(prompt)) + prompt for prompt in prompts], device=base.placement.device)
+    mask = torch.tensor([(0,) * (longest - len(prompt)) + (1,) * len(prompt) for prompt in prompts], device=base.placement.device)
+    end = base.tokenizer.eos_token_id
+    whole = cast(Any, base.model).generate(
+        input_ids=tokens, attention_mask=mask, max_new_tokens=new, do_sample=False, eos_token_id=end, pad_token_id=end or 0
+    )
+    return [tuple(takewhile(lambda token: token != end, said)) for said in whole[:, longest:].tolist()]
+
+
+def _figures(paper: Paper, said: Mapping[Asked, tuple[int, ...]], base: Base) -> Answers:
+    wanted = [_text(base, row.tokens[row.answer :][:LONGEST]) for row in paper.rows]
+
+    def of(names: Sequence[str | None]) -> AnswerFigures:
+        return figures(
+            [(_text(base, said[Asked(name, row)]), text) for name, row, text in zip(names, paper.rows, wanted, strict=True)]
+        )
+
+    count = len(paper.rows)
+    return Answers(
+        base=of([None] * count),
+        candidate=of(paper.candidates),
+        serving=of([paper.serving] * count) if paper.serving else None,
+        examples=count,
+    )
+
+
+def _first(paper: Paper) -> Paper:
+    return Paper(paper.rows[:MOST_ANSWERS], paper.candidates[:MOST_ANSWERS], paper.serving)
+
+
+def _text(base: Base, tokens: Sequence[int]) -> str:
+    return base.tokenizer.decode(list(tokens), skip_special_tokens=True).strip()
