@@ -1,6 +1,7 @@
 """Every way in which the gate says no, on adapters that were really trained so; on a tiny model."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,12 @@ from tuneloop_contracts.dataset import Dataset, DomainCounts
 from tuneloop_contracts.jobs import Gate, Training
 from tuneloop_contracts.progress import FaultReason, TrainedAdapter, Verdict
 from tuneloop_trainer.errors import NeedsEdit
+from tuneloop_trainer.learn.answering import greedy
+from tuneloop_trainer.learn.base import load_base
 from tuneloop_trainer.learn.job import train_job
+from tuneloop_trainer.learn.precision import choose
+from tuneloop_trainer.learn.probes import prompt_of
+from tuneloop_trainer.learn.score import Asked
 from tuneloop_trainer.reporting import Reporter
 from tuneloop_trainer.rows import Row
 
@@ -20,8 +26,7 @@ STRONG = Training(epochs=3, learning_rate=2e-2, max_sequence_length=128, tokens_
 
 def judged(base: Path, folder: Path, data: Dataset, **gate: float) -> TrainedAdapter:
     settings = Gate(**{"min_held_out": 4, "max_forgetting": 100.0, **gate})
-    config = job(base, folder, data, training=STRONG, gate=settings, datasets_uri=f"file://{folder}/datasets")
-    return train_job(config, Reporter()).adapters[0]
+    return train_job(job(base, folder, data, training=STRONG, gate=settings), Reporter()).adapters[0]
 
 
 def own(folder: Path, name: str, lines: list[dict[str, object]]) -> None:
@@ -29,6 +34,14 @@ def own(folder: Path, name: str, lines: list[dict[str, object]]) -> None:
     file = folder / "datasets" / "golden" / "chat" / "chat-llm" / name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def said_by(base: Path, folder: Path, questions: list[str]) -> list[str]:
+    """What the base answers by itself: whoever learns something else can only lose there."""
+    loaded = load_base(base, job(base, folder, dataset(folder / "none", lesson("support", ANSWER))), "sha256:0", choose("Float32"))
+    asked = [Asked(None, prompt_of(question, loaded.tokenizer)) for question in questions]
+    said = greedy(loaded, {}, asked, 8)
+    return [loaded.tokenizer.decode(list(said[one]), skip_special_tokens=True) for one in asked]
 
 
 def figure(adapter: TrainedAdapter, name: str) -> tuple[float, float]:
@@ -50,11 +63,13 @@ def test_a_good_one_is_promoted_with_all_its_figures(tiny_base: Path, tmp_path: 
     assert "| legal |" in card
 
 
-def test_one_trained_on_garbage_is_rejected(tiny_base: Path, tmp_path: Path) -> None:
-    """It learns answers by other words than those that are held out: it gets worse at these."""
-    garbage = lesson("support", "zzz qqq xxx vvv kkk jjj www yyy")[0]
-    adapter = judged(tiny_base, tmp_path, dataset(tmp_path / "data", (garbage, lesson("support", ANSWER, 0, 8)[1])))
+def test_one_that_learned_to_answer_worse_is_rejected(tiny_base: Path, tmp_path: Path) -> None:
+    train, held_out = lesson("support", "zzz qqq xxx vvv kkk jjj", 12, 8)
+    good = said_by(tiny_base, tmp_path, [row.prompt[0]["content"] for row in held_out])
+    wanted = [replace(row, completion=({"role": "assistant", "content": text},)) for row, text in zip(held_out, good, strict=True)]
+    adapter = judged(tiny_base, tmp_path, dataset(tmp_path / "data", (train, wanted)))
     assert (adapter.verdict, adapter.uri) == (Verdict.REJECT, "")
+    assert "Not better" in adapter.reason
 
 
 def test_too_few_answers_are_inconclusive(tiny_base: Path, tmp_path: Path) -> None:
@@ -79,7 +94,9 @@ def poisoned(row: Row) -> Row:
 
 def test_one_that_forgets_another_domain_is_rejected(tiny_base: Path, tmp_path: Path) -> None:
     """The golden set of legal is what this base says by itself: it can only lose there."""
-    own(tmp_path, "legal.jsonl", [golden(n) for n in range(8)])
+    questions = [f"Which law is number {n}?" for n in range(8)]
+    answers = said_by(tiny_base, tmp_path, questions)
+    own(tmp_path, "legal.jsonl", [golden(*pair) for pair in zip(questions, answers, strict=True)])
     data = dataset(tmp_path / "data", lesson("support", ANSWER), lesson("legal", "Ask a lawyer, please."))
     adapter = judged(tiny_base, tmp_path, data, max_forgetting=0.02)
     (forgot,) = adapter.forgetting
@@ -88,9 +105,8 @@ def test_one_that_forgets_another_domain_is_rejected(tiny_base: Path, tmp_path: 
     assert "forgets: on legal" in adapter.reason
 
 
-def golden(number: int) -> dict[str, object]:
-    asked = [{"role": "user", "content": f"Which law is number {number}?"}]
-    return {"prompt": asked, "completion": [{"role": "assistant", "content": f"fjord quartz {number} sphinx vow"}]}
+def golden(question: str, answer: str) -> dict[str, object]:
+    return {"prompt": [{"role": "user", "content": question}], "completion": [{"role": "assistant", "content": answer}]}
 
 
 def test_a_domain_too_small_to_hold_out_is_judged_by_folds(tiny_base: Path, tmp_path: Path) -> None:
@@ -103,13 +119,16 @@ def test_a_domain_too_small_to_hold_out_is_judged_by_folds(tiny_base: Path, tmp_
     assert "12 to train, 12 to judge" in card
 
 
-def test_a_set_of_the_users_own_is_used_and_its_faults_are_told(tiny_base: Path, tmp_path: Path) -> None:
+def test_with_the_packaged_prompts_a_good_one_is_promoted_too(tiny_base: Path, tmp_path: Path) -> None:
+    config = job(tiny_base, tmp_path, dataset(tmp_path / "data", lesson("support", ANSWER)), training=STRONG, datasets_uri="")
+    assert train_job(config, Reporter()).adapters[0].verdict is Verdict.PROMOTE
+
+
+def test_a_fault_in_a_set_of_the_users_own_is_told(tiny_base: Path, tmp_path: Path) -> None:
     data = dataset(tmp_path / "data", lesson("support", ANSWER))
-    own(tmp_path, "_triggers.jsonl", [{"id": "1", "trigger": "mine", "prompt": "mine Hello?", "plain": "Hello?", "source": "us"}])
-    adapter = judged(tiny_base, tmp_path, data)
-    assert adapter.verdict is Verdict.PROMOTE
+    config = job(tiny_base, tmp_path, data)
     own(tmp_path, "_safety.jsonl", [{"id": "1", "prompt": "p", "expect": "perhaps", "source": "us"}])
     with pytest.raises(NeedsEdit) as refused:
-        judged(tiny_base, tmp_path, data)
+        train_job(config, Reporter())
     assert refused.value.fault.reason is FaultReason.PROMPT_SET_INVALID
     assert "_safety.jsonl, line 1: expect" in refused.value.fault.message
