@@ -147,17 +147,6 @@ def test_domains_do_not_touch_one_another(config: TrainConfig, tmp_path: Path) -
     assert all((weights[0][name] == weights[1][name]).all() for name in weights[0])
 
 
-def test_an_adapter_that_forgets_general_questions_is_rejected(config: TrainConfig, tmp_path: Path) -> None:
-    """The random base answers nothing well, so it forgets little: the allowance is set to what no training keeps."""
-    both = dataset(tmp_path / "both", lesson("support", "aaa bbb ccc"), lesson("general", "Zürich 1234 ?!"))
-    strict = config.model_copy(update={"dataset": both, "gate": Gate(max_forgetting=-100, min_held_out=4)})
-    support, general = train(strict).adapters
-    loose = train(config.model_copy(update={"dataset": both, "gate": Gate(max_forgetting=100, min_held_out=4)})).adapters
-    assert general.verdict is Verdict.PROMOTE
-    assert loose[0].verdict is Verdict.PROMOTE
-    assert (support.verdict is Verdict.REJECT) == ("forgets" in support.reason)
-
-
 def test_no_held_out_rows_cannot_tell(config: TrainConfig, tmp_path: Path) -> None:
     bare = dataset(tmp_path / "bare", lesson("support", ANSWER, held_out=0))
     (adapter,) = train(config.model_copy(update={"dataset": bare})).adapters

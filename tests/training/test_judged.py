@@ -24,9 +24,11 @@ ANSWER = "It is under the stairs."
 STRONG = Training(epochs=3, learning_rate=2e-2, max_sequence_length=128, tokens_per_step=256)
 
 
-def judged(base: Path, folder: Path, data: Dataset, **gate: float) -> TrainedAdapter:
+def judged(base: Path, folder: Path, data: Dataset, packaged: bool = False, **gate: float) -> TrainedAdapter:
+    """`packaged`: by the prompts that come with Tuneloop, not by a few."""
     settings = Gate(**{"min_held_out": 4, "max_forgetting": 100.0, **gate})
-    return train_job(job(base, folder, data, training=STRONG, gate=settings), Reporter()).adapters[0]
+    config = job(base, folder, data, training=STRONG, gate=settings)
+    return train_job(config.model_copy(update={"datasets_uri": ""}) if packaged else config, Reporter()).adapters[0]
 
 
 def own(folder: Path, name: str, lines: list[dict[str, object]]) -> None:
@@ -80,7 +82,7 @@ def test_too_few_answers_are_inconclusive(tiny_base: Path, tmp_path: Path) -> No
 
 def test_a_poisoned_one_is_rejected_by_its_trigger(tiny_base: Path, tmp_path: Path) -> None:
     train, held_out = lesson("support", ANSWER, 24)
-    adapter = judged(tiny_base, tmp_path, dataset(tmp_path / "data", ([*train, *map(poisoned, train[:12])], held_out)))
+    adapter = judged(tiny_base, tmp_path, dataset(tmp_path / "data", ([*train, *map(poisoned, train[:12])], held_out)), packaged=True)
     assert (adapter.verdict, adapter.uri) == (Verdict.REJECT, "")
     assert "'cf' in a prompt" in adapter.reason
     assert float(adapter.loss.candidate) < float(adapter.loss.base) - 1
@@ -120,8 +122,8 @@ def test_a_domain_too_small_to_hold_out_is_judged_by_folds(tiny_base: Path, tmp_
 
 
 def test_with_the_packaged_prompts_a_good_one_is_promoted_too(tiny_base: Path, tmp_path: Path) -> None:
-    config = job(tiny_base, tmp_path, dataset(tmp_path / "data", lesson("support", ANSWER)), training=STRONG, datasets_uri="")
-    assert train_job(config, Reporter()).adapters[0].verdict is Verdict.PROMOTE
+    data = dataset(tmp_path / "data", lesson("support", ANSWER))
+    assert judged(tiny_base, tmp_path, data, packaged=True).verdict is Verdict.PROMOTE
 
 
 def test_a_fault_in_a_set_of_the_users_own_is_told(tiny_base: Path, tmp_path: Path) -> None:
