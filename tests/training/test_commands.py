@@ -155,7 +155,7 @@ def test_run_goes_from_redis_to_adapters_and_ends_with_a_table(tiny_base: Path, 
         options = ["--target", TARGET, "--base-model", str(tiny_base), "--out", str(tmp_path / "out"), "--min-examples", "20"]
         options += ["--min-held-out", "8"]
         sizes = ["--epochs", "2", "--learning-rate", "2e-2", "--max-sequence-length", "96", "--tokens-per-step", "256"]
-        done = command("run", *options, *sizes, "--min-held-out", "15", REDIS_URL=server.url)
+        done = command("run", *options, *sizes, REDIS_URL=server.url)
         short = command("run", *options, "--domains", "legal", REDIS_URL=server.url)
         shown = command("inspect", "--redis", server.url)
         as_json = command("inspect", "--json", REDIS_URL=server.url)
