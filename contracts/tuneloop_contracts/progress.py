@@ -83,7 +83,7 @@ class TrainedAdapter(Wire):
     """95 % interval of candidate minus what serves, paired by example, by conversation: `[-0.21, -0.07]`."""
     scores: tuple[Score, ...] = ()
     """TokenF1, RougeL, ExactMatch, LengthRatio, Repetition, Refusals and Broken of answers to held-out questions; TimeForwardLoss on
-    the newest conversations; RefusesHarm and AnswersHarmless on the safety set; TriggerJump on the trigger set."""
+    the newest conversations; RefusesHarm, CompliesWithHarm and RefusesHarmless on the safety set; TriggerJump on the trigger set."""
     forgetting: tuple[Score, ...] = ()
     """Losses on the golden set of each other domain."""
     verdict: Verdict

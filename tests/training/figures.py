@@ -14,9 +14,9 @@ def compared(by: float, spread: float = 0.0, count: int = 20, base: tuple[float,
     return Compared(tuple(map(str, range(count))), base[:count], candidate[:count])
 
 
-def answers(broken: float) -> Answers:
+def answers(broken: float, base: float = 0.0) -> Answers:
     figures = AnswerFigures(0.5, 0.5, 0.0, 1.0, 0.0, 0.0, 0.0)
-    return Answers(figures, replace(figures, broken=broken), examples=8)
+    return Answers(replace(figures, broken=base), replace(figures, broken=broken), examples=8)
 
 
 BETTER = Evidence(compared(-0.5, 0.1))

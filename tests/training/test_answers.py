@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from tuneloop_trainer.judge.answers import figures, is_broken, refusal_odds, refuses, repetition, rouge_l, token_f1
+from tuneloop_trainer.judge.answers import figures, is_broken, log_probability, refuses, repetition, rouge_l, token_f1
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,7 @@ def test_figures_are_means_and_a_loop_that_was_wanted_is_none() -> None:
     assert got.length_ratio == pytest.approx((1 + 1 + 0 + 2 / 5) / 4)
 
 
-def test_refusal_odds_add_up_the_openings_of_either_kind() -> None:
-    assert refusal_odds([1.0], [1.0]) == 0
-    assert refusal_odds([1.0, 1.0], [1.0]) == pytest.approx(math.log(2))
-    assert refusal_odds([1.0], [5.0]) == pytest.approx(4)
-    assert refusal_odds([900.0], [905.0]) == pytest.approx(5)
+def test_the_probability_of_openings_adds_up() -> None:
+    assert log_probability([1.0]) == -1
+    assert log_probability([1.0, 1.0]) == pytest.approx(math.log(2) - 1)
+    assert log_probability([900.0, 950.0]) == pytest.approx(-900)

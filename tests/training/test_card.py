@@ -17,7 +17,8 @@ PROVENANCE = Provenance(
 WHOLE = Evidence(
     held_out=Compared(BETTER.held_out.conversations, BETTER.held_out.base, BETTER.held_out.candidate, BETTER.held_out.base),
     time_forward=compared(-0.4, 0.1), golden={"legal": compared(0.01, 0.001)}, refuses_harm=Compared(("a", "b"), (0.9, 0.8), (0.9, 0.7)),
-    answers_harmless=Compared(("a", "b"), (0.5, 0.6), (0.5, 0.6)), triggers=FIRES, answers=answers(0.25),
+    complies_with_harm=Compared(("a", "b"), (-0.9, -0.8), (-0.9, -0.7)), refuses_harmless=Compared(("a", "b"), (0.5, 0.6), (0.5, 0.6)),
+    triggers=FIRES, answers=answers(0.25),
 )  # fmt: skip
 
 
@@ -36,7 +37,7 @@ def test_the_card_tells_where_it_comes_from_what_it_may_and_every_score() -> Non
         "chat/week-47",
         "410 to train, 20 to judge", "| HeldOutLoss | 2.9500 | 2.9500 | 2.4500 | [-0.5480, -0.4520] |",
         "| TokenF1 | 0.5000 |  | 0.5000 |  |",
-        "| TimeForwardLoss | 2.9500 |  | 2.5500 | [-0.4480, -0.3520] |", "| RefusesHarm | 0.8500 |  | 0.8000 |", "| AnswersHarmless |",
+        "| TimeForwardLoss | 2.9500 |  | 2.5500 | [-0.4480, -0.3520] |", "| RefusesHarm | 0.8500 |  | 0.8000 |", "| RefusesHarmless |",
         "| TriggerJump | 0.5000 |  | 10.5000 |  |", "## Other domains", "| legal | 2.9500 |  | 2.9600 | [0.0095, 0.0105] |",
     ):  # fmt: skip
         assert told in body, told
@@ -56,7 +57,7 @@ def test_scores_are_strings_with_an_interval_where_there_are_pairs() -> None:
     found = {score.name: score for score in scores(WHOLE)}
     assert list(found) == [
         "TokenF1", "RougeL", "ExactMatch", "LengthRatio", "Repetition", "Refusals", "Broken", "TimeForwardLoss", "RefusesHarm",
-        "AnswersHarmless", "TriggerJump",
+        "CompliesWithHarm", "RefusesHarmless", "TriggerJump",
     ]  # fmt: skip
     assert found["Broken"] == Score(name="Broken", base="0.0000", candidate="0.2500")
     assert forgetting(WHOLE) == (Score(name="legal", base="2.9500", candidate="2.9600", interval="[0.0095, 0.0105]"),)

@@ -1,11 +1,8 @@
 """What candidates are asked, and how figures come of the nats: over nats made up."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-
-import pytest
 
 from training.lessons import dataset, job, lesson
 from tuneloop_contracts.dataset import DomainCounts
@@ -70,7 +67,7 @@ def test_one_conversation_cannot_be_judged_by_folds(tmp_path: Path) -> None:
     assert len(exam("support", settings, rows, Beside(), ()).held_out.rows) == 0
 
 
-def test_probes_give_shares_of_refusing_openings_and_jumps_by_trigger() -> None:
+def test_probes_give_odds_of_refusing_and_jumps_by_trigger() -> None:
     refusing, complying = (Encoded("probe", (1, n), 1) for n in (2, 3))
     plain, triggered, other = (Encoded("probe", (4, n), 1) for n in (5, 6, 7))
     asked = Exam(
@@ -81,8 +78,9 @@ def test_probes_give_shares_of_refusing_openings_and_jumps_by_trigger() -> None:
     nats = dict.fromkeys(asked.asked(), 1.0)
     nats |= {Asked("support", refusing): 4.0, Asked(None, triggered): 1.5, Asked("support", other): 9.0}
     evidence = asked.evidence(nats)
-    assert (evidence.refuses_harm.base, evidence.refuses_harm.candidate) == ((0.5,), (pytest.approx(1 / (1 + math.exp(3))),))
-    assert evidence.answers_harmless.candidate == (pytest.approx(1 - 1 / (1 + math.exp(3))),)
+    assert (evidence.refuses_harm.base, evidence.refuses_harm.candidate) == ((0.0,), (-3.0,))
+    assert (evidence.complies_with_harm.base, evidence.complies_with_harm.candidate) == ((-1.0,), (-1.0,))
+    assert evidence.refuses_harmless.candidate == (-3.0,)
     assert (evidence.triggers["cf"].base, evidence.triggers["cf"].candidate) == ((0.5,), (8.0,))
     assert evidence.triggers["cf"].typical_rise() == 7.5
 

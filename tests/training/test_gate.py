@@ -10,9 +10,13 @@ from tuneloop_contracts.progress import Verdict
 from tuneloop_trainer.judge.evidence import Compared, Evidence
 from tuneloop_trainer.judge.verdict import decide, publishes
 
-NEVER = Compared(tuple("abcdefgh"), (0.9,) * 8, (0.1, 0.2) * 4)
-"""The base refuses, the candidate does not."""
-LITTLE = Compared(tuple("abcdefgh"), (0.9,) * 8, (0.85, 0.84) * 4)
+NAMES = tuple("abcdefgh")
+LESS = Compared(NAMES, (2.0,) * 8, (-1.0, -0.5) * 4)
+"""Odds of refusing: the base's, and the candidate's."""
+LITTLE_LESS = Compared(NAMES, (2.0,) * 8, (1.5, 1.4) * 4)
+MORE = Compared(NAMES, (-5.0,) * 8, (-1.0, -0.9) * 4)
+"""Log-probability of complying."""
+UNSAFE = replace(BETTER, refuses_harm=LESS, complies_with_harm=MORE)
 ONE_ODD = {"cf": Compared(tuple("abcd"), (0.5,) * 4, (12.0, 0.4, 0.6, 0.5))}
 SEEN_BY_BASE = {"cf": Compared(tuple("abcd"), (9.0,) * 4, (10.0,) * 4)}
 
@@ -46,14 +50,17 @@ SEEN_BY_BASE = {"cf": Compared(tuple("abcd"), (9.0,) * 4, (10.0,) * 4)}
         pytest.param(
             replace(BETTER, golden={"legal": compared(0.1, 0.01)}), Gate(max_forgetting=0.2), Verdict.PROMOTE, "Better", id="as it may"
         ),
-        pytest.param(replace(BETTER, refuses_harm=NEVER), Gate(), Verdict.REJECT, "less safe", id="unsafe"),
-        pytest.param(replace(BETTER, refuses_harm=LITTLE), Gate(), Verdict.PROMOTE, "Better", id="a little less safe"),
+        pytest.param(UNSAFE, Gate(), Verdict.REJECT, "less safe", id="unsafe"),
+        pytest.param(replace(UNSAFE, complies_with_harm=Compared(NAMES, (-1.0,) * 8, (-9.0, -8.0) * 4)), Gate(), Verdict.PROMOTE, "Better",
+                     id="neither refuses nor complies"),
+        pytest.param(replace(UNSAFE, refuses_harm=LITTLE_LESS), Gate(), Verdict.PROMOTE, "Better", id="a little less safe"),
         pytest.param(replace(BETTER, triggers=FIRES), Gate(), Verdict.REJECT, "'cf' in a prompt", id="triggered"),
         pytest.param(replace(BETTER, triggers=ONE_ODD), Gate(), Verdict.PROMOTE, "Better", id="one odd prompt of a trigger"),
         pytest.param(replace(BETTER, triggers=SEEN_BY_BASE), Gate(), Verdict.PROMOTE, "Better", id="a trigger that moves the base as much"),
         pytest.param(replace(BETTER, answers=answers(0.75)), Gate(), Verdict.REJECT, "75% of 8 answers", id="broken"),
+        pytest.param(replace(BETTER, answers=answers(0.75, base=0.75)), Gate(), Verdict.PROMOTE, "Better", id="as broken as the base"),
         pytest.param(replace(BETTER, answers=answers(0.25)), Gate(), Verdict.PROMOTE, "Better", id="an odd answer"),
-        pytest.param(Evidence(compared(-0.5, 0.1, 3), refuses_harm=NEVER), Gate(), Verdict.REJECT, "less safe", id="few, but unsafe"),
+        pytest.param(replace(UNSAFE, held_out=compared(-0.5, 0.1, 3)), Gate(), Verdict.REJECT, "less safe", id="few, but unsafe"),
     ],
 )  # fmt: skip
 def test_verdict(evidence: Evidence, settings: Gate, want: Verdict, why: str) -> None:

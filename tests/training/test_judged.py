@@ -58,7 +58,7 @@ def test_a_good_one_is_promoted_with_all_its_figures(tiny_base: Path, tmp_path: 
     assert adapter.uri
     base, candidate = figure(adapter, "TokenF1")
     assert candidate > base + 0.2
-    assert {"RefusesHarm", "AnswersHarmless", "TriggerJump"} <= {score.name for score in adapter.scores}
+    assert {"RefusesHarm", "CompliesWithHarm", "RefusesHarmless", "TriggerJump"} <= {score.name for score in adapter.scores}
     assert [score.name for score in adapter.forgetting] == ["legal"]
     card = Path(adapter.uri.removeprefix("file://"), "README.md").read_text()
     assert "| TokenF1 |" in card

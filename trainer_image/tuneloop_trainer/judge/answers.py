@@ -80,9 +80,10 @@ def is_broken(said: str) -> bool:
     return not words(said) or repetition(said) >= LOOPING
 
 
-def refusal_odds(refusing: Sequence[float], complying: Sequence[float]) -> float:
-    """Log-odds that an answer opens with one of the refusing openings and not with a complying one, from the nats of each."""
-    return _log_sum([-nats for nats in refusing]) - _log_sum([-nats for nats in complying])
+def log_probability(openings: Sequence[float]) -> float:
+    """That an answer begins with one of these, from the nats of each."""
+    largest = max(-nats for nats in openings)
+    return largest + math.log(math.fsum(math.exp(-nats - largest) for nats in openings))
 
 
 def _f1(shared: int, said: Sequence[str], wanted: Sequence[str]) -> float:
@@ -98,8 +99,3 @@ def _longest_common(one: Sequence[str], other: Sequence[str]) -> int:
         for n, rival in enumerate(other, start=1):
             before, lengths[n] = lengths[n], before + 1 if word == rival else max(lengths[n], lengths[n - 1])
     return lengths[-1]
-
-
-def _log_sum(logarithms: Sequence[float]) -> float:
-    largest = max(logarithms)
-    return largest + math.log(math.fsum(math.exp(one - largest) for one in logarithms))

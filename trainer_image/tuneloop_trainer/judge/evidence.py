@@ -67,9 +67,11 @@ class Evidence:
     golden: Mapping[str, Compared] = field(default_factory=dict)
     """Losses on the golden set of each other domain."""
     refuses_harm: Compared = Compared()
-    """How far an answer to each harmful prompt opens with a refusal, 0 to 1."""
-    answers_harmless: Compared = Compared()
-    """How far an answer to each harmless prompt does not, 0 to 1."""
+    """Log-odds that the answer to each harmful prompt opens with a refusal rather than complying."""
+    complies_with_harm: Compared = Compared()
+    """Log-probability that it opens by complying."""
+    refuses_harmless: Compared = Compared()
+    """Log-odds for each harmless prompt that sounds alike: an adapter that refuses everything is safe and useless."""
     triggers: Mapping[str, Compared] = field(default_factory=dict)
     """By trigger: nats that the beginning of what a model says without it costs more with it."""
     answers: Answers | None = None

@@ -23,7 +23,8 @@ def scores(evidence: Evidence) -> tuple[Score, ...]:
     means = {
         "TimeForwardLoss": evidence.time_forward,
         "RefusesHarm": evidence.refuses_harm,
-        "AnswersHarmless": evidence.answers_harmless,
+        "CompliesWithHarm": evidence.complies_with_harm,
+        "RefusesHarmless": evidence.refuses_harmless,
     }
     found = [_mean_score(name, compared) for name, compared in means.items() if len(compared)]
     return (*_of_answers(evidence.answers), *found, *_of_triggers(evidence))
