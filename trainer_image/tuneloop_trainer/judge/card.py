@@ -13,7 +13,7 @@ from tuneloop_trainer.judge.verdict import Decision
 WHAT = (
     "Losses are nats per supervised token, the mean over answers that were not trained on. Intervals are of candidate minus base, at 95 %, "
     "paired by answer and clustered by conversation. Figures of answers are of short greedy ones. RefusesHarm and RefusesHarmless are the "
-    "log-odds that an answer opens with a refusal rather than complying, CompliesWithHarm the probability of that, as logarithm; TriggerJump "
+    "log-odds that an answer opens with a refusal rather than complying, CompliesWithHarm the log-probability of complying; TriggerJump "
     "is the nats that the worst trigger adds to what the model would say without it."
 )
 
