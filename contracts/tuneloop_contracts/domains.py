@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Annotated
@@ -14,6 +15,7 @@ from tuneloop_contracts.names import DOMAIN_PATTERN
 GENERAL = "general"
 """The domain of a text that no keyword claims, where a target has it."""
 
+_WORD = re.compile(r"[a-z0-9_+#.]*[a-z0-9_+#]")
 
 Keyword = Annotated[str, Field(min_length=2, max_length=80)]
 Example = Annotated[str, Field(max_length=500)]
@@ -90,15 +92,21 @@ class Keywords:
     """The keywords of some domains, ready to be looked for in many texts."""
 
     def __init__(self, domains: Sequence[Domain]) -> None:
-        self._phrases = tuple((domain.name, keyword, _fold(keyword)) for domain in domains for keyword in domain.keywords)
+        self._by_first_word: dict[str, list[tuple[int, str]]] = defaultdict(list)
+        """Of each phrase, its place in the domains' order; a text has few of these words, and only their phrases are looked for."""
+        self._keywords = tuple((domain.name, keyword) for domain in domains for keyword in domain.keywords)
+        for place, (_, keyword) in enumerate(self._keywords):
+            phrase = _fold(keyword)
+            self._by_first_word[phrase.split(" ")[1]].append((place, phrase))
 
     def found_in(self, text: str) -> dict[str, list[str]]:
         """Those of each domain that occur in `text`, as the domain writes them; domains without one are left out."""
         words = _fold(text)
+        begun = self._by_first_word.keys() & set(words.split(" "))
         found: dict[str, list[str]] = {}
-        for name, keyword, phrase in self._phrases:
-            if phrase in words:
-                found.setdefault(name, []).append(keyword)
+        for place in sorted(place for word in begun for place, phrase in self._by_first_word[word] if phrase in words):
+            name, keyword = self._keywords[place]
+            found.setdefault(name, []).append(keyword)
         return found
 
 
@@ -115,5 +123,11 @@ def _occurrences(words: str, weight: float, phrase: str) -> float:
 
 def _fold(text: str) -> str:
     """Lower case, no accents, one space around every word: so ` fatura ` is found in "A FATURA, por favor" and not in "manufatura"."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(c))
-    return " " + " ".join(re.findall(r"[a-z0-9_+#.]*[a-z0-9_+#]", plain)) + " "
+    return " " + " ".join(_WORD.findall(without_accents(text.lower()))) + " "
+
+
+def without_accents(text: str) -> str:
+    """Compatibility forms made plain too (NFKD)."""
+    if text.isascii():
+        return text
+    return "".join(c for c in unicodedata.normalize("NFKD", text) if c.isascii() or not unicodedata.combining(c))

@@ -5,9 +5,10 @@ to another domain's centroid than to their own's; with it, one of sixteen.
 """
 
 import re
-import unicodedata
 from functools import cache
 from importlib.resources import files
+
+from tuneloop_contracts.domains import without_accents
 
 _WORD = re.compile(r"[^\W_]+|[^\w\s]")
 _SHORTEST_STEM = 3
@@ -40,7 +41,7 @@ def known(word: str) -> bool:
 
 
 def _is_portuguese(text: str, words: list[str]) -> bool:
-    here, there = (sum(word in language for word in words) for language in (_PORTUGUESE, _ENGLISH))
+    here, there = (sum(map(language.__contains__, words)) for language in (_PORTUGUESE, _ENGLISH))
     return here > there or (here == there and any(letter in text.lower() for letter in "ãõç"))
 
 
@@ -72,4 +73,4 @@ def _glossary() -> tuple[dict[str, str], dict[str, str]]:
 
 def _plain(text: str) -> str:
     """Lower case, no accents."""
-    return "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(c))
+    return without_accents(text.lower())
