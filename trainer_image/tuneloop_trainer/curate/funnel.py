@@ -7,6 +7,7 @@ bounded by `maxExamplesPerDomain`, not by the window.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 
 from tuneloop_contracts.dataset import INSUFFICIENT, Count, DomainCounts
@@ -29,6 +30,8 @@ from tuneloop_trainer.errors import NeedsEdit
 from tuneloop_trainer.rows import Row
 
 MAX_NAMED_TENANTS = 5
+REMEMBERED = 4096
+"""Texts whose finds are kept: a turn repeats all that was said before it."""
 PIECE = 2000
 """Examples that are settled at once, where that many are still wanted."""
 IN_GOLDEN_SET = "InGoldenSet"
@@ -82,7 +85,7 @@ def curate(
 
     Raises NeedsEdit (SEVERAL_TENANTS) where mixing tenants was not asked for, Overlap if the split went wrong.
     """
-    tally, golden = Tally(), golden or Golden()
+    tally, golden, find = Tally(), golden or Golden(), lru_cache(REMEMBERED)(find)
     pool = _collected(_admitted(entries, Said(feedback), config, golden, find, tally), config, tally)
     if len(tally.tenants) > 1 and not config.tenants:
         raise NeedsEdit(FaultReason.SEVERAL_TENANTS, _several(tally.tenants))

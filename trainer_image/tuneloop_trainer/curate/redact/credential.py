@@ -30,6 +30,8 @@ _VALUE = r"([A-Za-z0-9_\-+/.~]{15,}[A-Za-z0-9_\-+/~]={0,2})"
 _NAMES = dict.fromkeys(("key", "token", "secret", "password", "passwd", "pwd", "senha"), _IS) | {"bearer": r"\s{1,3}"}
 _NAMED = tuple((name, re.compile(name + between + _VALUE, re.IGNORECASE)) for name, between in _NAMES.items())
 """What a text calls a secret, and the secret."""
+_SHORTEST = 15
+"""Characters of the shortest of them all, `xapp-` and ten: a text without so long a word needs no forty looks."""
 
 
 def pems(text: str) -> Iterator[tuple[int, int]]:
@@ -50,6 +52,8 @@ def jwts(text: str) -> Iterator[tuple[int, int]]:
 
 def api_keys(text: str) -> Iterator[tuple[int, int]]:
     """By the form that an issuer gives them; of no known form, by what the text calls them and by looking random."""
+    if max(map(len, text.split()), default=0) < _SHORTEST:
+        return
     for begin, form in _KEYS:
         if begin in text:
             yield from (match.span() for match in _at_each(begin, form, text, text) if len(set(match.group())) > 9)
