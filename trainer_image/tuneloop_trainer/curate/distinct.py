@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Sequence
 from tuneloop_contracts.jobs import HarvestConfig
 from tuneloop_trainer.curate.admit import OVER_LIMIT
 from tuneloop_trainer.curate.example import Example, Judgement
-from tuneloop_trainer.curate.likeness import Index, asked
+from tuneloop_trainer.curate.likeness import Index
 
 SetRule = Callable[[Sequence[Example], HarvestConfig], list[Example]]
 
@@ -73,7 +73,7 @@ SET_RULES: tuple[tuple[str, SetRule], ...] = (
 
 
 def _unlike(examples: Sequence[Example], threshold: float) -> list[Example]:
-    questions = [asked(example.messages) for example in examples]
+    questions = [example.asked for example in examples]
     index: Index[None] = Index(threshold, questions)
     kept = []
     for example, question in zip(examples, questions, strict=True):

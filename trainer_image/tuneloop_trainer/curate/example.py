@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from pydantic import JsonValue
 
 from tuneloop_contracts.record import Feedback, Record
+from tuneloop_trainer.curate.likeness import Asked, asked
 from tuneloop_trainer.rows import Message
 
 EntryId = tuple[int, int]
@@ -55,6 +56,11 @@ class Example:
     @property
     def system(self) -> str:
         return "\n".join(message["content"] for message in self.messages if message["role"] == "system")
+
+    @cached_property
+    def asked(self) -> Asked:
+        """Compared in every piece that it is settled with, and again by the split."""
+        return asked(self.messages)
 
     @property
     def talk(self) -> str:

@@ -4,7 +4,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import chain
 from math import ceil
 from typing import Generic, TypeVar
@@ -35,9 +35,9 @@ class Asked:
     turns: int
     """Messages of the user; only equally long talks are compared, so that a turn is no copy of the one that it follows."""
 
-    @property
+    @cached_property
     def whole(self) -> Shingles:
-        return self.question | self.before
+        return self.question | self.before if self.before else self.question
 
     def like(self, other: "Asked", threshold: float) -> bool:
         return (

@@ -63,8 +63,8 @@ def loop(question: str, answer: str) -> bool:
     tokens: list[str] | str = words if len(words) >= LOOP_TOKENS else answer  # a script without spaces, or one endless word
     if len(tokens) < LOOP_TOKENS:
         return False
-    grams = list(zip(tokens, tokens[1:], tokens[2:], tokens[3:], strict=False))
-    return len(set(grams)) < LOOP_SHARE * len(grams)
+    grams = set(zip(tokens, tokens[1:], tokens[2:], tokens[3:], strict=False))
+    return len(grams) < LOOP_SHARE * (len(tokens) - 3)
 
 
 FAULTS: tuple[tuple[str, Fault], ...] = (

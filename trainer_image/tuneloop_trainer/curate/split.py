@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import ceil
 
 from tuneloop_contracts.jobs import HarvestConfig
-from tuneloop_trainer.curate.likeness import SAME_QUESTION, Asked, Index, asked
+from tuneloop_trainer.curate.likeness import SAME_QUESTION, Asked, Index
 from tuneloop_trainer.curate.thread import Thread
 from tuneloop_trainer.curate.ties import Group, sizes, tied_by_text, tied_by_user
 
@@ -72,7 +72,7 @@ def refuse_overlap(sides: Split) -> None:
 
 
 def _questions(threads: Iterable[Thread]) -> list[Asked]:
-    return [asked(turn.messages) for thread in threads for turn in thread.turns]
+    return [turn.asked for thread in threads for turn in thread.turns]
 
 
 def _shares(rows: Counter[str], config: HarvestConfig) -> _Shares:

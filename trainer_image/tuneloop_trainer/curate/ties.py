@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from tuneloop_trainer.curate.likeness import SAME_QUESTION, Index, asked
+from tuneloop_trainer.curate.likeness import SAME_QUESTION, Index
 from tuneloop_trainer.curate.thread import Thread
 
 
@@ -35,7 +35,7 @@ def tied_by_text(threads: Sequence[Thread]) -> list[Group]:
     """By a conversation or by a question, in other words too, however indirectly; across domains."""
     ties = _Ties(len(threads))
     talks: dict[str, int] = {}
-    questions = [(asked(turn.messages), n) for n, thread in enumerate(threads) for turn in thread.turns]
+    questions = [(turn.asked, n) for n, thread in enumerate(threads) for turn in thread.turns]
     index: Index[int] = Index(SAME_QUESTION, (question for question, _ in questions))
     for n, thread in enumerate(threads):
         ties.tie(n, talks.setdefault(thread.last.talk, n))
