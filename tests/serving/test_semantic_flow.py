@@ -25,6 +25,11 @@ REWORDED = "Could you tell me how to reset my password?"
 SUPPORT = {"X-Domain": "support"}
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_verified_by_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shadow, "SHARE", 0.0)
+
+
 @asynccontextmanager
 async def pod(redis_url: str, **settings: Any) -> AsyncIterator[LightServer]:
     async with light_server(redis_url, semantic_cache_domains=("support",), **settings) as server:

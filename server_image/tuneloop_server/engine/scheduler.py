@@ -82,18 +82,23 @@ class Scheduler:
 
     def _begin(self, rows: Sequence[Row]) -> Prefill | None:
         """None when they cannot: nobody else's state is touched yet, so only they fail."""
-        seats: list[Seat] = []
+        if not (seats := [seat for row in rows if (seat := self._seat_of(row))]):
+            return None
         try:
-            for row in rows:
-                row.started = True
-                seats.append(Seat(row, Dice(row.sampling), self._slots.take(row.adapter)))
             return Prefill(seats, self._model, self._slots)
         except Exception as error:
-            log.error("%d prompts could not be begun: %s", len(rows), type(error).__name__)
             for seat in seats:
                 self._slots.give_back(seat.slot)
-            for row in rows:
-                row.fail(Failed("the model failed on this request"))
+                _refuse(seat.row, error)
+            return None
+
+    def _seat_of(self, row: Row) -> Seat | None:
+        """None where its adapter has no slot: rows that begin with it are not to blame."""
+        row.started = True
+        try:
+            return Seat(row, Dice(row.sampling), self._slots.take(row.adapter))
+        except Exception as error:
+            _refuse(row, error)
             return None
 
     def _next_rows(self) -> list[Row]:
@@ -123,3 +128,8 @@ class Scheduler:
             for seat in decoding.leave():
                 self._slots.give_back(seat.slot)
         self._alone = [one for one in self._alone if one.seats]
+
+
+def _refuse(row: Row, error: Exception) -> None:
+    log.error("a prompt could not be begun: %s", type(error).__name__)
+    row.fail(Failed("the model failed on this request"))
