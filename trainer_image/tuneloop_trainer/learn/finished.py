@@ -36,7 +36,8 @@ def keep_report(config: TrainConfig, report: Report) -> None:
 
 
 def _report_file(config: TrainConfig) -> Store:
-    return Store(config.dataset.uri).below(f"report-{inputs_digest(config)[:16]}.json")
+    """Beside the adapters: a training pod may only read the datasets."""
+    return Store(config.adapters_uri).below("_reports", f"{inputs_digest(config)[:16]}.json")
 
 
 def _is_there(adapter: TrainedAdapter) -> bool:
