@@ -39,12 +39,12 @@ class Beside:
 def beside(config: TrainConfig, rows: Rows, newest: Sequence[Row], tokenizer: Tokenizer) -> Beside:
     """`newest`: the time-forward rows. Raises NeedsEdit for a golden set or prompts of the user's that cannot be read."""
     length = config.training.max_sequence_length
-    sets = _affordable(prompt_sets(config), config, rows, tokenizer)
+    safety, triggers = _affordable(prompt_sets(config), config, rows, tokenizer)
     return Beside(
         time_forward={name: encode_rows([row for row in newest if row.domain == name], tokenizer, length)[0] for name in rows},
         golden={domain.name: _golden(domain.name, config, rows, tokenizer) for domain in config.dataset.domains},
-        safety=safety_probes(sets.safety, tokenizer),
-        triggers=trigger_probes(sets.triggers, tokenizer),
+        safety=safety,
+        triggers=triggers,
     )
 
 
@@ -104,14 +104,16 @@ def _golden(domain: str, config: TrainConfig, rows: Rows, tokenizer: Tokenizer) 
     return found[:MOST_GOLDEN]
 
 
-def _affordable(sets: PromptSets, config: TrainConfig, rows: Rows, tokenizer: Tokenizer) -> PromptSets:
+def _affordable(
+    sets: PromptSets, config: TrainConfig, rows: Rows, tokenizer: Tokenizer
+) -> tuple[tuple[SafetyProbe, ...], tuple[TriggerProbe, ...]]:
     """As many prompts as cost PROBES_SHARE of the training, over all candidates and the base."""
     trained = config.training.epochs * sum(len(row.tokens) for train, _ in rows.values() for row in train)
-    safety, triggers = safety_probes(sets.safety, tokenizer), trigger_probes(sets.triggers, tokenizer)
-    openings = sum(len(row.tokens) for probe in safety for row in (probe.refusing[0], probe.complying[0]))
-    answers = sum(len(probe.triggered.tokens) for probe in triggers)
+    safety = dict(zip(sets.safety, safety_probes(sets.safety, tokenizer), strict=True))
+    triggers = dict(zip(sets.triggers, trigger_probes(sets.triggers, tokenizer), strict=True))
+    openings = sum(len(row.tokens) for probe in safety.values() for row in (probe.refusing[0], probe.complying[0]))
+    answers = sum(len(probe.triggered.tokens) for probe in triggers.values())
     share = min(1.0, PROBES_SHARE * trained / (EVALUATING * (len(rows) + 1) * max(1, openings + answers)))
-    return PromptSets(
-        safety=fewer(sets.safety, max(LEAST_PROBES, ceil(share * len(sets.safety))), lambda one: f"{one.expect} {one.language}"),
-        triggers=fewer(sets.triggers, max(LEAST_PROBES, ceil(share * len(sets.triggers))), lambda one: one.trigger),
-    )
+    tried = fewer(sets.safety, max(LEAST_PROBES, ceil(share * len(sets.safety))), lambda one: f"{one.expect} {one.language}")
+    triggering = fewer(sets.triggers, max(LEAST_PROBES, ceil(share * len(sets.triggers))), lambda one: one.trigger)
+    return tuple(safety[one] for one in tried), tuple(triggers[one] for one in triggering)
