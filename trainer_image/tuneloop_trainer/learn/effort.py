@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from tuneloop_trainer.learn.encode import Encoded
+from tuneloop_trainer.learn.packs.tree import beginning
 from tuneloop_trainer.learn.together import StepDone
 from tuneloop_trainer.reporting import Reporter
 
@@ -92,11 +93,7 @@ def clock(seconds: float) -> str:
 def distinct_tokens(rows: Iterable[Encoded]) -> int:
     """Those that one pass computes: of rows in order, each begins anew where it differs from the one before."""
     ordered = sorted(row.tokens for row in rows)
-    return sum(len(row) - _shared(before, row) for before, row in pairwise([(), *ordered]))
-
-
-def _shared(one: Sequence[int], other: Sequence[int]) -> int:
-    return next((n for n, (left, right) in enumerate(zip(one, other, strict=False)) if left != right), min(len(one), len(other)))
+    return sum(len(row) - beginning(before, row) for before, row in pairwise([(), *ordered]))
 
 
 def _tokens(rows: Iterable[Encoded]) -> int:

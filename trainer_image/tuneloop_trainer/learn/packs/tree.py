@@ -109,9 +109,14 @@ class _Growing:
         return len(self.segments) - 1
 
 
+def beginning(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens two rows begin with alike."""
+    return next((n for n, (left, right) in enumerate(zip(one, other, strict=False)) if left != right), min(len(one), len(other)))
+
+
 def _shared(one: tuple[int, ...], other: tuple[int, ...]) -> int:
     """How many tokens they begin with alike; 0 for fewer than LEAST_SHARED."""
-    alike = next((n for n, (left, right) in enumerate(zip(one, other, strict=False)) if left != right), min(len(one), len(other)))
+    alike = beginning(one, other)
     return alike if alike >= LEAST_SHARED else 0
 
 
