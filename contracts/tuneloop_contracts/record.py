@@ -21,13 +21,17 @@ DEFAULT_RETENTION = timedelta(days=35)
 RECORD_KIND, FEEDBACK_KIND = "rec", "fb"
 
 
-def record_stream(target: str, shard: int, day: date) -> str:
+def stream_of(kind: str, target: str, shard: int, day: date) -> str:
     """The stream of one UTC day; `target` is `<namespace>/<name>`. The braces keep a shard in one Redis Cluster slot."""
-    return f"tuneloop:{{{target}:{shard}}}:{RECORD_KIND}:{day:%Y%m%d}"
+    return f"tuneloop:{{{target}:{shard}}}:{kind}:{day:%Y%m%d}"
+
+
+def record_stream(target: str, shard: int, day: date) -> str:
+    return stream_of(RECORD_KIND, target, shard, day)
 
 
 def feedback_stream(target: str, shard: int, day: date) -> str:
-    return f"tuneloop:{{{target}:{shard}}}:{FEEDBACK_KIND}:{day:%Y%m%d}"
+    return stream_of(FEEDBACK_KIND, target, shard, day)
 
 
 def streams_pattern(target: str) -> str:

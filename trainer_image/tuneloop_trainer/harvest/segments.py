@@ -10,10 +10,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 import msgspec
 import zstandard
 
+from tuneloop_contracts.record import stream_of
 from tuneloop_contracts.stores import Store
 from tuneloop_trainer.curate.example import EntryId
 from tuneloop_trainer.harvest.decode import Flat, entry_id, id_bytes, texts
@@ -74,7 +76,7 @@ def every_segment(archive: Store, target: str) -> Iterator[Segment]:
     for name in list_files(archive):
         if match := _NAME.fullmatch(name):
             day, kind, shard, after, last, count, lost = match.groups()
-            stream = f"tuneloop:{{{target}:{shard}}}:{kind}:{day}"
+            stream = stream_of(kind, target, int(shard), date.fromisoformat(day))
             yield Segment(archive, stream, entry_id(after.encode()), entry_id(last.encode()), int(count), int(lost))
 
 
