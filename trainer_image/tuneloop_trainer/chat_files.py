@@ -12,8 +12,8 @@ from tuneloop_contracts.dataset import HELD_OUT_FILE, TRAIN_FILE, Count, Dataset
 from tuneloop_contracts.domains import DEFAULT_DOMAINS, Domain
 from tuneloop_contracts.jobs import CONFIG_ENV, EXIT_DONE, HarvestConfig
 from tuneloop_contracts.progress import FaultReason
-from tuneloop_contracts.stores import BadUri, Store
-from tuneloop_trainer.config import harvest_config
+from tuneloop_contracts.stores import Store
+from tuneloop_trainer.config import harvest_config, store_at
 from tuneloop_trainer.curate.example import Entry
 from tuneloop_trainer.curate.funnel import curate
 from tuneloop_trainer.curate.redact.presidio import finder
@@ -50,7 +50,7 @@ def import_chats(options: argparse.Namespace, env: Mapping[str, str], *, now: da
 def export_chats(options: argparse.Namespace) -> int:
     """To stdout. Raises NeedsEdit where there is no dataset."""
     name = PARTS[options.part]
-    content = get_bytes(_store(options.dataset).below(name))
+    content = get_bytes(store_at(options.dataset).below(name))
     if content is None:
         raise NeedsEdit(FaultReason.INVALID_CONFIG, f"--dataset {options.dataset}: holds no {name}; name a job's status.dataset.uri")
     for line in content.decode().splitlines():
@@ -111,16 +111,9 @@ def _entry(exchange: Exchange, place: int, config: HarvestConfig, domain: str) -
 def _content(file: str) -> bytes:
     """A local path, or a URI in a store."""
     try:
-        content = get_bytes(_store(file)) if "://" in file else Path(file).read_bytes()
+        content = get_bytes(store_at(file)) if "://" in file else Path(file).read_bytes()
     except OSError as error:
         raise NeedsEdit(FaultReason.INVALID_CONFIG, f"--file {file}: {type(error).__name__}") from None
     if content is None:
         raise NeedsEdit(FaultReason.INVALID_CONFIG, f"--file {file}: no such file")
     return content
-
-
-def _store(uri: str) -> Store:
-    try:
-        return Store(uri)
-    except BadUri as error:
-        raise NeedsEdit(FaultReason.INVALID_CONFIG, str(error)) from error

@@ -44,6 +44,14 @@ def redis_url(env: Mapping[str, str]) -> str:
     return url
 
 
+def store_at(uri: str) -> Store:
+    """Named on a command line. Raises NeedsEdit."""
+    try:
+        return Store(uri)
+    except BadUri as error:
+        raise NeedsEdit(FaultReason.INVALID_CONFIG, str(error)) from error
+
+
 def inputs_digest(config: Wire) -> str:
     """Names one set of inputs: equal documents give equal work, so a finished result may be reported again."""
     document = json.dumps(config.to_wire(), sort_keys=True, ensure_ascii=False)

@@ -9,12 +9,10 @@ from typing import Any, cast
 import redis
 
 from tuneloop_contracts.jobs import EXIT_DONE, REDIS_URL_ENV, RedisMode
-from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.record import META_PATTERN, RECORD_KIND, kind_of, streams_pattern, target_of_meta
 from tuneloop_trainer.config import redis_url
-from tuneloop_trainer.errors import TryLater
 from tuneloop_trainer.harvest.connect import connect
-from tuneloop_trainer.harvest.patience import MESSAGES, REDIS_ERRORS, reason_of
+from tuneloop_trainer.harvest.patience import answering_at_once
 from tuneloop_trainer.table import as_table
 
 Target = dict[str, Any]
@@ -24,12 +22,8 @@ Target = dict[str, Any]
 def show(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     """Raises TryLater when Redis does not answer: somebody is waiting, so it is asked once."""
     url = redis_url({REDIS_URL_ENV: options.redis or env.get(REDIS_URL_ENV, "")})
-    try:
-        with connect(url, RedisMode(options.redis_mode)) as client:
-            targets = [describe(client, key) for key in _meta_keys(client) if options.target in ("", target_of_meta(key))]
-    except REDIS_ERRORS as error:
-        reason: FaultReason = reason_of(error)
-        raise TryLater(reason, MESSAGES[reason]) from error
+    with answering_at_once(), connect(url, RedisMode(options.redis_mode)) as client:
+        targets = [describe(client, key) for key in _meta_keys(client) if options.target in ("", target_of_meta(key))]
     print(json.dumps(targets, indent=2) if options.json else as_text(targets))
     return EXIT_DONE
 

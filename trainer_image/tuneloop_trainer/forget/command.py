@@ -7,11 +7,9 @@ from dataclasses import dataclass
 import redis
 
 from tuneloop_contracts.jobs import EXIT_DONE, REDIS_URL_ENV, RedisMode
-from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.record import FEEDBACK_KIND, RECORD_KIND
-from tuneloop_contracts.stores import BadUri, Store
-from tuneloop_trainer.config import redis_url
-from tuneloop_trainer.errors import NeedsEdit, TryLater
+from tuneloop_contracts.stores import Store
+from tuneloop_trainer.config import redis_url, store_at
 from tuneloop_trainer.forget.cached import Cached, find_cached, remove_cached
 from tuneloop_trainer.forget.datasets import Golden, InDataset, find_datasets, find_golden, remove_from_dataset, remove_from_golden
 from tuneloop_trainer.forget.person import Person, hash_of
@@ -19,7 +17,7 @@ from tuneloop_trainer.forget.recorded import Recorded, find_recorded, remove_rec
 from tuneloop_trainer.forget.sealed import Sealed, find_sealed, remove_sealed
 from tuneloop_trainer.forget.trained import trained_on
 from tuneloop_trainer.harvest.connect import connect
-from tuneloop_trainer.harvest.patience import MESSAGES, REDIS_ERRORS, reason_of
+from tuneloop_trainer.harvest.patience import answering_at_once
 from tuneloop_trainer.table import as_table
 
 NOT_LOOKED_AT = "-"
@@ -83,16 +81,13 @@ def forget(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     record = redis_url({REDIS_URL_ENV: options.redis or env.get(REDIS_URL_ENV, "")})
     cache = redis_url({REDIS_URL_ENV: options.cache_redis}) if options.cache_redis else record
     mode = RedisMode(options.redis_mode)
-    try:
-        with connect(record, mode) as record_client, connect(cache, mode) as cache_client:
-            places = Places(record_client, cache_client, options.target, _store(options.datasets), _store(options.adapters))
-            found = places.find(person)
-            print(as_text(found, places, dry_run=options.dry_run), flush=True)  # before anything goes: the rows lead to the adapters
-            if not options.dry_run:
-                places.remove(found)
-    except REDIS_ERRORS as error:
-        reason: FaultReason = reason_of(error)
-        raise TryLater(reason, MESSAGES[reason]) from error
+    datasets, adapters = (store_at(uri) if uri else None for uri in (options.datasets, options.adapters))
+    with answering_at_once(), connect(record, mode) as record_client, connect(cache, mode) as cache_client:
+        places = Places(record_client, cache_client, options.target, datasets, adapters)
+        found = places.find(person)
+        print(as_text(found, places, dry_run=options.dry_run), flush=True)  # before anything goes: the rows lead to the adapters
+        if not options.dry_run:
+            places.remove(found)
     print("nothing was removed: --dry-run" if options.dry_run else "removed")
     return EXIT_DONE
 
@@ -118,10 +113,3 @@ def _adapters(found: Found, places: Places) -> str:
     if not found.adapters:
         return "adapters that saw them: none"
     return "\n".join(("adapters that saw them, to retrain or to roll back:", *(f"  {adapter}" for adapter in found.adapters)))
-
-
-def _store(uri: str) -> Store | None:
-    try:
-        return Store(uri) if uri else None
-    except BadUri as error:
-        raise NeedsEdit(FaultReason.INVALID_CONFIG, str(error)) from error

@@ -1,7 +1,8 @@
 """Waits for a Redis that is away. The harvest pod stays: a new one would lose what was read, and count as a failure."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -65,6 +66,16 @@ class Patience:
             self.waiting(reason)
             self.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
+
+
+@contextmanager
+def answering_at_once() -> Iterator[None]:
+    """For a command, where somebody is waiting. Raises TryLater instead of what Redis raised; its text never holds the URL."""
+    try:
+        yield
+    except REDIS_ERRORS as error:
+        reason = reason_of(error)
+        raise TryLater(reason, MESSAGES[reason]) from error
 
 
 def reason_of(error: RedisError | RedisClusterException) -> FaultReason:
