@@ -21,6 +21,8 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer  # type: ignore[import-not-found]
 
+from trlprocess import Run
+
 MODES: dict[str, dict[str, Any]] = {
     "defaults": {},
     "tuned": {"packing": True, "gradient_checkpointing": False, "per_device_train_batch_size": 1},
@@ -61,20 +63,6 @@ class Counting(SFTTrainer):  # type: ignore[misc]
         return super().compute_loss(model, inputs, *args, **kwargs)
 
 
-@dataclass(frozen=True)
-class Done:
-    seconds: list[float]
-    """Of each optimizer step."""
-    prepare: float
-    """Seconds in which rows became batches and LoRA layers were made."""
-    tokens: int
-    supervised: int
-    loss: float
-    """Of the last step, nats per supervised token."""
-    peak_mb: float
-    """Of memory since the command came."""
-
-
 class Peer:
     def __init__(self) -> None:
         self._lora: dict[str, Any] = {}
@@ -99,7 +87,7 @@ class Peer:
         save_file(watch.gradients, into)
         return asdict(done)
 
-    def _run(self, rows: str, watch: Watch, adapter: str, **settings: Any) -> Done:
+    def _run(self, rows: str, watch: Watch, adapter: str, **settings: Any) -> Run:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak of memory counts from here
         began = time.perf_counter()
         trainer = self._trainer(rows, watch, **settings)
@@ -109,7 +97,7 @@ class Peer:
         trainer.train()
         losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
         trainer.model.unload()
-        return Done(watch.seconds, prepared, trainer.tokens, trainer.supervised, losses[-1], peak_mb())
+        return Run(watch.seconds, prepared, trainer.tokens, trainer.supervised, losses[-1], peak_mb())
 
     def _trainer(self, rows: str, watch: Watch, **settings: Any) -> Counting:
         quiet = {"report_to": [], "save_strategy": "no", "disable_tqdm": True, "logging_steps": 1, "output_dir": tempfile.mkdtemp()}

@@ -22,11 +22,15 @@ class Run:
     """What `trl_peer` says of a run."""
 
     seconds: list[float]
+    """Of each optimizer step."""
     prepare: float
+    """Seconds in which rows became batches and LoRA layers were made."""
     tokens: int
     supervised: int
     loss: float
+    """Of the last step, nats per supervised token."""
     peak_mb: float
+    """Of memory since the command came."""
 
 
 class TrlProcess:
