@@ -26,9 +26,10 @@ class HeldEngine:
     """Answers each generation with these pieces, as soon as `go` is set; a piece that is an exception is raised."""
 
     pieces: list[str | Exception] = field(default_factory=lambda: ["One", " two", " three."])
+    first: list[list[str | Exception]] = field(default_factory=list)
+    """Instead of `pieces`, for as many generations."""
     go: asyncio.Event = field(default_factory=asyncio.Event)
     generations: list["HeldAnswer"] = field(default_factory=list)
-    refuses: Exception | None = None
     facts = BaseFacts("sha256:base", 4096, {}, "held")
     ready = True
 
@@ -36,8 +37,6 @@ class HeldEngine:
         self.go.set()
 
     async def generate(self, request: Generation) -> "HeldAnswer":
-        if self.refuses:
-            raise self.refuses
         answer = HeldAnswer(self, request)
         self.generations.append(answer)
         return answer
@@ -67,11 +66,12 @@ class HeldAnswer:
     over = False
 
     async def pieces(self) -> AsyncIterator[Piece]:
-        for number, text in enumerate(self.engine.pieces):
+        texts = self.engine.first.pop(0) if self.engine.first else self.engine.pieces
+        for number, text in enumerate(texts):
             await self.engine.go.wait()
             if isinstance(text, Exception):
                 raise text
-            last = number == len(self.engine.pieces) - 1
+            last = number == len(texts) - 1
             yield Piece(text, finish="stop" if last else "")
         self.over = True
 

@@ -94,6 +94,11 @@ class NotCached(ApiError):
     status, type, code = 504, "invalid_request_error", "not_cached"
 
 
+def may_go_better(error: Exception) -> bool:
+    """When the same request is made again at once: where something broke, not where it was refused or told to come back later. Pure."""
+    return isinstance(error, Failed) or not isinstance(error, ApiError)
+
+
 def from_validation(fault: ValidationError) -> BadRequest:
     """The first fault, named by its path. The offending value is left out: it may be somebody's prompt."""
     first = fault.errors(include_input=False, include_url=False)[0]

@@ -10,7 +10,7 @@ import pytest
 import redis as sync_redis
 
 from lightserver import BASE, HeldEngine, LightServer, light_server, until
-from tuneloop_server.errors import Failed, TryLater
+from tuneloop_server.errors import ApiError, BadRequest, Failed, TryLater
 
 QUESTION = "Where is my order?"
 
@@ -60,7 +60,7 @@ async def test_streamed_and_whole_share_an_entry_both_ways(redis_url: str) -> No
 
 def text_of(streamed: httpx.Response) -> str:
     events = [json.loads(line.removeprefix("data: ")) for line in streamed.text.split("\n\n") if line.startswith("data: {")]
-    return "".join(event["choices"][0]["delta"].get("content", "") for event in events if event["choices"])
+    return "".join(event["choices"][0]["delta"].get("content", "") for event in events if event.get("choices"))
 
 
 @pytest.mark.parametrize(
@@ -152,21 +152,67 @@ async def test_followers_outlive_the_leader_and_the_last_one_ends_it(redis_url: 
 
 
 @pytest.mark.parametrize(
-    ("engine", "want"),
+    ("error", "tries"),
     [
-        pytest.param(HeldEngine(refuses=TryLater("full", retry_after=2)), 429, id="refused"),
-        pytest.param(HeldEngine(pieces=["One", Failed("broken")]), 500, id="broken on the way"),
+        pytest.param(TryLater("full", retry_after=2), 1, id="told to come back"),
+        pytest.param(BadRequest("too long"), 1, id="refused"),
+        pytest.param(Failed("broken"), 2, id="broken twice"),
+        pytest.param(ValueError("a fault"), 2, id="unforeseen twice"),
     ],
 )
-async def test_an_error_is_everybodys_and_nobodys_answer_later(redis_url: str, engine: HeldEngine, want: int) -> None:
-    async with light_server(redis_url, engine) as pod:
-        engine.go.clear()
-        asked = [asyncio.create_task(pod.ask()) for _ in range(3)]
-        await until(lambda: passengers(pod) == 3 or all(task.done() for task in asked))
-        engine.go.set()
-        assert [answer.status_code for answer in await asyncio.gather(*asked)] == [want] * 3
-        engine.refuses, engine.pieces = None, ["Better."]
+async def test_an_error_is_everybodys_and_nobodys_answer_later(redis_url: str, error: Exception, tries: int) -> None:
+    async with light_server(redis_url, HeldEngine(pieces=["One", error])) as pod:
+        answers = await asked_at_once(pod, 4)
+        assert {answer.status_code for answer in answers} == {error.status if isinstance(error, ApiError) else 500}
+        assert len(pod.engine.generations) == tries
+        pod.engine.pieces = ["Better."]
         assert (await pod.ask()).json()["choices"][0]["message"]["content"] == "Better."
+
+
+async def asked_at_once(pod: LightServer, count: int, **fields: Any) -> list[httpx.Response]:
+    """All on board before the engine says anything."""
+    pod.engine.go.clear()
+    asked = [asyncio.create_task(pod.ask(**fields)) for _ in range(count)]
+    await until(lambda: passengers(pod) == count)
+    pod.engine.go.set()
+    return await asyncio.gather(*asked)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_generation_that_breaks_is_made_once_more_for_all_its_followers(redis_url: str, stream: bool) -> None:
+    async with light_server(redis_url, HeldEngine(first=[["One", Failed("broken")]])) as pod:
+        answers = await asked_at_once(pod, 12, stream=stream)
+        said = {text_of(answer) if stream else answer.json()["choices"][0]["message"]["content"] for answer in answers}
+        assert said == {"One two three."}, "what was streamed already is not said again"
+        assert len(pod.engine.generations) == 2
+        assert await pod.cached() == "hit-exact"
+        assert sample(pod, "tuneloop_requests_total", adapter="base", outcome="stop") == 13
+
+
+async def test_a_generation_that_breaks_is_made_once_more_though_its_leader_has_left(redis_url: str) -> None:
+    async with light_server(redis_url, HeldEngine(first=[[Failed("broken")]])) as pod:
+        pod.engine.go.clear()
+        leader = asyncio.create_task(pod.ask())
+        await until(lambda: passengers(pod) == 1)
+        follower = asyncio.create_task(pod.ask())
+        await until(lambda: passengers(pod) == 2)
+        leader.cancel()
+        await until(lambda: passengers(pod) == 1)
+        pod.engine.go.set()
+        assert (await follower).json()["choices"][0]["message"]["content"] == "One two three."
+
+
+async def test_nobody_hears_two_beginnings(redis_url: str) -> None:
+    async with light_server(redis_url, HeldEngine(first=[["One", Failed("broken")]], pieces=["Two", " three."])) as pod:
+        for answer in await asked_at_once(pod, 3, stream=True):
+            assert text_of(answer) in ("", "One")
+            assert "generation_failed" in answer.text
+
+
+async def test_who_asks_alone_is_told_of_a_failure_at_once(redis_url: str) -> None:
+    async with light_server(redis_url, HeldEngine(first=[[Failed("broken")]])) as pod:
+        assert (await pod.ask()).status_code == 500
+        assert len(pod.engine.generations) == 1
 
 
 async def test_cache_control(redis_url: str) -> None:

@@ -1,6 +1,7 @@
 """One generation for all who ask the same at the same time.
 
-A flight runs in a task of its own, so it outlives the client that began it; it is called off when its last passenger has left.
+A flight runs in a task of its own, so it outlives the client that began it; it is called off when its last passenger has left. One that
+fails with followers aboard is tried once more, for all of them together: neither do they all fail with it, nor does each ask anew.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 
 from tuneloop_server.cache.tiers import Hit, Stored
 from tuneloop_server.engine.base import Piece
-from tuneloop_server.errors import Unavailable
+from tuneloop_server.errors import Failed, Unavailable, may_go_better
 
 
 @dataclass(frozen=True)
@@ -30,19 +31,24 @@ class Flight:
         self._head: Head | None = None
         self._answer: Stored | None = None
         self._pieces: list[Piece] = []
+        self._told: list[Piece] = []
+        """By a try that failed: passengers have heard it, so the next one must begin alike."""
         self._error: Exception | None = None
         self._over = False
-        self._passengers = 0
+        self._passengers = self._boarded = 0
         self._news = asyncio.Event()
         self._task = asyncio.create_task(self._run())
 
     def begin(self, head: Head) -> None:
-        """By the work, once."""
+        """By the work, once in each try."""
         self._head = head
         self._tell()
 
     def add(self, piece: Piece, answer: Stored | None = None) -> None:
-        """By the work; the last piece comes with the whole answer."""
+        """By the work; the last piece comes with the whole answer. Raises Failed when an earlier try has told something else."""
+        place = len(self._pieces)
+        if self._told[place : place + 1] not in ([], [piece]):
+            raise Failed("the model failed on this request")
         self._pieces.append(piece)
         self._answer = answer
         self._tell()
@@ -61,6 +67,7 @@ class Flight:
 
     def board(self) -> None:
         self._passengers += 1
+        self._boarded += 1
 
     def when_done(self, call: Callable[[], None]) -> None:
         """When the work has ended, however it did; also if it never began."""
@@ -97,7 +104,7 @@ class Flight:
 
     async def _run(self) -> None:
         try:
-            await self._work(self)
+            await self._try_twice()
         except asyncio.CancelledError:
             self._error = Unavailable("the answer was broken off")
             raise
@@ -105,6 +112,16 @@ class Flight:
             self._error = error
         finally:
             self._end()
+
+    async def _try_twice(self) -> None:
+        """The second time for the followers: who asks alone gets the error at once, and may ask again."""
+        try:
+            await self._work(self)
+        except Exception as error:
+            if self._boarded == 1 or not may_go_better(error):
+                raise
+            self._told, self._pieces = self._pieces, []
+            await self._work(self)
 
     def _end(self) -> None:
         """Nobody joins from now on."""
