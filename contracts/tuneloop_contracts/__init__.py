@@ -5,6 +5,7 @@ server import this package and never one another.
 
     names      the API group, labels, annotations, revision names
     record     what the server writes to Redis and the harvest reads back
+    redis      the URL of that Redis, however it is deployed
     answers    where the server keeps answers to give them again
     domains    which domain a text belongs to: the server routes by it, the harvest curates by it
     dataset    the manifest of a harvested dataset

@@ -8,16 +8,15 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, NoPermissionError, OutOfMemoryError, RedisError
+from redis.exceptions import AuthenticationError, NoPermissionError, OutOfMemoryError, RedisClusterException, RedisError
+
+from tuneloop_contracts.jobs import RedisMode
+from tuneloop_server.connect import Nodes, connect, nodes
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-SOCKET_TIMEOUT = 5.0
-"""Seconds; only so that no connection hangs for ever: how long a piece of work may take is `within`'s to say."""
 TICK = 0.005
 """Seconds."""
 
@@ -36,11 +35,11 @@ class Away(Exception):
 class Link:
     """A circuit breaker around one client: after a failure it answers Away at once, and lets one try through when the pause is over."""
 
-    def __init__(self, url: str, *, name: str, timeout: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, url: str, mode: RedisMode = RedisMode.STANDALONE, *, name: str, timeout: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """`timeout`: seconds for a whole piece of work, connecting included (see `within`)."""
-        self._client: Redis = Redis.from_url(
-            url, socket_timeout=SOCKET_TIMEOUT, socket_connect_timeout=SOCKET_TIMEOUT, retry=Retry(NoBackoff(), 0), decode_responses=True
-        )  # no retries: the client's own default of ten would hold a request for seconds
+        self._client = connect(url, mode)
         self._timeout = timeout
         self._name = name
         self._clock = clock
@@ -59,11 +58,16 @@ class Link:
                 result = await work(self._client)
         except OutOfMemoryError as error:
             raise Away from error  # it takes nothing at the moment, but what is in it can be read
-        except (RedisError, OSError, TimeoutError) as error:
+        except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
             self._failed(error)
-            raise Away(unauthorized=isinstance(error, AuthenticationError | NoPermissionError)) from error
+            why = error.__cause__ if isinstance(error, RedisClusterException) else error
+            raise Away(unauthorized=isinstance(why, AuthenticationError | NoPermissionError)) from error
         self._came_back()
         return result
+
+    def nodes(self) -> Nodes:
+        """Of those that hold keys, as the last piece of work found them."""
+        return nodes(self._client)
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -81,8 +81,8 @@ class Parts:
         tasks: list[asyncio.Task[None]] = [asyncio.create_task(followed, name="manifest")]
         if self.settings.api_keys_file:
             tasks.append(asyncio.create_task(self.tenants.follow(self.settings.api_keys_file), name="API keys"))
-        if self.exact:
-            tasks.append(asyncio.create_task(watch(self.settings.redis_url, EXACT_PREFIX, self.exact), name="cache watch"))
+        if self.exact and self._cache_link:
+            tasks.append(asyncio.create_task(watch(self._cache_link, EXACT_PREFIX, self.exact), name="cache watch"))
         if self.semantic:
             tasks += [asyncio.create_task(work, name=name) for name, work in self.semantic.tasks().items()]
         if self.recorder:
@@ -113,11 +113,12 @@ class Parts:
         """Two connections even to one Redis: the record's slow batches must not eat the cache's small budget."""
         settings, metrics = self.settings, self.metrics
         caching = settings.redis_url and settings.cache_ttl
-        self._cache_link = Link(settings.redis_url, name="cache", timeout=BUDGET) if caching else None
+        self._cache_link = Link(settings.redis_url, settings.redis_mode, name="cache", timeout=BUDGET) if caching else None
         self.exact = ExactTier(self._cache_link, settings.cache_ttl, metrics.cache_errors.inc) if self._cache_link else None
         self.semantic = self._semantic(self._cache_link) if self._cache_link and settings.semantic_cache_domains else None
         self._tiers: tuple[Tier, ...] = tuple(tier for tier in (self.exact, self.semantic and self.semantic.tier) if tier)
-        self._record_link = Link(settings.record_url, name="record", timeout=recording.TIMEOUT) if settings.record_url else None
+        url, mode = settings.record_redis
+        self._record_link = Link(url, mode, name="record", timeout=recording.TIMEOUT) if url else None
         self.recorder = (
             Recorder(self._record_link, settings.target, settings.record_retention, metrics.written.inc, metrics.dropped.inc)
             if self._record_link

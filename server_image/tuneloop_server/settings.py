@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from tuneloop_contracts.jobs import RedisMode
 from tuneloop_contracts.names import AUTO
 from tuneloop_contracts.pods import STATUS_PORT
 from tuneloop_contracts.record import DEFAULT_RETENTION
+from tuneloop_contracts.redis import URL_FORMS
+from tuneloop_server.connect import is_readable
 from tuneloop_server.semcache.embed.choose import DEFAULT as DEFAULT_EMBEDDER
 from tuneloop_server.semcache.embed.choose import known as known_embedder
 
@@ -33,8 +36,12 @@ class Settings:
     """TUNELOOP_TARGET: `<namespace>/<name>` of the InferenceTarget; names the ConfigMap to watch and the streams to write."""
     redis_url: str = ""
     """REDIS_URL: the answer cache, and the record unless it has one of its own. Empty: neither."""
+    redis_mode: RedisMode = RedisMode.STANDALONE
+    """REDIS_MODE: how that Redis is deployed; an InferenceTarget's `redis.mode`."""
     record_redis_url: str = ""
     """RECORD_REDIS_URL: a Redis apart for the record, where the cache's may evict."""
+    record_redis_mode: RedisMode = RedisMode.STANDALONE
+    """RECORD_REDIS_MODE: how that one is deployed."""
     cache_ttl: int = 86400
     """CACHE_TTL: seconds an answer is kept; 0 = no cache."""
     record_retention: timedelta = DEFAULT_RETENTION
@@ -74,8 +81,9 @@ class Settings:
     """DRAIN_SECONDS: how long running answers may take after SIGTERM; below the pod's terminationGracePeriodSeconds (30)."""
 
     @property
-    def record_url(self) -> str:
-        return self.record_redis_url or self.redis_url
+    def record_redis(self) -> tuple[str, RedisMode]:
+        """URL ("": none) and mode."""
+        return (self.record_redis_url, self.record_redis_mode) if self.record_redis_url else (self.redis_url, self.redis_mode)
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Settings":
@@ -87,8 +95,10 @@ class Settings:
             model_path=path or Path(),
             model_name=env.get("MODEL_NAME") or (path.name.lower() if path else ""),
             target=read.matching("TUNELOOP_TARGET", _TARGET, defaults.target),
-            redis_url=read.redis("REDIS_URL"),
-            record_redis_url=read.redis("RECORD_REDIS_URL"),
+            redis_url=read.redis("REDIS_URL", "REDIS_MODE"),
+            redis_mode=read.mode("REDIS_MODE"),
+            record_redis_url=read.redis("RECORD_REDIS_URL", "RECORD_REDIS_MODE"),
+            record_redis_mode=read.mode("RECORD_REDIS_MODE"),
             cache_ttl=read.number("CACHE_TTL", defaults.cache_ttl, least=0),
             record_retention=read.duration("RECORD_RETENTION", defaults.record_retention),
             api_keys_file=read.path("API_KEYS_FILE"),
@@ -142,6 +152,7 @@ class _Reader:
         text = self.env.get(name) or default
         if text not in allowed:
             self.faults.append(f"{name} must be one of {', '.join(allowed)}")
+            return default
         return text
 
     def http(self, name: str, default: str) -> str:
@@ -150,11 +161,17 @@ class _Reader:
             self.faults.append(f"{name} must start with http:// or https://")
         return url.rstrip("/")
 
-    def redis(self, name: str) -> str:
+    def redis(self, name: str, mode_name: str) -> str:
         url = self.env.get(name, "")
+        mode = self.env.get(mode_name) or RedisMode.STANDALONE
         if url and not url.startswith(("redis://", "rediss://", "unix://")):
             self.faults.append(f"{name} must start with redis://, rediss:// or unix://")
+        elif url and mode in URL_FORMS and not is_readable(url, RedisMode(mode)):
+            self.faults.append(f"{name} cannot be read; with {mode_name} {mode} it is {URL_FORMS[RedisMode(mode)]}")
         return url
+
+    def mode(self, name: str) -> RedisMode:
+        return RedisMode(self.one_of(name, tuple(RedisMode), RedisMode.STANDALONE))
 
     def matching(self, name: str, pattern: re.Pattern[str], default: str) -> str:
         text = self.env.get(name) or default

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tuneloop_contracts.jobs import RedisMode
 from tuneloop_server.settings import BadSettings, Settings, parse_duration
 
 LEAST = {"MODEL_PATH": "/models/SmolLM2"}
@@ -16,8 +17,25 @@ def test_one_variable_is_enough() -> None:
 
 def test_the_record_has_the_caches_redis_unless_it_has_its_own() -> None:
     shared = LEAST | {"REDIS_URL": "redis://cache"}
-    assert Settings.from_env(shared).record_url == "redis://cache"
-    assert Settings.from_env(shared | {"RECORD_REDIS_URL": "redis://record"}).record_url == "redis://record"
+    assert Settings.from_env(shared).record_redis == ("redis://cache", RedisMode.STANDALONE)
+    assert Settings.from_env(shared | {"REDIS_MODE": "Cluster"}).record_redis == ("redis://cache", RedisMode.CLUSTER)
+    apart = shared | {"REDIS_MODE": "Cluster", "RECORD_REDIS_URL": "redis://one,two/mymaster", "RECORD_REDIS_MODE": "Sentinel"}
+    assert Settings.from_env(apart).record_redis == ("redis://one,two/mymaster", RedisMode.SENTINEL)
+
+
+@pytest.mark.parametrize(
+    ("mode", "url", "want"),
+    [
+        ("Sentinel", "redis://:hunter2@sentinel:26379", r"REDIS_URL .* REDIS_MODE Sentinel .*sentinel\[:port\].*/service"),
+        ("Cluster", "redis://:hunter2@node:6379/3", "REDIS_URL .* REDIS_MODE Cluster"),
+        ("Standalone", "redis://:hunter2@one:port", "REDIS_URL"),
+        ("Replicated", "redis://:hunter2@node", "REDIS_MODE must be one of Standalone, Sentinel, Cluster"),
+    ],
+)
+def test_a_redis_url_must_be_one_of_its_mode(mode: str, url: str, want: str) -> None:
+    with pytest.raises(BadSettings, match=want) as refused:
+        Settings.from_env(LEAST | {"REDIS_URL": url, "REDIS_MODE": mode})
+    assert "hunter2" not in str(refused.value)
 
 
 def test_vllm_takes_only_the_ranks_it_knows() -> None:

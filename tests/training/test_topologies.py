@@ -13,8 +13,8 @@ from redis.cluster import RedisCluster, key_slot
 from redisserver import RedisServer
 from redistopologies import clustered, move_slot, under_sentinel
 from training.traffic import NOW, TARGET, judge_on, record, write_to
-from tuneloop_contracts.jobs import RedisMode
 from tuneloop_contracts.record import Feedback, meta_key, record_stream
+from tuneloop_contracts.redis import RedisMode
 from tuneloop_trainer.errors import NeedsEdit
 from tuneloop_trainer.harvest import pages
 from tuneloop_trainer.harvest.connect import connect

@@ -8,8 +8,9 @@ from typing import Any, cast
 
 import redis
 
-from tuneloop_contracts.jobs import EXIT_DONE, REDIS_URL_ENV, RedisMode
+from tuneloop_contracts.jobs import EXIT_DONE, REDIS_URL_ENV
 from tuneloop_contracts.record import META_PATTERN, RECORD_KIND, kind_of, streams_pattern, target_of_meta
+from tuneloop_contracts.redis import RedisMode
 from tuneloop_trainer.config import redis_url
 from tuneloop_trainer.harvest.connect import connect
 from tuneloop_trainer.harvest.patience import answering_at_once

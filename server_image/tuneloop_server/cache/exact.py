@@ -66,8 +66,10 @@ class ExactTier:
             self._on_error()
 
     async def forget(self, key: str) -> None:
+        """The denial first: from then on nobody is given it, whatever becomes of the rest."""
+
         async def deny(redis: Redis) -> None:
-            pipe = redis.pipeline(transaction=True)
+            pipe = redis.pipeline(transaction=False)
             pipe.set(_denied(key), "", ex=self._ttl)
             pipe.delete(exact_entry(key))
             await pipe.execute()

@@ -1,16 +1,20 @@
 """Hears from Redis which answers have changed, so that a pod's memory may be trusted.
 
 Redis' own client-side caching, in its broadcasting mode: https://redis.io/docs/latest/develop/reference/client-side-caching/
+Of a cluster every master is followed, or memory is not used: each tells of its own keys only.
 It covers all that can happen to a key (another pod's write, a thumbs-down, expiry, eviction, FLUSHALL) without a word from our side.
 """
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError, RedisError, ResponseError
+
+from tuneloop_server.link import Away, Link
 
 log = logging.getLogger(__name__)
 
@@ -28,32 +32,53 @@ class Watched(Protocol):
     def changed(self, keys: list[str] | None) -> None: ...
 
 
-async def watch(url: str, prefix: str, cache: Watched) -> None:
-    """Until cancelled; `cache` is told whenever this begins and ends to work."""
-    client: Redis = Redis.from_url(url, protocol=2, socket_connect_timeout=PERIOD, socket_timeout=PERIOD, decode_responses=True)
+async def watch(link: Link, prefix: str, cache: Watched) -> None:
+    """Until cancelled; `cache` is told whenever this begins and ends to work. `link`: the one that the cache is read by."""
     told = False
     while True:
-        connection: AbstractConnection = client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
         try:
-            await _follow(connection, prefix, cache)
-        except (RedisError, OSError, TimeoutError) as error:
-            if isinstance(error, ResponseError) and not told:
-                log.warning("Redis of the cache does not tell of changes (%s): each hit is read from it", type(error).__name__)
+            await link.run(_ping, patience=PERIOD)  # after which it knows the nodes
+            await _follow(link, prefix, cache)
+        except* ResponseError as refused:
+            if not told:
+                why = type(refused.exceptions[0]).__name__
+                log.warning("Redis of the cache does not tell of changes (%s): each hit is read from it", why)
                 told = True
+        except* (Away, RedisError, OSError, TimeoutError):
+            pass
         finally:
             cache.watched(False)
-            await connection.disconnect(nowait=True)
         await asyncio.sleep(PAUSE)
 
 
-async def _follow(connection: AbstractConnection, prefix: str, cache: Watched) -> None:
-    """Raises RedisError or OSError when the connection is lost."""
+async def _follow(link: Link, prefix: str, cache: Watched) -> None:
+    """Until one of the nodes is lost, or others hold keys. Raises RedisError or OSError, also in groups."""
+    followed = link.nodes()
+    connections = [
+        dial(protocol=2, socket_connect_timeout=PERIOD, socket_timeout=PERIOD, decode_responses=True) for dial in followed.values()
+    ]
+    try:
+        for connection in connections:
+            await _subscribe(connection, prefix)
+        cache.watched(True)
+        async with asyncio.TaskGroup() as group:
+            for connection in connections:
+                group.create_task(_listen(connection, cache, lambda: link.nodes().keys() == followed.keys()))
+    finally:
+        for connection in connections:
+            await connection.disconnect(nowait=True)
+
+
+async def _subscribe(connection: AbstractConnection, prefix: str) -> None:
+    await connection.connect()  # type: ignore[no-untyped-call] # sending would do it too, but past the sentinels
     own = await _ask(connection, "CLIENT", "ID")
     await _ask(connection, "CLIENT", "TRACKING", "ON", "REDIRECT", str(own), "BCAST", "PREFIX", prefix)
     await _ask(connection, "SUBSCRIBE", CHANNEL)
-    cache.watched(True)
+
+
+async def _listen(connection: AbstractConnection, cache: Watched, all_are_followed: Callable[[], bool]) -> None:
     silent = False
-    while True:
+    while all_are_followed():
         message: Any = await connection.read_response(timeout=PERIOD)
         if message is None and silent:
             raise ConnectionError("silence")
@@ -62,6 +87,11 @@ async def _follow(connection: AbstractConnection, prefix: str, cache: Watched) -
             await connection.send_command("PING")
         elif message[0] == "message":
             cache.changed(message[2])
+    raise ConnectionError("others hold keys now")
+
+
+async def _ping(redis: Redis) -> None:
+    await redis.ping()
 
 
 async def _ask(connection: AbstractConnection, *command: str) -> Any:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import ResponseError
 
 from tuneloop_contracts.pods import RecordedReport, RedisState
@@ -70,7 +70,7 @@ class RecordHealth:
                 return RedisState.UNAUTHORIZED
             # behind an open circuit: what the last real try said still holds
             return self.state if self.state is RedisState.UNAUTHORIZED else RedisState.UNREACHABLE
-        return RedisState.UNSAFE_EVICTION if may_evict_records(memory) else RedisState.OK
+        return RedisState.UNSAFE_EVICTION if any(map(may_evict_records, memory)) else RedisState.OK
 
 
 def may_evict_records(settings: Mapping[str, str]) -> bool:
@@ -80,10 +80,14 @@ def may_evict_records(settings: Mapping[str, str]) -> bool:
     return limited and settings.get("maxmemory-policy", "noeviction") != "noeviction"
 
 
-async def _memory_settings(redis: Redis) -> Mapping[str, str]:
+async def _memory_settings(redis: Redis) -> list[Mapping[str, str]]:
+    """Of each node that holds keys."""
     await redis.ping()
     try:
-        settings: Any = await redis.config_get("maxmemory*")
+        if isinstance(redis, RedisCluster):
+            told: Any = await redis.config_get("maxmemory*", target_nodes=RedisCluster.PRIMARIES)
+            return list(told.values())
+        alone: Any = await redis.config_get("maxmemory*")
+        return [alone]
     except ResponseError:
-        return {}
-    return dict(settings)
+        return []

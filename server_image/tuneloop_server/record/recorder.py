@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 
 from redis.asyncio import Redis
 
@@ -18,7 +19,7 @@ SHARD = 0
 QUEUE = 2000
 """Entries that wait for Redis; at some kilobytes each, a few megabytes. What comes on top is dropped and counted."""
 BATCH = 100
-"""Entries written in one round trip."""
+"""Entries written at once."""
 GATHER = 0.02
 """Seconds from the first entry of a batch to its writing: under load a batch is then some dozens, and a round trip costs each little."""
 COUNT_EVERY = 1.0
@@ -32,16 +33,14 @@ COUNT_PREFIX = "n:"
 """Of the meta hash's fields that count examples by domain."""
 
 WRITE = """
-redis.call('HSET', KEYS[1], 'shards', '1', 'schema', ARGV[1])
-for _, entry in ipairs(cjson.decode(ARGV[3])) do
-  local stream, counted, fields = KEYS[entry[1]], entry[2], entry[3]
+for _, entry in ipairs(cjson.decode(ARGV[2])) do
+  local stream, fields = KEYS[entry[1]], entry[2]
   redis.call('XADD', stream, '*', unpack(fields))
-  redis.call('EXPIREAT', stream, ARGV[2])
-  if counted ~= '' then redis.call('HINCRBY', KEYS[1], counted, 1) end
+  redis.call('EXPIREAT', stream, ARGV[1])
 end
 """
 """A batch as one command with one argument: packing and reading a command for each entry took the client 60 µs, a fifth of an exact hit.
-KEYS: the meta hash, the day's record, the day's feedback. ARGV: schema, expiry, entries as [index of its KEY, field to count, fields]."""
+KEYS: the day's record, the day's feedback; both in one slot of a cluster. ARGV: expiry, entries as [index of its KEY, fields]."""
 
 COUNT = """
 for id, times in pairs(cjson.decode(ARGV[2])) do redis.call('HINCRBY', KEYS[1], id, times) end
@@ -50,6 +49,15 @@ redis.call('EXPIREAT', KEYS[1], ARGV[1])
 """KEYS: the day's hash of repetitions. ARGV: expiry, {interaction: times}."""
 
 Entry = Record | Feedback
+
+
+class Line(NamedTuple):
+    """An entry on its way."""
+
+    counted: str
+    """The field of the meta hash that it adds one to; "" for none."""
+    text: bytes
+    """An element of WRITE's list."""
 
 
 class Recorder:
@@ -71,8 +79,8 @@ class Recorder:
         self._on_written = on_written
         self._on_dropped = on_dropped
         self._now = now
-        self._queue: asyncio.Queue[bytes] = asyncio.Queue(QUEUE)
-        self._batch: list[bytes] = []
+        self._queue: asyncio.Queue[Line] = asyncio.Queue(QUEUE)
+        self._batch: list[Line] = []
         """Taken from the queue, not yet known to be in Redis."""
         self._repeats: Counter[str] = Counter()
         """By interaction, not yet known to be in Redis."""
@@ -155,19 +163,24 @@ class Recorder:
         return int(expiry(day, self._retention).timestamp())
 
     async def _write(self, redis: Redis) -> None:
-        """One round trip, into the stream of the day on which Redis takes it, since its id says that day. The meta hash comes along
-        each time, so that a Redis that was flushed is whole again at once."""
+        """Into the stream of the day on which Redis takes it, since its id says that day; then the meta hash, which another node may
+        hold. It is written each time, so that a Redis that was flushed is whole again at once."""
         day = self._now().date()
-        keys = [meta_key(self._target), record_stream(self._target, SHARD, day), feedback_stream(self._target, SHARD, day)]
-        await redis.register_script(WRITE)(keys, [SCHEMA, self._expires(day), b"[%b]" % b",".join(self._batch)])
+        keys = [record_stream(self._target, SHARD, day), feedback_stream(self._target, SHARD, day)]
+        await redis.register_script(WRITE)(keys, [self._expires(day), b"[%b]" % b",".join(line.text for line in self._batch)])
+        pipe = redis.pipeline(transaction=False)
+        pipe.hset(meta_key(self._target), mapping={"shards": "1", "schema": SCHEMA})
+        for field, times in Counter(line.counted for line in self._batch if line.counted).items():
+            pipe.hincrby(meta_key(self._target), field, times)
+        await pipe.execute()
 
 
-def to_line(entry: Entry) -> bytes:
-    """One element of WRITE's list, as JSON. Pure."""
+def to_line(entry: Entry) -> Line:
+    """Pure."""
     is_record = isinstance(entry, Record)
     counted = f"{COUNT_PREFIX}{entry.domain}" if isinstance(entry, Record) and not entry.origin else ""  # a hit is no new example
     fields = [text for field in entry.to_fields().items() for text in field]
-    return _encode([2 if is_record else 3, counted, fields]).encode()
+    return Line(counted, _encode([1 if is_record else 2, fields]).encode())
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -51,7 +51,7 @@ def semantic_cache(
 ) -> SemanticCache:
     """`link`: the exact tier's, so that a Redis in trouble costs a request its budget once. News come by a link of their own: they are
     waited for."""
-    news = Link(settings.redis_url, name="cache news", timeout=NEWS_TIMEOUT)
+    news = Link(settings.redis_url, settings.redis_mode, name="cache news", timeout=NEWS_TIMEOUT)
     store, heard = (EntryStore(each, settings.target, settings.cache_ttl) for each in (link, news))
     shelf, metrics = Shelf(time.time), SemanticMetrics(registry)
     tier = SemanticTier(settings.semantic_cache_domains, embedder, store, shelf, metrics, template_digest(settings.model_path))

@@ -85,7 +85,7 @@ class EntryStore:
         that is known."""
 
         async def deny(redis: Redis) -> None:
-            pipe = redis.pipeline(transaction=True)
+            pipe = redis.pipeline(transaction=False)
             pipe.set(self._denied(key), "", ex=self._ttl)
             pipe.xadd(self._stream, {"forget": key})
             pipe.expire(self._stream, self._ttl)

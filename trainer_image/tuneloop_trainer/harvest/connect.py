@@ -1,14 +1,6 @@
-"""The connection to the Redis of a target, however that is deployed. Retrying is Patience's, which says what it waits for.
-
-    Standalone   redis://[user[:password]@]host[:port][/number]
-    Sentinel     redis://[user[:password]@]sentinel[:port][,sentinel[:port]...]/service[/number][?sentinel_password=...]
-    Cluster      redis://[user[:password]@]host[:port], any node of it
-
-`rediss://` for TLS in each, with redis-py's options after the `?`.
-"""
+"""The connection to the Redis of a target, however that is deployed. Retrying is Patience's, which says what it waits for."""
 
 from typing import Any, cast
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -21,17 +13,11 @@ from redis.utils import HIREDIS_AVAILABLE
 
 from tuneloop_contracts.jobs import RedisMode
 from tuneloop_contracts.progress import FaultReason
+from tuneloop_contracts.redis import URL_FORMS, read_sentinel_url
 from tuneloop_trainer.errors import NeedsEdit
 
 SOCKET_TIMEOUT = 30.0
 CONNECT_TIMEOUT = 5.0
-SENTINEL_PORT = 26379
-
-FORMS = {
-    RedisMode.STANDALONE: "redis://[user[:password]@]host[:port][/number]",
-    RedisMode.SENTINEL: "redis://[user[:password]@]sentinel[:port][,sentinel[:port]...]/service[/number]",
-    RedisMode.CLUSTER: "redis://[user[:password]@]host[:port]",
-}
 
 
 def connect(url: str, mode: RedisMode = RedisMode.STANDALONE) -> "redis.Redis":
@@ -48,7 +34,7 @@ def connect(url: str, mode: RedisMode = RedisMode.STANDALONE) -> "redis.Redis":
                 return _cluster(url, options)
     except ValueError:
         pass  # its text holds the URL
-    raise NeedsEdit(FaultReason.INVALID_CONFIG, f"the Redis URL cannot be read; with mode {mode} it is {FORMS[mode]}")
+    raise NeedsEdit(FaultReason.INVALID_CONFIG, f"the Redis URL cannot be read; with mode {mode} it is {URL_FORMS[mode]}")
 
 
 def pool_of(client: "redis.Redis", key: str, *, anew: bool) -> ConnectionPool:
@@ -68,20 +54,14 @@ def require_hiredis(available: bool) -> None:
 
 def _master(url: str, options: dict[str, Any]) -> "redis.Redis":
     """Whichever node is the master whenever a connection is made. Raises ValueError."""
-    parts = urlsplit(url)
-    who, at, where = parts.netloc.rpartition("@")
-    service, _, number = parts.path.strip("/").partition("/")
-    sentinels = [(one.hostname or "", one.port or SENTINEL_PORT) for one in (urlsplit(f"//{host}") for host in where.split(","))]
-    if not service or not all(host for host, _ in sentinels):
-        raise ValueError("no service, or a sentinel without a host")
-    query = dict(parse_qsl(parts.query))
-    password = query.pop("sentinel_password", None)
-    node: dict[str, Any] = parse_url(f"{parts.scheme}://{who}{at}node/{number}?{urlencode(query)}")  # type: ignore[no-untyped-call]
+    sentinels = read_sentinel_url(url)
+    node: dict[str, Any] = parse_url(sentinels.node)  # type: ignore[no-untyped-call]
     tls = {"ssl": True} if node.pop("connection_class", None) is SSLConnection else {}
     del node["host"]
-    asked = {key: value for key, value in options.items() if key != "retry"} | tls | ({"password": password} if password else {})
-    watching = Sentinel(sentinels, sentinel_kwargs=asked, **options, **node, **tls)  # type: ignore[no-untyped-call]
-    return cast("redis.Redis", watching.master_for(service))  # type: ignore[no-untyped-call]
+    theirs = {"password": sentinels.password} if sentinels.password else {}
+    asked = {key: value for key, value in options.items() if key != "retry"} | tls | theirs
+    watching = Sentinel(sentinels.addresses, sentinel_kwargs=asked, **options, **node, **tls)  # type: ignore[no-untyped-call]
+    return cast("redis.Redis", watching.master_for(sentinels.service))  # type: ignore[no-untyped-call]
 
 
 def _cluster(url: str, options: dict[str, Any]) -> "redis.Redis":

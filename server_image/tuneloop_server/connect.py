@@ -1,0 +1,70 @@
+"""Clients for the Redis of a target, however that is deployed. They connect when they are first used."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, cast
+
+from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.connection import AbstractConnection, SSLConnection, parse_url
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisClusterException
+
+from tuneloop_contracts.jobs import RedisMode
+from tuneloop_contracts.redis import read_sentinel_url
+
+SOCKET_TIMEOUT = 5.0
+"""Seconds; only so that no connection hangs for ever: how long a piece of work may take is for others to say."""
+
+
+def connect(url: str, mode: RedisMode) -> Redis:
+    """Raises ValueError for a URL that is not one of this mode; its text may hold the URL."""
+    patience = {"socket_timeout": SOCKET_TIMEOUT, "socket_connect_timeout": SOCKET_TIMEOUT}
+    once = Retry(NoBackoff(), 0)  # the client's own ten tries would hold a request for seconds
+    options: dict[str, Any] = patience | {"retry": once, "decode_responses": True}
+    match mode:
+        case RedisMode.STANDALONE:
+            return Redis.from_url(url, **options)
+        case RedisMode.SENTINEL:
+            return _master(url, patience, options)
+        case RedisMode.CLUSTER:
+            return _cluster(url, options)
+
+
+def is_readable(url: str, mode: RedisMode) -> bool:
+    try:
+        connect(url, mode)
+    except ValueError:
+        return False
+    return True
+
+
+Nodes = Mapping[str, Callable[..., AbstractConnection]]
+
+
+def nodes(client: Redis) -> Nodes:
+    """Who holds keys, as far as this client knows by now; and how to make a connection of one's own to each, with other options."""
+    if isinstance(client, RedisCluster):
+        return {node.name: partial(node.connection_class, **node.connection_kwargs) for node in client.get_primaries()}
+    pool = client.connection_pool
+    name = str(pool.master_address) if isinstance(pool, SentinelConnectionPool) else ""
+    return {name: partial(pool.connection_class, **pool.connection_kwargs)}
+
+
+def _master(url: str, patience: dict[str, Any], options: dict[str, Any]) -> Redis:
+    """Whichever node is the master whenever a connection is made. Raises ValueError."""
+    sentinels = read_sentinel_url(url)
+    node: dict[str, Any] = dict(parse_url(sentinels.node))
+    tls = {"ssl": True} if node.pop("connection_class", None) is SSLConnection else {}
+    del node["host"]
+    asked = patience | tls | ({"password": sentinels.password} if sentinels.password else {})
+    watching = Sentinel(sentinels.addresses, sentinel_kwargs=asked, **options, **node, **tls)  # type: ignore[no-untyped-call]
+    return cast("Redis", watching.master_for(sentinels.service))
+
+
+def _cluster(url: str, options: dict[str, Any]) -> Redis:
+    try:
+        return cast("Redis", RedisCluster.from_url(url, **options))  # not its subclass, but it gives the same calls
+    except RedisClusterException as error:
+        raise ValueError(str(error)) from error
