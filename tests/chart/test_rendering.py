@@ -18,6 +18,7 @@ from chart.rendering import (
     render,
     try_to_render,
 )  # fmt: skip
+from tuneloop_contracts.jobs import RedisMode
 from tuneloop_contracts.names import manifest_configmap
 from tuneloop_contracts.pods import STATUS_PORT, STATUS_PORT_NAME
 from tuneloop_contracts.stores import Store, mount_path
@@ -60,6 +61,8 @@ def test_it_renders_and_lints(settings: tuple[str, ...]) -> None:
         ("quickstart.model.name=auto", "/quickstart/model/name"),
         ("watchNamespaces={elsewhere}", "watchNamespaces: must hold demo"),
         ("quickstart.redis.enabled=false", "quickstart.redis.existingSecret: needed"),
+        ("quickstart.redis.mode=Cluster", "quickstart.redis.mode: Cluster is for a Redis of your own"),
+        ("quickstart.redis.mode=cluster", "/quickstart/redis/mode"),
     ],
 )
 def test_a_wrong_value_is_refused_naming_the_field(setting: str, field: str) -> None:
@@ -199,7 +202,14 @@ def test_an_existing_secret_leaves_no_password_in_the_chart() -> None:
         (entry,) = [entry for entry in container(manifests, name)["env"] if entry["name"] == variable]
         assert entry["valueFrom"]["secretKeyRef"] == {"name": "mine", "key": key}
     target = yaml.safe_load(named(manifests, "ConfigMap", f"{SERVER}-target")["data"]["target.yaml"])
-    assert target["spec"]["redis"] == {"secretRef": {"name": "mine"}}
+    assert target["spec"]["redis"] == {"secretRef": {"name": "mine"}, "mode": "Standalone"}
+
+
+def test_server_and_harvest_are_told_alike_how_a_redis_is_deployed() -> None:
+    ours = (QUICKSTART, "quickstart.redis.enabled=false", "quickstart.redis.existingSecret=mine")
+    manifests = render(*ours, "quickstart.redis.mode=Cluster")
+    target = yaml.safe_load(named(manifests, "ConfigMap", f"{SERVER}-target")["data"]["target.yaml"])
+    assert target["spec"]["redis"]["mode"] == environment(manifests, SERVER)["REDIS_MODE"] == RedisMode.CLUSTER
 
 
 def test_probes_and_policies_name_ports_that_exist() -> None:

@@ -11,7 +11,7 @@ spec:
   baseModel:
     name: {{ .Values.quickstart.model.name | quote }}
     uri: file://{{ .Values.quickstart.model.path }} # the trainer's image holds it too
-  redis: {secretRef: {name: {{ include "tuneloop.quickstart.redis.secret" . }}}}
+  redis: {secretRef: {name: {{ include "tuneloop.quickstart.redis.secret" . }}}, mode: {{ .Values.quickstart.redis.mode }}}
   artifacts:
     adapters: {uri: pvc://{{ include "tuneloop.quickstart.adapters" . }}/adapters}
     datasets: {uri: pvc://{{ include "tuneloop.quickstart.datasets" . }}/datasets}
