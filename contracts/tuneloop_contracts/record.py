@@ -53,6 +53,17 @@ def repeats_key(target: str, shard: int, day: date) -> str:
     return f"tuneloop:{{{target}:{shard}}}:{day:%Y%m%d}:hits"
 
 
+def repeats_pattern(target: str) -> str:
+    """SCAN pattern that finds these hashes of a target."""
+    return f"tuneloop:{{{target}:*}}:????????:hits"
+
+
+def day_of(key: str) -> str:
+    """YYYY-MM-DD, of a stream or of such a hash."""
+    day = key.split(":")[-2 if key.endswith(":hits") else -1]
+    return f"{day[:4]}-{day[4:6]}-{day[6:]}"
+
+
 def meta_key(target: str) -> str:
     """A hash: `shards` and `schema`, written by the server before its first record; and `n:<domain>`, records so far."""
     return f"tuneloop:{target}:meta"

@@ -167,7 +167,7 @@ def test_run_goes_from_redis_to_adapters_and_ends_with_a_table(tiny_base: Path, 
     assert re.search(r"^legal +\d\+\d +- +InsufficientData +-$", done.stdout, re.MULTILINE)
     assert (short.returncode, short.stdout) == (0, "InsufficientData: no domain has 20 examples: legal 5\n")
     assert "chat/chat-llm  (shards: 1; records by domain: legal 5, support 30)" in shown.stdout
-    assert re.search(r"^total +1 +35 +0$", shown.stdout, re.MULTILINE)
+    assert re.search(r"^total +1 +35 +0 +0$", shown.stdout, re.MULTILINE)
     (target,) = json.loads(as_json.stdout)
     assert target["domains"] == {"legal": 5, "support": 30}
     assert sum(day["entries"] for day in target["days"]) == 35

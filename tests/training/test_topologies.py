@@ -13,8 +13,8 @@ from redis.cluster import RedisCluster, key_slot
 from redisserver import RedisServer
 from redistopologies import clustered, move_slot, under_sentinel
 from training.traffic import NOW, TARGET, judge_on, record, write_to
-from tuneloop_contracts.record import Feedback, meta_key, record_stream
-from tuneloop_contracts.redis import RedisMode
+from tuneloop_contracts.jobs import RedisMode
+from tuneloop_contracts.record import Feedback, meta_key, record_stream, repeats_key
 from tuneloop_trainer.errors import NeedsEdit
 from tuneloop_trainer.harvest import pages
 from tuneloop_trainer.harvest.connect import connect
@@ -50,6 +50,8 @@ def read(client: "redis.Redis", meddle: Callable[[], object]) -> list[str]:
 def filled(client: "redis.Redis") -> None:
     write_to(client, (record(n) for n in range(60)), at=YESTERDAY, shards=2)
     judge_on(client, Feedback("i-3", "up"), at=YESTERDAY)
+    for shard in range(2):
+        client.hset(repeats_key(TARGET, shard, YESTERDAY.date()), mapping={"i-1": 2, "i-2": 3})
 
 
 EVERY = [f"i-{n}" for n in reversed(range(60))]
@@ -69,7 +71,7 @@ def test_a_cluster_is_read_while_its_slots_move(tmp_path: Path) -> None:
         assert read(client, lambda: move_slot(nodes, slot)) == EVERY
         assert isinstance(client, RedisCluster)
         counted = describe(client, meta_key(TARGET))
-        assert counted["days"] == [{"day": "2026-03-09", "streams": 3, "entries": 60, "feedback": 1}]
+        assert counted["days"] == [{"day": "2026-03-09", "streams": 3, "entries": 60, "feedback": 1, "repeated": 10}]
 
 
 def test_a_cluster_that_is_away_is_waited_for() -> None:

@@ -8,23 +8,26 @@ from typing import Any, cast
 
 import redis
 
-from tuneloop_contracts.jobs import EXIT_DONE, REDIS_URL_ENV
-from tuneloop_contracts.record import META_PATTERN, RECORD_KIND, kind_of, streams_pattern, target_of_meta
-from tuneloop_contracts.redis import RedisMode
+from tuneloop_contracts.jobs import EXIT_DONE, REDIS_URL_ENV, RedisMode
+from tuneloop_contracts.record import META_PATTERN, RECORD_KIND, day_of, kind_of, repeats_pattern, streams_pattern, target_of_meta
 from tuneloop_trainer.config import redis_url
 from tuneloop_trainer.harvest.connect import connect
 from tuneloop_trainer.harvest.patience import answering_at_once
 from tuneloop_trainer.table import as_table
 
 Target = dict[str, Any]
-"""`target`, `shards`, `domains` {name: records ever}, `days` [{day, streams, entries, feedback}]."""
+"""`target`, `shards`, `domains` {name: records ever}, `days` [{day, streams, entries, feedback, repeated}]; repeated: answers
+that the cache gave again, which are no entries."""
+
+COLUMNS = ("streams", "entries", "feedback", "repeated")
+"""Of a day."""
 
 
 def show(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     """Raises TryLater when Redis does not answer: somebody is waiting, so it is asked once."""
     url = redis_url({REDIS_URL_ENV: options.redis or env.get(REDIS_URL_ENV, "")})
     with answering_at_once(), connect(url, RedisMode(options.redis_mode)) as client:
-        targets = [describe(client, key) for key in _meta_keys(client) if options.target in ("", target_of_meta(key))]
+        targets = [describe(client, key) for key in _keys(client, META_PATTERN) if options.target in ("", target_of_meta(key))]
     print(json.dumps(targets, indent=2) if options.json else as_text(targets))
     return EXIT_DONE
 
@@ -44,22 +47,23 @@ def as_text(targets: list[Target]) -> str:
 
 def _as_text(target: Target) -> str:
     domains = ", ".join(f"{name} {count}" for name, count in target["domains"].items()) or "none yet"
-    rows = [(day["day"], str(day["streams"]), str(day["entries"]), str(day["feedback"])) for day in target["days"]]
-    total = ("total", *(str(sum(day[column] for day in target["days"])) for column in ("streams", "entries", "feedback")))
-    lines = as_table(("DAY", "STREAMS", "ENTRIES", "FEEDBACK"), [*rows, total])
+    rows = [(day["day"], *(str(day[column]) for column in COLUMNS)) for day in target["days"]]
+    total = ("total", *(str(sum(day[column] for day in target["days"])) for column in COLUMNS))
+    lines = as_table(("DAY", *(column.upper() for column in COLUMNS)), [*rows, total])
     return f"{target['target']}  (shards: {target['shards']}; records by domain: {domains})\n{lines}"
 
 
 def _days(client: "redis.Redis", target: str) -> list[dict[str, Any]]:
-    days: dict[str, dict[str, Any]] = defaultdict(lambda: {"streams": 0, "entries": 0, "feedback": 0})
-    for key in sorted(set(client.scan_iter(match=streams_pattern(target), count=1000))):
-        kind, day = kind_of(key.decode()), key.decode().rsplit(":", 1)[-1]
-        counts = days[f"{day[:4]}-{day[4:6]}-{day[6:]}"]
+    days: dict[str, dict[str, Any]] = defaultdict(lambda: dict.fromkeys(COLUMNS, 0))
+    for key in _keys(client, streams_pattern(target)):
+        counts = days[day_of(key)]
         counts["streams"] += 1
-        counts["entries" if kind == RECORD_KIND else "feedback"] += client.xlen(key)
+        counts["entries" if kind_of(key) == RECORD_KIND else "feedback"] += client.xlen(key)
+    for key in _keys(client, repeats_pattern(target)):
+        days[day_of(key)]["repeated"] += sum(map(int, cast("list[bytes]", client.hvals(key))))
     return [{"day": day, **counts} for day, counts in sorted(days.items())]
 
 
-def _meta_keys(client: "redis.Redis") -> list[str]:
+def _keys(client: "redis.Redis", pattern: str) -> list[str]:
     """SCAN may give a key twice."""
-    return sorted({key.decode() for key in client.scan_iter(match=META_PATTERN, count=1000)})
+    return sorted({key.decode() for key in client.scan_iter(match=pattern, count=1000)})
