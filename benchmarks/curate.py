@@ -18,7 +18,7 @@ from report import Row, higher_is_better, lower_is_better, report
 from tuneloop_contracts.domains import DEFAULT_DOMAINS
 from tuneloop_contracts.jobs import HarvestConfig
 from tuneloop_contracts.record import Feedback, Record
-from tuneloop_trainer.curate import funnel
+from tuneloop_trainer.curate import funnel, offer
 from tuneloop_trainer.curate.example import Entry
 from tuneloop_trainer.curate.funnel import Curated, curate
 
@@ -27,7 +27,7 @@ REPEATS = 3
 ENTRIES = 1_000_000
 GOAL, GOAL_BYTES = 2000.0, 600.0
 STEPS = (
-    (funnel, "candidate"), (funnel, "drop_reason"), (funnel, "redact_example"), (funnel, "_settled"), (funnel, "_without_poison"),
+    (offer, "candidate"), (offer, "drop_reason"), (offer, "redact_example"), (funnel, "_settled"), (funnel, "_without_poison"),
     (funnel, "threads"), (funnel, "split"), (funnel, "_counted"),
 )  # fmt: skip
 

@@ -6,6 +6,7 @@
     quality    answers that are not worth learning
     redact/    personal data out, before anything is hashed or kept
     golden     questions that judge adapters, and so are never learned
+    offer      all of the above: what one entry offers, by itself alone; the rest looks at many
     likeness   when two questions are one in other words
     distinct   rules on the whole: duplicates, near duplicates, caps
     poison     what looks like an attempt to teach by bulk or by craft

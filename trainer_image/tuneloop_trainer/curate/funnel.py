@@ -7,20 +7,19 @@ bounded by `maxExamplesPerDomain`, not by the window.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import islice
 
 from tuneloop_contracts.dataset import INSUFFICIENT, Count, DomainCounts
 from tuneloop_contracts.jobs import HarvestConfig
 from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.record import Feedback
-from tuneloop_trainer.curate.admit import INJECTION, MALFORMED, OVER_LIMIT, REPEATED_ENTRY, candidate, drop_reason
+from tuneloop_trainer.curate.admit import INJECTION, MALFORMED, REPEATED_ENTRY
 from tuneloop_trainer.curate.distinct import SET_RULES
 from tuneloop_trainer.curate.example import Entry, Example, Judgement
 from tuneloop_trainer.curate.golden import Golden
+from tuneloop_trainer.curate.offer import Offer, offering
 from tuneloop_trainer.curate.poison import PATTERNS
 from tuneloop_trainer.curate.redact.find import find
-from tuneloop_trainer.curate.redact.replace import redact_example
 from tuneloop_trainer.curate.redact.span import Find
 from tuneloop_trainer.curate.said import Said
 from tuneloop_trainer.curate.split import Split, split
@@ -30,11 +29,8 @@ from tuneloop_trainer.errors import NeedsEdit
 from tuneloop_trainer.rows import Row
 
 MAX_NAMED_TENANTS = 5
-REMEMBERED = 4096
-"""Texts whose finds are kept: a turn repeats all that was said before it."""
 PIECE = 2000
 """Examples that are settled at once, where that many are still wanted."""
-IN_GOLDEN_SET = "InGoldenSet"
 QUARANTINED = "Quarantined"
 
 
@@ -80,13 +76,15 @@ def curate(
     config: HarvestConfig,
     golden: Golden | None = None,
     find: Find = find,
+    offer: Offer | None = None,
 ) -> Curated:
-    """`entries`: newest first. `feedback`: by interaction, oldest first. `find`: what is taken out where `pii` is Redact.
+    """`entries`: newest first. `feedback`: by interaction, oldest first. `find`: what is taken out where `pii` is Redact. `offer`: what
+    each entry offers, where that was worked out elsewhere by the same golden set and finds.
 
     Raises NeedsEdit (SEVERAL_TENANTS) where mixing tenants was not asked for, Overlap if the split went wrong.
     """
-    tally, golden, find = Tally(), golden or Golden(), lru_cache(REMEMBERED)(find)
-    pool = _collected(_admitted(entries, Said(feedback), config, golden, find, tally), config, tally)
+    tally, golden = Tally(), golden or Golden()
+    pool = _collected(_admitted(entries, Said(feedback), offer or offering(config, golden, find), tally), config, tally)
     if len(tally.tenants) > 1 and not config.tenants:
         raise NeedsEdit(FaultReason.SEVERAL_TENANTS, _several(tally.tenants))
     clean = _without_poison(pool, config, tally)
@@ -110,19 +108,17 @@ def _piece(kept: int, wanted: int) -> int:
     return min(max(PIECE, kept), max(wanted, kept // 4, PIECE // 20))
 
 
-def _admitted(
-    entries: Iterable[Entry], said: Said, config: HarvestConfig, golden: Golden, find: Find, tally: Tally
-) -> Iterator[Example]:
+def _admitted(entries: Iterable[Entry], said: Said, offer: Offer, tally: Tally) -> Iterator[Example]:
     for entry in entries:
         tally.read += 1
-        taken = _taken(entry, said, config, golden, find, tally)
+        taken = _taken(entry, said, offer, tally)
         if isinstance(taken, Example):
             yield taken
         else:
             tally.dropped[taken] += 1
 
 
-def _taken(entry: Entry, said: Said, config: HarvestConfig, golden: Golden, find: Find, tally: Tally) -> Example | str:
+def _taken(entry: Entry, said: Said, offer: Offer, tally: Tally) -> Example | str:
     """What it offers to learn, or the reason why nothing."""
     record = entry.record
     if record is None:
@@ -133,14 +129,11 @@ def _taken(entry: Entry, said: Said, config: HarvestConfig, golden: Golden, find
     tally.tenants.add(record.tenant)
     feedback = said.of(record)
     tally.outside_signal += feedback is not None
-    seen = candidate(entry.at, record, feedback, config)
-    if reason := drop_reason(seen, config):
-        tally.quarantined[reason] += reason == INJECTION
-        return QUARANTINED if reason == INJECTION else reason
-    if seen.domain in tally.full:
-        return OVER_LIMIT
-    example = redact_example(seen.to_example(), find) if config.curation.pii == "Redact" else seen.to_example()
-    return IN_GOLDEN_SET if golden.holds(example.messages) else example
+    offered = offer(entry.at, record, feedback, tally.full)
+    if isinstance(offered, Example):
+        return offered
+    tally.quarantined[offered.reason] += offered.reason == INJECTION
+    return QUARANTINED if offered.reason == INJECTION else offered.reason
 
 
 def _settled(examples: list[Example], config: HarvestConfig, tally: Tally) -> list[Example]:

@@ -1,0 +1,44 @@
+"""What one entry offers to learn, or why nothing: decided by that entry alone, wherever and in whatever order it is asked."""
+
+from collections.abc import Callable, Collection
+from functools import lru_cache, partial
+from typing import NamedTuple
+
+from tuneloop_contracts.jobs import HarvestConfig
+from tuneloop_contracts.record import Feedback, Record
+from tuneloop_trainer.curate.admit import OVER_LIMIT, candidate, drop_reason
+from tuneloop_trainer.curate.example import EntryId, Example
+from tuneloop_trainer.curate.golden import Golden
+from tuneloop_trainer.curate.redact.replace import redact_example
+from tuneloop_trainer.curate.redact.span import Find
+
+IN_GOLDEN_SET = "InGoldenSet"
+REMEMBERED = 4096
+"""Texts whose finds are kept: a turn repeats all that was said before it."""
+
+
+class Dropped(NamedTuple):
+    reason: str
+    domain: str
+
+
+Offer = Callable[[EntryId, Record, Feedback | None, Collection[str]], Example | Dropped]
+"""Of an entry, its record, what was said of it, and the domains that have all they may: of these it says OVER_LIMIT, before the costly
+steps, unless there is a reason that no other entry has a part in."""
+
+
+def offering(config: HarvestConfig, golden: Golden, find: Find) -> Offer:
+    """`find`: what is taken out where `pii` is Redact."""
+    return partial(_offer, config=config, golden=golden, find=lru_cache(REMEMBERED)(find))
+
+
+def _offer(
+    at: EntryId, record: Record, feedback: Feedback | None, full: Collection[str], *, config: HarvestConfig, golden: Golden, find: Find
+) -> Example | Dropped:
+    seen = candidate(at, record, feedback, config)
+    if reason := drop_reason(seen, config):
+        return Dropped(reason, seen.domain)
+    if seen.domain in full:
+        return Dropped(OVER_LIMIT, seen.domain)
+    example = redact_example(seen.to_example(), find) if config.curation.pii == "Redact" else seen.to_example()
+    return Dropped(IN_GOLDEN_SET, seen.domain) if golden.holds(example.messages) else example
