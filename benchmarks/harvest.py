@@ -82,8 +82,9 @@ def ours(url: str) -> Iterator[Record]:
     with connect(url) as client, rarely_looking_for_cycles():
         reading = source(client)
         for entry in reading.entries(reading.take_stock(reading.shards())):
-            assert entry.record
-            yield entry.record
+            record = entry.record
+            assert record
+            yield record
         assert reading.lost == 0
 
 

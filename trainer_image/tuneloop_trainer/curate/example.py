@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property, lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from pydantic import JsonValue
 
@@ -16,8 +16,18 @@ EntryId = tuple[int, int]
 """Redis' own: milliseconds, and a number within them. Grows with time."""
 
 
+class Recorded(Protocol):
+    """One entry of a record stream, however it was read; `record` is None if it is not one of ours."""
+
+    @property
+    def at(self) -> EntryId: ...
+
+    @property
+    def record(self) -> Record | None: ...
+
+
 class Entry(NamedTuple):
-    """One entry of a record stream; `record` is None if it is not one of ours."""
+    """One that is at hand, decoded."""
 
     at: EntryId
     record: Record | None

@@ -15,7 +15,7 @@ from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.record import Feedback
 from tuneloop_trainer.curate.admit import INJECTION, MALFORMED, REPEATED_ENTRY
 from tuneloop_trainer.curate.distinct import SET_RULES
-from tuneloop_trainer.curate.example import Entry, Example, Judgement
+from tuneloop_trainer.curate.example import Example, Judgement, Recorded
 from tuneloop_trainer.curate.golden import Golden
 from tuneloop_trainer.curate.offer import Offer, offering
 from tuneloop_trainer.curate.poison import PATTERNS
@@ -71,7 +71,7 @@ class Tally:
 
 
 def curate(
-    entries: Iterable[Entry],
+    entries: Iterable[Recorded],
     feedback: Mapping[str, Feedback],
     config: HarvestConfig,
     golden: Golden | None = None,
@@ -108,7 +108,7 @@ def _piece(kept: int, wanted: int) -> int:
     return min(max(PIECE, kept), max(wanted, kept // 4, PIECE // 20))
 
 
-def _admitted(entries: Iterable[Entry], said: Said, offer: Offer, tally: Tally) -> Iterator[Example]:
+def _admitted(entries: Iterable[Recorded], said: Said, offer: Offer, tally: Tally) -> Iterator[Example]:
     for entry in entries:
         tally.read += 1
         taken = _taken(entry, said, offer, tally)
@@ -118,7 +118,7 @@ def _admitted(entries: Iterable[Entry], said: Said, offer: Offer, tally: Tally) 
             tally.dropped[taken] += 1
 
 
-def _taken(entry: Entry, said: Said, offer: Offer, tally: Tally) -> Example | str:
+def _taken(entry: Recorded, said: Said, offer: Offer, tally: Tally) -> Example | str:
     """What it offers to learn, or the reason why nothing."""
     record = entry.record
     if record is None:

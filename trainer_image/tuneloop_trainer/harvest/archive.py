@@ -12,8 +12,8 @@ from datetime import datetime
 from tuneloop_contracts.dataset import StreamRead
 from tuneloop_contracts.record import FEEDBACK_KIND, RECORD_KIND, Feedback, days_between, kind_of
 from tuneloop_contracts.stores import Store
-from tuneloop_trainer.curate.example import Entry, EntryId
-from tuneloop_trainer.harvest.decode import entry_id, feedback_of, id_bytes, record_of
+from tuneloop_trainer.curate.example import EntryId
+from tuneloop_trainer.harvest.decode import Sent, entry_id, feedback_of, id_bytes
 from tuneloop_trainer.harvest.pages import oldest_first
 from tuneloop_trainer.harvest.segments import Line, Segment, line_of, read_sealed, segments, write_sealed
 from tuneloop_trainer.harvest.source import Source, Stock, Stocked, Tally, day_of, feedback_streams, merged, milliseconds, newest_of
@@ -35,7 +35,7 @@ class Archive:
     def lost(self) -> int:
         return sum(stream.lost for stream in self.streams)
 
-    def entries(self, stock: Stock) -> Generator[Entry]:
+    def entries(self, stock: Stock) -> Generator[Sent]:
         """As Source.entries; also of days that are in Redis no more."""
         self.seal(stock)
         sealed = segments(self.store, self.source.target)
@@ -75,15 +75,16 @@ class Archive:
         self.source.still_there(name, stocked)
         write_sealed(Segment(self.store, name, after, stocked.last, len(lines), lost=max(0, stocked.added - known)), lines)
 
-    def _window(self, name: str, parts: Sequence[Segment]) -> Generator[Entry]:
+    def _window(self, name: str, parts: Sequence[Segment]) -> Generator[Sent]:
         start, end = milliseconds(self.source.start), milliseconds(self.source.end)
         within = [part for part in reversed(parts) if part.last[0] >= start and part.after[0] < end]
         read = Tally()
         try:
             for at, line in _newest_first(within):
                 if start <= at[0] < end:
-                    read.add([(line.at.encode(), ())])
-                    yield Entry(at, record_of(line.flat()))
+                    key = line.at.encode()
+                    read.add([(key, ())])
+                    yield Sent(key, line.flat())
         finally:
             self.streams.append(read.of(name, lost=sum(part.lost for part in within)))
 

@@ -15,7 +15,7 @@ from tuneloop_contracts.dataset import Dataset
 from tuneloop_contracts.jobs import HarvestConfig
 from tuneloop_contracts.stores import Store
 from tuneloop_trainer.config import moment
-from tuneloop_trainer.curate.example import Entry
+from tuneloop_trainer.curate.example import Recorded
 from tuneloop_trainer.curate.funnel import curate
 from tuneloop_trainer.curate.golden import Golden
 from tuneloop_trainer.curate.redact.find import find
@@ -100,7 +100,7 @@ class Harvest:
         folder, name = store.uri.rsplit("/", 1)
         return Store(folder).below(f".{name}.stock.json")
 
-    def _with_progress(self, entries: Iterator[Entry], stock: Stock) -> Iterator[Entry]:
+    def _with_progress(self, entries: Iterator[Recorded], stock: Stock) -> Iterator[Recorded]:
         total = max(1, sum(stocked.added for stocked in stock.values()))
         for count, entry in enumerate(entries, start=1):
             if count % 1000 == 0:

@@ -9,6 +9,7 @@ import heapq
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from itertools import starmap
 from operator import attrgetter
 from typing import Any, NamedTuple, cast
 
@@ -17,9 +18,9 @@ import redis
 from tuneloop_contracts.dataset import StreamRead
 from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.record import Feedback, days_between, erased_key, feedback_stream, meta_key, record_stream
-from tuneloop_trainer.curate.example import Entry, EntryId
+from tuneloop_trainer.curate.example import EntryId
 from tuneloop_trainer.errors import TryLater
-from tuneloop_trainer.harvest.decode import entry_id, feedback_of, id_bytes, record_of
+from tuneloop_trainer.harvest.decode import Sent, entry_id, feedback_of, id_bytes
 from tuneloop_trainer.harvest.pages import Page, newest_first
 from tuneloop_trainer.harvest.patience import Patience
 
@@ -72,7 +73,7 @@ class Source:
             name: Stocked(state["entries-added"] - erased, entry_id(state["last-generated-id"])) for name, state, erased in states if state
         }
 
-    def entries(self, stock: Stock) -> Generator[Entry]:
+    def entries(self, stock: Stock) -> Generator[Sent]:
         """By falling id, the shards of a day merged. Whoever has enough closes it; only what was read counts then.
 
         Raises TryLater (DATA_LOST) when a stream that was in stock is gone before it was read to its end.
@@ -97,15 +98,14 @@ class Source:
         if shards and not self.shards():
             raise _data_lost("the target's own key")
 
-    def _window(self, name: str, stocked: Stocked) -> Generator[Entry]:
+    def _window(self, name: str, stocked: Stocked) -> Generator[Sent]:
         start, end = milliseconds(self.start), milliseconds(self.end)
         last = b"%d" % (end - 1) if stocked.last[0] >= end else id_bytes(stocked.last)
         before, read = self._state(name), Tally()
         try:
             for page in newest_first(self.client, self.patience, name, b"%d" % start, last):
                 read.add(page)
-                for key, flat in page:
-                    yield Entry(entry_id(key), record_of(flat))
+                yield from starmap(Sent, page)
         except GeneratorExit:  # nobody wants more
             self.streams.append(read.of(name, lost=0))
             raise
@@ -169,8 +169,13 @@ class Tally:
         return StreamRead(name=stream, first=self.first.decode(), last=self.last.decode(), count=self.count, lost=lost)
 
 
-def merged(shards: Sequence[Generator[Entry]]) -> Generator[Entry]:
-    """Of one day, by falling id; closes them all."""
+def merged(shards: Sequence[Generator[Sent]]) -> Generator[Sent]:
+    """Of one day, by falling id. Most targets have one: every generator that an entry goes through costs as much as a field."""
+    return shards[0] if len(shards) == 1 else _by_falling_id(shards)
+
+
+def _by_falling_id(shards: Sequence[Generator[Sent]]) -> Generator[Sent]:
+    """Closes them all."""
     try:
         yield from heapq.merge(*shards, key=attrgetter("at"), reverse=True)
     finally:
