@@ -17,6 +17,8 @@ MASTER_ENV = "MASTER_ADDR"
 MASTER_PORT = 29500
 INDEX_ENV = "JOB_COMPLETION_INDEX"
 """Which pod of an Indexed Job this is; set by Kubernetes."""
+PODS_ENV = "TUNELOOP_PODS"
+"""How many pods a harvest has; apart from its configuration, since the dataset is the same by any number."""
 TERMINATION_FILE = "/dev/termination-log"
 
 EXIT_DONE = 0

@@ -172,11 +172,12 @@ class Scene:
 
     # what a kubelet does
 
-    def pod_of(self, job: str, step: str) -> Object:
-        """The newest pod of a step that has not ended."""
+    def pod_of(self, job: str, step: str, index: int | None = None) -> Object:
+        """The newest pod of a step that has not ended; `index`: of an Indexed Job's, this one."""
+        numbered = "" if index is None else f",batch.kubernetes.io/job-completion-index={index}"
 
         def look() -> Object | None:
-            pods = self.list(PODS, f"{JOB_LABEL}={job},tuneloop.dev/step={step}")
+            pods = self.list(PODS, f"{JOB_LABEL}={job},tuneloop.dev/step={step}{numbered}")
             alive = [pod for pod in pods if pod.get("status", {}).get("phase") in ("Pending", "Running")]
             return alive[-1] if alive else None
 
@@ -187,8 +188,10 @@ class Scene:
         self.patch(PODS, name, {"status": {"phase": "Running"}}, "status")
         return name
 
-    def end_pod(self, job: str, step: str, report: Report | None = None, *, code: int = 0, reason: str = "") -> None:
-        name = str(self.pod_of(job, step)["metadata"]["name"])
+    def end_pod(
+        self, job: str, step: str, report: Report | None = None, *, code: int = 0, reason: str = "", index: int | None = None
+    ) -> None:
+        name = str(self.pod_of(job, step, index)["metadata"]["name"])
         ended = {"exitCode": code, "reason": reason or ("Completed" if code == 0 else "Error")}
         if report:
             ended["message"] = report.to_termination_message()

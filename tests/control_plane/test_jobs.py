@@ -66,6 +66,23 @@ def test_a_training_over_two_pods_is_an_indexed_job_with_a_name_for_the_first(op
     assert pod["spec"]["subdomain"] == service["metadata"]["name"]
 
 
+def test_a_harvest_over_three_pods_survives_one_of_them(operator: Operator, stage: Scene) -> None:
+    stage.make_target()
+    stage.make_job(data={"parallelism": 3})
+    job = until(lambda: stage.find(JOBS, "week-47-harvest"))
+    assert (job["spec"]["completionMode"], job["spec"]["completions"], job["spec"]["parallelism"]) == ("Indexed", 3, 3)
+    env = {variable["name"]: variable.get("value") for variable in job["spec"]["template"]["spec"]["containers"][0]["env"]}
+    assert env["TUNELOOP_PODS"] == "3"
+    killed = stage.pod_of("week-47", "harvest", 2)["metadata"]["name"]
+    stage.end_pod("week-47", "harvest", index=2, code=137)
+    until(lambda: stage.pod_of("week-47", "harvest", 2)["metadata"]["name"] != killed, 60)
+    for index in (1, 2):
+        stage.end_pod("week-47", "harvest", index=index)
+    stage.end_pod("week-47", "harvest", harvested(support=455), index=0)
+    until(lambda: stage.find(JOBS, "week-47-train"))
+    assert stage.get(FINE_TUNE_JOBS, "week-47")["status"]["dataset"]["kept"] == 455
+
+
 def test_a_job_waits_for_its_target_says_why_and_heals(operator: Operator, stage: Scene) -> None:
     stage.make_job()
     until(lambda: reason(stage) == "TargetNotFound")

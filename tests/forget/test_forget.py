@@ -240,3 +240,13 @@ def test_the_hash_is_the_one_that_the_server_records() -> None:
 
     assert Marks(lambda: SALT).hide("default", "ana") == ANA
     assert json.loads(AdapterManifest(salt=SALT).model_dump_json(by_alias=True))["salt"] == SALT
+
+
+def test_what_a_harvest_under_way_wrote_down_goes_whole(kept: Kept) -> None:
+    part = kept.folder / "datasets" / "_parts" / TARGET / "week-48-01234567" / "1.jsonl.zst"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(zstandard.compress(b"{}"))
+    command(*kept.options("--dry-run"))
+    assert part.exists()
+    command(*kept.options())
+    assert not part.exists()

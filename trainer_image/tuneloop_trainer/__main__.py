@@ -35,11 +35,16 @@ def main(arguments: list[str] | None = None) -> int:
 def harvest(options: argparse.Namespace) -> int:
     from tuneloop_trainer.curate.redact.presidio import finder
     from tuneloop_trainer.harvest.collect import Harvest
+    from tuneloop_trainer.harvest.shares import Share
 
     def work(reporter: Reporter) -> Report:
-        started = time.monotonic()
-        config = harvest_config(os.environ)
-        dataset = Harvest(config, reporter, finder(os.environ)).run(redis_url(os.environ), now=datetime.now(UTC))
+        started, now = time.monotonic(), datetime.now(UTC)
+        share = Share.from_env(os.environ)
+        harvest = Harvest(harvest_config(os.environ), reporter, finder(os.environ), share)
+        if share.index > 0:
+            harvest.run_share(redis_url(os.environ), now=now)
+            return Report()
+        dataset = harvest.run(redis_url(os.environ), now=now)
         return Report(dataset=dataset, seconds={"harvest": round(time.monotonic() - started, 1)})
 
     return _reported(work)

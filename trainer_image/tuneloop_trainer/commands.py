@@ -2,7 +2,7 @@
 
 import argparse
 
-from tuneloop_contracts.jobs import CONFIG_ENV, PROGRESS_TOKEN_ENV, PROGRESS_URL_ENV, REDIS_URL_ENV, RedisMode
+from tuneloop_contracts.jobs import CONFIG_ENV, INDEX_ENV, PODS_ENV, PROGRESS_TOKEN_ENV, PROGRESS_URL_ENV, REDIS_URL_ENV, RedisMode
 from tuneloop_contracts.record import DEFAULT_TENANT
 from tuneloop_trainer.curate.redact.presidio import PRESIDIO_ENV
 
@@ -11,6 +11,7 @@ EXIT_CODES = "exit codes: 0 done, 2 needs an edit (retrying cannot help), 1 try 
 HARVEST = f"""Collect a dataset from the recorded traffic of one target.
 
 The operator runs this in a pod, without torch: {CONFIG_ENV} holds the job as JSON, {REDIS_URL_ENV} the Redis.
+Of several pods, {PODS_ENV}, each works out its share of the conversations; number 0, by {INDEX_ENV}, makes the dataset of them.
 Progress goes to {PROGRESS_URL_ENV}, with the token in the file {PROGRESS_TOKEN_ENV}."""
 
 TRAIN = f"""Train, judge and publish one adapter for each domain of a dataset that has enough examples.

@@ -47,7 +47,7 @@ class Reporter:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> "Reporter":
-        """Of processes that train together only the first speaks to the operator; the others only leave a fault in their pod."""
+        """Of processes that work together only the first speaks to the operator; the others only leave a fault in their pod."""
         if not is_first(env):
             return cls()
         url, token = env.get(PROGRESS_URL_ENV, ""), env.get(PROGRESS_TOKEN_ENV, "")

@@ -1,6 +1,8 @@
-"""Which of several processes that train together this one is. Without torch: told before anything heavy is imported."""
+"""Which of several processes that work together this one is. Without torch: told before anything heavy is imported."""
 
 from collections.abc import Mapping
+
+from tuneloop_contracts.jobs import INDEX_ENV
 
 
 def is_launched(env: Mapping[str, str]) -> bool:
@@ -10,4 +12,5 @@ def is_launched(env: Mapping[str, str]) -> bool:
 
 def is_first(env: Mapping[str, str]) -> bool:
     """Who reports, keeps and publishes; a process alone is its own first."""
-    return not is_launched(env) or env.get("RANK") == "0"
+    place = env.get("RANK") if is_launched(env) else env.get(INDEX_ENV, "0")
+    return place == "0"

@@ -91,6 +91,8 @@ class DataSpec(Model):
     """Caches of others to learn from too."""
     dataset_ref: DatasetRef | None = None
     """Train exactly what an earlier collectOnly job collected, instead of harvesting."""
+    parallelism: Annotated[int, Field(ge=1, le=64)] = 1
+    """Pods that harvest together, each the conversations of its share; the dataset is the same. They must all reach its store."""
 
 
 class LoraSpec(Model):

@@ -14,6 +14,7 @@ from tuneloop_operator.api.finetunejob import WindowStatus
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.inferencetarget import Store as StoreSpec
 from tuneloop_operator.api.kinds import FINE_TUNE_JOBS
+from tuneloop_operator.finetunejob.indexed import indexed
 from tuneloop_operator.finetunejob.rendezvous import over_nodes
 from tuneloop_operator.finetunejob.seen import Seen
 from tuneloop_operator.settings import Settings
@@ -104,11 +105,15 @@ def datasets(target: InferenceTargetSpec) -> StoreSpec:
 
 
 def harvest_job(seen: Seen, target: InferenceTargetSpec, settings: Settings, window: WindowStatus) -> Manifest:
-    store = datasets(target)
-    redis = {"name": contract.REDIS_URL_ENV, "valueFrom": {"secretKeyRef": {"name": target.redis.secret_ref.name, "key": "url"}}}
-    container = _container(seen, settings, "harvest", settings.harvest_image, harvest_config(seen, target, settings, window), [redis])
+    store, together = datasets(target), seen.spec.data.parallelism
+    env: list[Manifest] = [
+        {"name": contract.REDIS_URL_ENV, "valueFrom": {"secretKeyRef": {"name": target.redis.secret_ref.name, "key": "url"}}},
+        *([{"name": contract.PODS_ENV, "value": str(together)}] if together > 1 else []),
+    ]
+    container = _container(seen, settings, "harvest", settings.harvest_image, harvest_config(seen, target, settings, window), env)
     container |= {"resources": HARVEST_RESOURCES, "envFrom": _secrets(store.secret_ref)}
-    return _job(seen, "harvest", _pod(seen, container, {_claim(store.uri): True}))
+    job = _job(seen, "harvest", _pod(seen, container, {_claim(store.uri): True}))
+    return indexed(job, together) if together > 1 else job
 
 
 def train_job(seen: Seen, target: InferenceTargetSpec, settings: Settings, dataset: Dataset) -> Manifest:

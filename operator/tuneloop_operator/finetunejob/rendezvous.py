@@ -5,6 +5,7 @@ from typing import Any
 from tuneloop_contracts.jobs import MASTER_ENV, MASTER_PORT
 from tuneloop_contracts.names import JOB_LABEL, STEP_LABEL
 from tuneloop_operator.api.kinds import FINE_TUNE_JOBS
+from tuneloop_operator.finetunejob.indexed import indexed
 from tuneloop_operator.finetunejob.seen import Seen
 
 Manifest = dict[str, Any]
@@ -37,6 +38,5 @@ def over_nodes(job: Manifest, seen: Seen) -> Manifest:
     nodes, pod = seen.spec.pods.nodes, job["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     first = {"name": MASTER_ENV, "value": f"{job['metadata']['name']}-0.{service_name(seen)}"}
-    spread = {"completionMode": "Indexed", "completions": nodes, "parallelism": nodes, "backoffLimit": job["spec"]["backoffLimit"] * nodes}
     named = pod | {"subdomain": service_name(seen), "containers": [container | {"env": [*container["env"], first]}]}
-    return job | {"spec": job["spec"] | spread | {"template": job["spec"]["template"] | {"spec": named}}}
+    return indexed(job | {"spec": job["spec"] | {"template": job["spec"]["template"] | {"spec": named}}}, nodes)

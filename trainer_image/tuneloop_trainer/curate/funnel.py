@@ -91,6 +91,12 @@ def curate(
     return _counted(split(threads(clean), config), clean, tally, config, golden.digest)
 
 
+def offer_share(entries: Iterable[Recorded], feedback: Mapping[str, Feedback], config: HarvestConfig, offer: Offer) -> None:
+    """Asks `offer` of a share of the entries what `curate` would ask of it, were they all: as far back as until every domain is full."""
+    tally = Tally()
+    _collected(_admitted(entries, Said(feedback), offer, tally), config, tally)
+
+
 def _collected(admitted: Iterator[Example], config: HarvestConfig, tally: Tally) -> list[Example]:
     """Piece by piece, until there is no more, or no domain wants more."""
     pool: list[Example] = []

@@ -17,6 +17,7 @@ from tuneloop_trainer.forget.recorded import Recorded, find_recorded, remove_rec
 from tuneloop_trainer.forget.sealed import Sealed, find_sealed, remove_sealed
 from tuneloop_trainer.forget.trained import trained_on
 from tuneloop_trainer.harvest.connect import connect
+from tuneloop_trainer.harvest.parts import parts_of_target, remove_parts
 from tuneloop_trainer.harvest.patience import answering_at_once
 from tuneloop_trainer.table import as_table
 
@@ -63,7 +64,9 @@ class Places:
         return find_recorded(self.record, self.target, kind, person), sealed
 
     def remove(self, found: Found) -> None:
-        """The record last: it leads to the rest."""
+        """The record last: it leads to the rest. What a harvest under way has written down goes whole: it works that out again."""
+        if self.datasets:
+            remove_parts(parts_of_target(self.datasets, self.target))
         remove_cached(self.cache, self.target, found.cached)
         for golden in found.golden:
             remove_from_golden(golden)

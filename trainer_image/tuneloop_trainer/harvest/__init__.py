@@ -8,6 +8,8 @@
     archive     in its place: Redis by watermark, the rest from what was sealed
     segments    the archive's files
     manifest    from what a dataset was made
+    shares      several pods: which conversations are whose, and how what one worked out is looked up by another
+    parts       the files in which they write that down
     dataset     the files of a dataset, and whether one is finished already
     collect     all of it, in order
 """

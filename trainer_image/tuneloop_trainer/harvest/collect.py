@@ -5,27 +5,32 @@ import heapq
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import attrgetter
+from typing import NamedTuple
 
-from tuneloop_contracts.dataset import Dataset
+from tuneloop_contracts.dataset import Dataset, ImportCounts
 from tuneloop_contracts.jobs import HarvestConfig
+from tuneloop_contracts.record import Feedback
 from tuneloop_contracts.stores import Store
 from tuneloop_trainer.config import moment
 from tuneloop_trainer.curate.example import Recorded
-from tuneloop_trainer.curate.funnel import curate
+from tuneloop_trainer.curate.funnel import curate, offer_share
 from tuneloop_trainer.curate.golden import Golden
+from tuneloop_trainer.curate.offer import offering
 from tuneloop_trainer.curate.redact.find import find
 from tuneloop_trainer.curate.redact.span import Find
 from tuneloop_trainer.golden import read_golden
 from tuneloop_trainer.harvest.archive import Archive
 from tuneloop_trainer.harvest.connect import connect
 from tuneloop_trainer.harvest.dataset import Reading, dataset_store, finished_dataset, freeze_golden_sets, golden_of, write_dataset
+from tuneloop_trainer.harvest.parts import PartWriter, has_part, head_of, part_store, parts_there, read_part, remove_parts_of
 from tuneloop_trainer.harvest.patience import Patience
 from tuneloop_trainer.harvest.segments import archive_store
+from tuneloop_trainer.harvest.shares import ALONE, Looked, Noted, Share
 from tuneloop_trainer.harvest.source import Source, Stock, Stocked
 from tuneloop_trainer.imports.collect import bring
 from tuneloop_trainer.imports.scan import Keys
@@ -37,6 +42,19 @@ log = logging.getLogger("tuneloop")
 STAGE = "Harvesting"
 OBJECTS = 500_000
 """New ones, between two looks for cycles: some hundred megabytes at most, if all of them were in one."""
+LEAST_WAIT = 900.0
+"""Seconds in which the other pods get a node and their image."""
+PAUSE = 2.0
+"""Seconds between two looks whether they are done."""
+
+
+class Window(NamedTuple):
+    """All that is read for a dataset."""
+
+    entries: Iterator[Recorded]
+    """Newest first."""
+    feedback: Mapping[str, Feedback]
+    imported: tuple[ImportCounts, ...]
 
 
 @dataclass(frozen=True)
@@ -45,41 +63,95 @@ class Harvest:
     reporter: Reporter
     find: Find = find
     """What is taken out of texts, unless the job keeps all."""
+    share: Share = ALONE
+    """What this pod works out, if there are several."""
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 
     def run(self, url: str, *, now: datetime) -> Dataset:
-        """Raises TryLater or NeedsEdit. A dataset that an earlier pod finished is given again, Redis unasked."""
+        """Of the only pod, or the first. Raises TryLater or NeedsEdit. A dataset that an earlier pod finished is given again, Redis
+        unasked."""
         check_writable(Store(self.config.datasets_uri))
         if dataset := finished_dataset(self.config):
             log.info("harvest: %s is already there", dataset.uri)
-            freeze_golden_sets(self.config, dataset)
-            return dataset
-        patience = Patience(self.reporter.waiting, self.clock, self.sleep)
-        with patience.call(lambda: connect(url, self.config.redis_mode)) as client:
-            window = (moment(self.config.window_start), moment(self.config.window_end))
-            source = Source(client, patience, self.config.target, *window)
-            with rarely_looking_for_cycles():
+        else:
+            with self._source(url) as source, rarely_looking_for_cycles():
+                if self.share.pods > 1:
+                    began = self.clock()
+                    self._write_part(source, now)
+                    self._await_parts(max(LEAST_WAIT, self.clock() - began))
                 dataset = self._collect(source, now)
+            remove_file(self._stock_file)
+            log_funnel(dataset)
         freeze_golden_sets(self.config, dataset)
-        remove_file(self._stock_file)
-        log_funnel(dataset)
+        remove_parts_of(self.config)
         return dataset
 
+    def run_share(self, url: str, *, now: datetime) -> None:
+        """Of any other pod. Raises TryLater or NeedsEdit. Nothing is left to do where the first one could not wait for it."""
+        check_writable(Store(self.config.datasets_uri))
+        if finished_dataset(self.config):
+            return
+        with self._source(url) as source, rarely_looking_for_cycles():
+            self._write_part(source, now)
+        if finished_dataset(self.config):
+            remove_parts_of(self.config)
+
+    @contextmanager
+    def _source(self, url: str) -> Iterator[Source]:
+        patience = Patience(self.reporter.waiting, self.clock, self.sleep)
+        with patience.call(lambda: connect(url, self.config.redis_mode)) as client:
+            yield Source(client, patience, self.config.target, moment(self.config.window_start), moment(self.config.window_end))
+
+    def _write_part(self, source: Source, now: datetime) -> None:
+        """From Redis alone: what only an archive holds is left to the first pod, and so is the sealing. A pod that is tried again finds
+        what it finished."""
+        golden = self._golden()
+        head, store = head_of(self.config, golden), part_store(self.config, self.share.index)
+        if has_part(store, head):
+            return
+        part = PartWriter(head)
+        with self._window(source, replace(source), now, tells=True) as window:
+            noted = Noted(offering(self.config, golden, self.find), part)
+            offer_share(self.share.of(window.entries), window.feedback, self.config, noted)
+        part.finish(store)
+
+    def _await_parts(self, most: float) -> None:
+        """Seconds: the other pods have as much to do as this one had. What is not there then is worked out here."""
+        deadline, wanted = self.clock() + most, set(range(self.share.pods))
+        while missing := wanted - parts_there(self.config):
+            if self.clock() >= deadline:
+                log.warning("harvest: no part of pod %s: its share is worked out here", ", ".join(map(str, sorted(missing))))
+                return
+            self.sleep(PAUSE)
+
     def _collect(self, source: Source, now: datetime) -> Dataset:
-        self.reporter.progress(STAGE, 0)
-        golden = Golden(row for domain in self.config.domains for row in read_golden(golden_of(self.config, domain.name)))
+        golden, alone = self._golden(), self.share.pods == 1
         record = Archive(source, self._archive) if self.config.archive else source
+        offer = offering(self.config, golden, self.find)
+        if not alone:
+            head = head_of(self.config, golden)
+            offer = Looked([read_part(part_store(self.config, index), head) for index in range(self.share.pods)], offer)
+        with self._window(source, record, now, tells=alone) as window:
+            curated = curate(window.entries, window.feedback, self.config, golden, self.find, offer)
+        streams = tuple(stream for stream in reversed(record.streams) if stream.count or stream.lost)
+        return write_dataset(curated, Reading(record.lost, streams, window.imported), self.config)
+
+    @contextmanager
+    def _window(self, source: Source, record: Source | Archive, now: datetime, *, tells: bool) -> Iterator[Window]:
+        """`tells`: whether this is the reading that takes the time, and so is told of."""
+        self.reporter.progress(STAGE, 0 if tells else None)
         shards = source.shards()
         stock = self._remembered(source.take_stock(shards))
         feedback = record.feedback(shards, now)
         brought = bring(Keys(source.client, source.patience), self.config)
         with closing(record.entries(stock)) as recorded:
-            entries = heapq.merge(self._with_progress(recorded, stock), brought.entries, key=attrgetter("at"), reverse=True)
-            curated = curate(entries, feedback, self.config, golden, self.find)
+            told = self._with_progress(recorded, stock) if tells else recorded
+            yield Window(heapq.merge(told, brought.entries, key=attrgetter("at"), reverse=True), feedback, brought.counts)
         source.confirm(shards)
-        streams = tuple(stream for stream in reversed(record.streams) if stream.count or stream.lost)
-        return write_dataset(curated, Reading(record.lost, streams, brought.counts), self.config)
+
+    def _golden(self) -> Golden:
+        return Golden(row for domain in self.config.domains for row in read_golden(golden_of(self.config, domain.name)))
 
     def _remembered(self, stock: Stock) -> Stock:
         """What an earlier pod of this job saw counts too: else a flush between two pods would pass for an idle target. Its watermarks
