@@ -6,6 +6,7 @@ is curated in pieces, and no more is held than what is kept and one piece.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Sequence
+from operator import attrgetter
 
 from tuneloop_contracts.jobs import HarvestConfig
 from tuneloop_trainer.curate.admit import OVER_LIMIT
@@ -17,11 +18,11 @@ SetRule = Callable[[Sequence[Example], HarvestConfig], list[Example]]
 
 def best_first(examples: Sequence[Example]) -> list[Example]:
     """Corrected before liked before unjudged, and the newest first."""
-    return sorted(examples, key=lambda example: (example.judgement, example.at, example.id), reverse=True)
+    return sorted(examples, key=attrgetter("judgement", "at", "id"), reverse=True)
 
 
 def newest_first(examples: Sequence[Example]) -> list[Example]:
-    return sorted(examples, key=lambda example: (example.at, example.id), reverse=True)
+    return sorted(examples, key=attrgetter("at", "id"), reverse=True)
 
 
 def without_duplicates(examples: Sequence[Example], config: HarvestConfig) -> list[Example]:
