@@ -1,3 +1,4 @@
+import re
 from collections import Counter
 from dataclasses import replace
 
@@ -5,6 +6,7 @@ import pytest
 
 from training.examples import example
 from training.personal import labelled, look_alikes
+from tuneloop_trainer.curate.redact.credential import _KEYS, _NAMED, SHORTEST
 from tuneloop_trainer.curate.redact.find import find
 from tuneloop_trainer.curate.redact.replace import Placeholders, redact_example
 from tuneloop_trainer.curate.redact.span import Kind, Span, without_overlaps
@@ -38,6 +40,11 @@ PERSONAL = [
     ("CNPJ 11.222.333/0001-81", "CNPJ [CNPJ]", ["Cnpj"]),
     ("IBAN DE89 3704 0044 0532 0130 00", "IBAN [IBAN]", ["Iban"]),
     ("pay to GB82WEST12345698765432 TODAY", "pay to [IBAN] TODAY", ["Iban"]),
+    ("Authorization: Bearer abcdef1234567890abcdef", "Authorization: Bearer [APIKEY]", ["ApiKey"]),
+    ("password = hunter2secret", "password = [APIKEY]", ["ApiKey"]),
+    ('{"password": "Secret123!", "user": "ana"}', '{"password": "[APIKEY]", "user": "ana"}', ["ApiKey"]),
+    ("minha senha: mudar123.", "minha senha: [APIKEY].", ["ApiKey"]),
+    ("DB_PASSWD=p@ssword; PWD:abc123", "DB_PASSWD=[APIKEY]; PWD:[APIKEY]", ["ApiKey", "ApiKey"]),
     ("from 203.0.113.77 and 192.168.1.10:8080", "from [IP] and [IP]:8080", ["Ip", "Ip"]),
 ]
 
@@ -51,13 +58,16 @@ HARMLESS = [
     "Windows 10.0.19041.1", "IMEI 490154203237518", "EAN 4006381333931", "RG 12.345.678-9", "processo 0001234-56.2024.8.26.0100",
     "192.168.1.256", "time 12:34:56:78", 'cache_key = "session_2024_01_15_user_42"', "api_key=YOUR_API_KEY_GOES_HERE", "Bearer token",
     "ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx", "sk-your-api-key-here", "ssh git@gitlab.com", "postgres://localhost:5432/db",
+    "the password is required", "password: string", "Password: required!", "senha: obrigatória", "password = get_password(user1)",
+    "PWD=/home/user1/work", "password=${DB_PASSWORD_2}", "password: [API_KEY_1]", "password=config.password2", "pwd: 12345",
+    "Authorization: Bearer authentication", "bearer responsibilities-of-shareholders",
 ]  # fmt: skip
 
 
 ADVERSARIAL = (
     "a", "1", "1 ", "a.b-", "A", "AB12 ", "+1", "+1 ", "key=", "token: ", "-----BEGIN PRIVATE KEY-----", "eyJ", "eyJaaaaaaaaaa.", "a://",
     "a://b:c", ":", "1:", "fe80:", "(11) ", "0 ", "00 1", "call 555-1234 ", "@", "a@b.", "a'b", "sk-", "sk-ant-", "555 123 4567 ", "1.2.",
-    "visa 4", "(0", "SG.aaaaaaaaaaaaaaaaaaaa.", "GB82", "bearer ", "1-", "11.222.333/", "#",
+    "visa 4", "(0", "SG.aaaaaaaaaaaaaaaaaaaa.", "GB82", "bearer ", "1-", "11.222.333/", "#", "password: ", "senha=a1", "pwd:",
 )  # fmt: skip
 
 
@@ -99,6 +109,12 @@ def test_precision_and_recall_of_each_kind_over_generated_texts() -> None:
 def test_a_long_text_costs_no_more_than_its_length(part: str) -> None:
     """Runs into the time limit, by hours, if a pattern goes back over and over."""
     find(part * (50_000 // len(part)))
+
+
+def test_no_secret_is_shorter_than_what_is_looked_at() -> None:
+    forms = [*_KEYS, *_NAMED]
+    least = [re._parser.parse(form.pattern.split("{0,3}[\"'`]?")[-1]).getwidth()[0] for _, form in forms]  # type: ignore[attr-defined]
+    assert min(least) == SHORTEST
 
 
 def test_of_two_that_overlap_the_surer_kind_stands() -> None:

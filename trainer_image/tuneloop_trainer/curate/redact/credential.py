@@ -30,8 +30,17 @@ _VALUE = r"([A-Za-z0-9_\-+/.~]{15,}[A-Za-z0-9_\-+/~]={0,2})"
 _NAMES = dict.fromkeys(("key", "token", "secret", "password", "passwd", "pwd", "senha"), _IS) | {"bearer": r"\s{1,3}"}
 _NAMED = tuple((name, re.compile(name + between + _VALUE, re.IGNORECASE)) for name, between in _NAMES.items())
 """What a text calls a secret, and the secret."""
-_SHORTEST = 15
+SHORTEST = 15
 """Characters of the shortest of them all, `xapp-` and ten: a text without so long a word needs no forty looks."""
+
+_WORD = r"""(?![$/~*])([^\s"'`,;()<>\[\]{}]{5,63}[^\s"'`,;()<>\[\]{}.:])(?![(\[{<])"""
+_PASSWORDS = tuple(
+    (name, re.compile(name + r"""["']?\s{0,3}[:=]\s{0,3}["'`]?""" + _WORD, re.IGNORECASE))
+    for name in ("password", "passwd", "pwd", "senha")
+)
+"""And a word of six characters or more; a path, a template (`${PASSWORD}`) or a call is none."""
+_IDENTIFIER = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
+"""`DB_PASSWORD_2` or `config.password2`: where programs keep theirs."""
 
 
 def pems(text: str) -> Iterator[tuple[int, int]]:
@@ -46,13 +55,12 @@ def pems(text: str) -> Iterator[tuple[int, int]]:
 
 
 def jwts(text: str) -> Iterator[tuple[int, int]]:
-    if "eyJ" in text:
-        yield from (match.span() for match in _JWT.finditer(text))
+    return (match.span() for match in _JWT.finditer(text))
 
 
 def api_keys(text: str) -> Iterator[tuple[int, int]]:
     """By the form that an issuer gives them; of no known form, by what the text calls them and by looking random."""
-    if max(map(len, text.split()), default=0) < _SHORTEST:
+    if max(map(len, text.split()), default=0) < SHORTEST:
         return
     for begin, form in _KEYS:
         if begin in text:
@@ -60,7 +68,15 @@ def api_keys(text: str) -> Iterator[tuple[int, int]]:
     lower = text.replace("İ", "I").lower()  # the one letter that would move the others
     for name, form in _NAMED:
         if name in lower:
-            yield from (match.span(1) for match in _at_each(name, form, lower, text) if looks_random(match[1]))
+            yield from (match.span(1) for match in _at_each(name, form, lower, text) if _is_secret(name, match[1]))
+
+
+def passwords(text: str) -> Iterator[tuple[int, int]]:
+    """What stands after "password:" and has a digit or a sign: "password: string" says only what belongs there."""
+    lower = text.replace("İ", "I").lower()
+    for name, form in _PASSWORDS:
+        if name in lower:
+            yield from (match.span(1) for match in _at_each(name, form, lower, text) if _is_password(match[1]))
 
 
 def _at_each(word: str, form: re.Pattern[str], where: str, text: str) -> Iterator[re.Match[str]]:
@@ -70,6 +86,15 @@ def _at_each(word: str, form: re.Pattern[str], where: str, text: str) -> Iterato
         if match := form.match(text, at):
             yield match
         at = where.find(word, match.end() if match else at + 1)
+
+
+def _is_secret(name: str, value: str) -> bool:
+    """What a header bears is nothing else: of an opaque token a digit is enough."""
+    return any(map(str.isdecimal, value)) if name == "bearer" else looks_random(value)
+
+
+def _is_password(value: str) -> bool:
+    return any(c.isdecimal() or c in "!@#%^&+?" for c in value.rstrip("!?")) and not _IDENTIFIER.fullmatch(value)
 
 
 def looks_random(text: str) -> bool:

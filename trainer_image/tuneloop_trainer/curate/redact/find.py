@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from tuneloop_trainer.curate.redact.contact import emails
-from tuneloop_trainer.curate.redact.credential import api_keys, jwts, pems
+from tuneloop_trainer.curate.redact.credential import api_keys, jwts, passwords, pems
 from tuneloop_trainer.curate.redact.digits import LEAST, windows
 from tuneloop_trainer.curate.redact.identity import cnpjs, cnpjs_of_letters, cpfs, ssns
 from tuneloop_trainer.curate.redact.network import ipv4s, ipv6s, urls
@@ -12,9 +12,11 @@ from tuneloop_trainer.curate.redact.phone import phones
 from tuneloop_trainer.curate.redact.span import Kind, Span, spans_of, without_overlaps
 
 IN_TEXT = (
-    (Kind.PEM, pems), (Kind.URL, urls), (Kind.JWT, jwts), (Kind.API_KEY, api_keys), (Kind.EMAIL, emails), (Kind.IP, ipv4s),
-    (Kind.IP, ipv6s), (Kind.CNPJ, cnpjs_of_letters),
+    (Kind.PEM, "-----BEGIN", pems), (Kind.URL, "://", urls), (Kind.JWT, "eyJ", jwts), (Kind.API_KEY, "", api_keys),
+    (Kind.API_KEY, "", passwords), (Kind.EMAIL, "@", emails), (Kind.IP, ".", ipv4s), (Kind.IP, ":", ipv6s),
+    (Kind.CNPJ, "/", cnpjs_of_letters),
 )  # fmt: skip
+"""With what is in every text that holds such a thing: few texts have any of them, and to look for it is all that those cost."""
 IN_NUMBERS = ((Kind.CNPJ, 14, cnpjs), (Kind.CPF, 11, cpfs), (Kind.CARD, 12, cards), (Kind.SSN, 9, ssns), (Kind.PHONE, LEAST, phones))
 """With the digits that such a number has at least."""
 
@@ -25,8 +27,9 @@ def find(text: str) -> list[Span]:
 
 
 def _all(text: str) -> Iterator[Span]:
-    for kind, rule in IN_TEXT:
-        yield from spans_of(kind, rule(text))
+    for kind, sign, rule in IN_TEXT:
+        if sign in text:
+            yield from spans_of(kind, rule(text))
     numbers = list(windows(text))
     for window, digits in numbers:
         for kind, least, number_rule in IN_NUMBERS:

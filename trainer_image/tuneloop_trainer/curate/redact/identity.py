@@ -30,8 +30,7 @@ def cnpjs(window: Window) -> Iterator[tuple[int, int]]:
 
 def cnpjs_of_letters(text: str) -> Iterator[tuple[int, int]]:
     """As they are given since July 2026: letters too, each worth its ASCII code less 48 (Receita Federal, IN RFB 2.229/2024)."""
-    if "/" in text:
-        yield from (match.span() for match in _CNPJ_OF_LETTERS.finditer(text) if _is_cnpj(_values(match.group())))
+    return (match.span() for match in _CNPJ_OF_LETTERS.finditer(text) if _is_cnpj(_values(match.group())))
 
 
 def ssns(window: Window) -> Iterator[tuple[int, int]]:

@@ -42,8 +42,6 @@ def ipv6s(text: str) -> Iterator[tuple[int, int]]:
 
 def urls(text: str) -> Iterator[tuple[int, int]]:
     """Whole, with the credentials; a masked or templated password (`***`, `$PASSWORD`) is none."""
-    if "://" not in text:
-        return
     for match in _URL.finditer(text):
         if not _MASK.fullmatch(match[1]):
             yield match.start(), match.start() + len(match.group().rstrip(".,;:!?)]*"))

@@ -56,11 +56,11 @@ def redact(text: str, find: Find = find) -> dict[str, object]:
 
 def redact_example(example: Example, find: Find = find) -> Example:
     """All messages and the answer; the example itself where there is nothing to take out."""
+    if not any(map(find, [example.answer, *(message["content"] for message in example.messages)])):
+        return example
     placeholders = Placeholders(find)
     messages: tuple[Message, ...] = tuple({**message, "content": placeholders.into(message["content"])} for message in example.messages)
     answer = placeholders.into(example.answer)
-    if not placeholders.found:
-        return example
     return replace(example, messages=messages, answer=answer, redacted=tuple(map(str, placeholders.found)))
 
 
