@@ -51,7 +51,7 @@ class Centroids:
         """To each domain with sentences to compare with, and in any case to small talk."""
         row = self._centred([text])[0]
         each = self._seeds @ row
-        similarities = {name: _mean(np.sort(each[place])[-NEAREST:]) for name, place in self._places.items()}
+        similarities = {name: _nearest(each[place]) for name, place in self._places.items()}
         return Likeness(tuple(sorted(similarities.items(), key=lambda one: -one[1])))
 
     def _centred(self, texts: Sequence[str]) -> Vectors:
@@ -61,6 +61,7 @@ class Centroids:
         return self._words.rows([in_english(text) for text in texts])
 
 
-def _mean(row: Vectors) -> float:
-    """As numpy's own, without its questions about dtype and axis, which take longer than a dozen numbers."""
-    return float(np.add.reduce(row)) / len(row)
+def _nearest(row: Vectors) -> float:
+    """Their mean: as numpy's own, without its questions about dtype and axis, which take longer than a dozen numbers."""
+    row.sort()
+    return float(np.add.reduce(row[-NEAREST:])) / min(NEAREST, len(row))
