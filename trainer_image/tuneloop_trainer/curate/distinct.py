@@ -27,7 +27,7 @@ def newest_first(examples: Sequence[Example]) -> list[Example]:
 
 def without_duplicates(examples: Sequence[Example], config: HarvestConfig) -> list[Example]:
     """One answer to a question: the same words of the user up to it, system prompt and domain."""
-    first: dict[tuple[str, ...], Example] = {}
+    first: dict[int, Example] = {}
     for example in best_first(examples):
         first.setdefault(example.key, example)
     return list(first.values())

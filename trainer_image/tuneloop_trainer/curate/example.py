@@ -77,11 +77,11 @@ class Example:
         """The conversation; one without a name is its own."""
         return self.conversation or self.id
 
-    @property
-    def key(self) -> tuple[str, ...]:
-        """The same for the same question: domain, system prompt, and what the user said up to it."""
+    @cached_property
+    def key(self) -> int:
+        """The same for the same question: a hash of domain, system prompt, and what the user said up to it."""
         said = (normalised(message["content"]) for message in self.messages if message["role"] == "user")
-        return (self.domain, normalised(self.system), *said)
+        return hash((self.domain, normalised(self.system), *said))
 
 
 def judgement_of(feedback: Feedback | None) -> Judgement:

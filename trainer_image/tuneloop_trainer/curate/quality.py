@@ -31,7 +31,9 @@ _DO = "|".join((
     "auxili", "prest", "cumpr", "realiz",
 ))  # fmt: skip
 _REFUSAL = re.compile(rf"\W*(?:(?:{_APOLOGY})\b)?(?:{_UNABLE})(?: \w+ly)? (?:{_DO})", re.IGNORECASE | re.DOTALL)
-_GARBLED = re.compile(r"[\ufffd\x00-\x08\x0b\x0e-\x1f]|Ã[\x80-\xbf]|Â[\x80-\xbf]|â€[\u0153\u2019\u201c\u201d\u0161\u2122\x80-\xbf]")
+_CONTROL = r"\x00-\x08\x0b\x0e-\x1f"
+_GARBLED_ASCII = re.compile(f"[{_CONTROL}]")
+_GARBLED = re.compile(rf"[\ufffd{_CONTROL}]|Ã[\x80-\xbf]|Â[\x80-\xbf]|â€[\u0153\u2019\u201c\u201d\u0161\u2122\x80-\xbf]")
 """The replacement mark, control characters, and UTF-8 that was read as Latin-1."""
 
 Fault = Callable[[str, str], bool]
@@ -51,7 +53,7 @@ def echo(question: str, answer: str) -> bool:
 
 
 def garbled(question: str, answer: str) -> bool:
-    return bool(_GARBLED.search(answer))
+    return bool((_GARBLED_ASCII if answer.isascii() else _GARBLED).search(answer))
 
 
 def refusal(question: str, answer: str) -> bool:
@@ -62,6 +64,8 @@ def loop(question: str, answer: str) -> bool:
     words = answer.split()
     tokens: list[str] | str = words if len(words) >= LOOP_TOKENS else answer  # a script without spaces, or one endless word
     if len(tokens) < LOOP_TOKENS:
+        return False
+    if len(set(tokens)) - 3 >= LOOP_SHARE * (len(tokens) - 3):  # no fewer 4-grams than tokens that one of them begins with
         return False
     grams = set(zip(tokens, tokens[1:], tokens[2:], tokens[3:], strict=False))
     return len(grams) < LOOP_SHARE * (len(tokens) - 3)
