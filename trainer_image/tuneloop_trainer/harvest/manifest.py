@@ -8,6 +8,7 @@ from tuneloop_contracts.dataset import DatasetManifest, ImportCounts, StreamRead
 from tuneloop_contracts.jobs import HarvestConfig
 from tuneloop_contracts.names import RELEASE
 from tuneloop_trainer import curate
+from tuneloop_trainer import domains as classification
 from tuneloop_trainer.config import inputs_digest
 from tuneloop_trainer.curate.funnel import Curated
 
@@ -33,7 +34,8 @@ def manifest_of(
 
 
 def filter_versions() -> dict[str, str]:
-    """Each step by the digest of its code: a number would only grow where somebody thinks of it."""
-    folder = Path(curate.__file__).parent
-    steps = {str(file.relative_to(folder).with_suffix("")): file for file in sorted(folder.rglob("*.py"))}
+    """Each step by the digest of its code and data: a number would only grow where somebody thinks of it."""
+    ours, texts = Path(curate.__file__).parent, Path(classification.__file__).parent
+    steps = {str(file.relative_to(ours).with_suffix("")): file for file in sorted(ours.rglob("*.py"))}
+    steps |= {f"domains/{file.relative_to(texts)}": file for file in sorted(texts.rglob("*")) if file.suffix in (".py", ".txt")}
     return {name: digest_of([file]) for name, file in (steps | {"domains": Path(domains.__file__)}).items()}
