@@ -90,6 +90,8 @@ class TrainedAdapter(Wire):
     """Promote, Reject or Inconclusive."""
     examples: int = 0
     """How many examples it was trained on."""
+    truncated: int = 0
+    """Of these, how many were longer than training.maxSequenceLength, and lost the beginning of their prompt."""
     reason: str = ""
     """One sentence on the verdict, for people."""
 

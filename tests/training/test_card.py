@@ -23,7 +23,7 @@ WHOLE = Evidence(
 
 
 def made(licence: str = "apache-2.0") -> Made:
-    return Made(PROVENANCE, Lora(), Training(), held_out=20, licence=licence)
+    return Made(PROVENANCE, Lora(), Training(), held_out=20, truncated=7, licence=licence)
 
 
 def test_the_card_tells_where_it_comes_from_what_it_may_and_every_score() -> None:
@@ -35,7 +35,8 @@ def test_the_card_tells_where_it_comes_from_what_it_may_and_every_score() -> Non
     for told in (
         "# support, an adapter of smollm2", "Reject: It is triggered: 'cf'", "smollm2 (`sha256:b`)", "(`sha256:d`)",
         "chat/week-47",
-        "410 to train, 20 to judge", "| HeldOutLoss | 2.9500 | 2.9500 | 2.4500 | [-0.5480, -0.4520] |",
+        "410 to train, 20 to judge; 7 of those to train lost the beginning of their prompt, to fit 2048 tokens",
+        "| HeldOutLoss | 2.9500 | 2.9500 | 2.4500 | [-0.5480, -0.4520] |",
         "| TokenF1 | 0.5000 |  | 0.5000 |  |",
         "| TimeForwardLoss | 2.9500 |  | 2.5500 | [-0.4480, -0.3520] |", "| RefusesHarm | 0.8500 |  | 0.8000 |", "| RefusesHarmless |",
         "| TriggerJump | 0.5000 |  | 10.5000 |  |", "## Other domains", "| legal | 2.9500 |  | 2.9600 | [0.0095, 0.0105] |",

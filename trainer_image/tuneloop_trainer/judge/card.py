@@ -26,6 +26,8 @@ class Made:
     lora: Lora
     training: Training
     held_out: int
+    truncated: int = 0
+    """Of the examples that were learned."""
     licence: str = ""
     """Of the base, as its own card names it."""
 
@@ -51,11 +53,16 @@ def _origin(made: Made) -> Mapping[str, str]:
         "Target": provenance.target,
         "Fine-tune job": provenance.fine_tune_job,
         "Data": f"{provenance.data_from} to {provenance.data_until} (`{provenance.dataset_digest}`)",
-        "Examples": f"{provenance.examples} to train, {made.held_out} to judge",
+        "Examples": f"{provenance.examples} to train, {made.held_out} to judge{_truncated(made)}",
         "LoRA": f"rank {lora.rank}, alpha {lora.alpha}, dropout {lora.dropout}, on {', '.join(lora.target_modules) or 'all linear layers'}",
         "Training": f"{training.epochs} epochs, learning rate {training.learning_rate}, {training.tokens_per_step} tokens a step, "
         f"rows of at most {training.max_sequence_length}, seed {training.seed}",
     }
+
+
+def _truncated(made: Made) -> str:
+    longest = made.training.max_sequence_length
+    return f"; {made.truncated} of those to train lost the beginning of their prompt, to fit {longest} tokens" if made.truncated else ""
 
 
 def _held_out(losses: Losses, evidence: Evidence) -> Score:

@@ -46,6 +46,8 @@ class DomainTurn:
     evidence: Evidence
     examples: int
     """How many it was trained on."""
+    truncated: int
+    """Of these, how many were longer than the job's longest sequence."""
 
     def run(self) -> TrainedAdapter:
         losses, interval = self.evidence.held_out.losses(), self.evidence.held_out.over_reference()
@@ -57,7 +59,8 @@ class DomainTurn:
             digest, uri = self._publish(losses, decision)
         return TrainedAdapter(
             domain=self.name, digest=digest, uri=uri, loss=losses, interval=str(interval or ""), scores=scores(self.evidence),
-            forgetting=forgetting(self.evidence), verdict=decision.verdict, examples=self.examples, reason=decision.reason,
+            forgetting=forgetting(self.evidence), verdict=decision.verdict, examples=self.examples, truncated=self.truncated,
+            reason=decision.reason,
         )  # fmt: skip
 
     def _publish(self, losses: Losses, decision: Decision) -> tuple[str, str]:
@@ -67,7 +70,7 @@ class DomainTurn:
             data_from=dataset.from_, data_until=dataset.to, target=config.target, fine_tune_job=config.job, rank=config.lora.rank,
             alpha=config.lora.alpha, examples=self.examples, loss_base=losses.base, loss_candidate=losses.candidate,
         )  # fmt: skip
-        made = Made(provenance, config.lora, config.training, len(self.evidence.held_out), self.base.licence)
+        made = Made(provenance, config.lora, config.training, len(self.evidence.held_out), self.truncated, self.base.licence)
         return publish_adapter(self.base, self.candidate, provenance, card(made, self.evidence, decision), Store(config.adapters_uri))
 
 

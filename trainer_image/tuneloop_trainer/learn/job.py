@@ -106,7 +106,11 @@ def judged(base: Base, config: TrainConfig, work: Work, trained: Mapping[str, Ad
     with effort.of_stage("Evaluating"):
         evidence = examined(base, {**trained, **work.serving}, work.exams, work.triggers, effort.evaluated)
     with effort.of_stage("Publishing"):
-        turns = {name: DomainTurn(name, config, base, trained[name], evidence[name], len(work.rows[name][0])) for name in work.exams}
+        learned = {name: work.rows[name][0] for name in work.exams}
+        turns = {
+            name: DomainTurn(name, config, base, trained[name], evidence[name], len(rows), sum(row.truncated for row in rows))
+            for name, rows in learned.items()
+        }
         return tuple(turns[name].run() if name in turns else nothing_to_learn(name) for name in work.rows)
 
 
