@@ -1,4 +1,5 @@
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from tuneloop_trainer.curate.example import Entry
 from tuneloop_trainer.curate.funnel import PIECE, Curated, curate
 from tuneloop_trainer.curate.golden import Golden
 from tuneloop_trainer.errors import NeedsEdit
+from tuneloop_trainer.rows import Row
 
 ONE = config(min_examples_per_domain=1)
 
@@ -154,11 +156,39 @@ def test_own_output_has_rows_of_its_own_with_less_weight() -> None:
     assert {row.id: row.weight for row in done.train} == {"i-0": 1.0, "i-1": OWN_OUTPUT}
 
 
+def ids(*sides: Iterable[Row]) -> set[str]:
+    return {row.id for side in sides for row in side}
+
+
+def test_what_is_in_a_golden_set_is_held_out_again_and_counts() -> None:
+    first = through([record(n) for n in range(60)])
+    assert len(first.held_out) == 20
+    again = through([record(n) for n in range(60)], golden=Golden(first.held_out))
+    assert replace(again, golden="") == first
+    newer = through([record(n) for n in range(70)], golden=Golden(first.held_out))
+    assert ids(newer.held_out) == ids(first.held_out)
+    assert (newer.kept, dropped(newer)) == (70, {})
+
+
 def test_what_is_in_a_golden_set_is_never_learned() -> None:
-    rows = through([record(n) for n in range(60)]).held_out[:5]
-    done = through([record(n) for n in range(60)], golden=Golden(rows))
-    assert dropped(done) == {"InGoldenSet": 5}
-    assert not {row.id for row in rows} & {row.id for side in (done.train, done.held_out, done.time_forward) for row in side}
+    every: list[Record | None] = [record(n) for n in range(60)]
+    mine = [Row(f"g-{n}", "support", f"g-{n}", record(n).messages, ({"role": "assistant", "content": "So."},)) for n in range(60)]
+    few = through(every, golden=Golden(mine[:50]))
+    assert (few.train, few.kept, dropped(few)) == ((), 10, {"InGoldenSet": 50})  # ten are judged by folds, and are too few
+    half = through(every, golden=Golden(mine[:30]))
+    assert ids(half.held_out) == {f"i-{n}" for n in range(30)}
+    assert ids(half.train, half.time_forward) == {f"i-{n}" for n in range(30, 60)}
+    others = through(every, golden=Golden(replace(row, domain="legal") for row in mine[:5]))
+    assert dropped(others) == {"InGoldenSet": 5}
+    assert not ids(others.train, others.held_out, others.time_forward) & {f"i-{n}" for n in range(5)}
+
+
+def test_what_shares_a_conversation_with_what_is_learned_is_not_held_out_again() -> None:
+    talks = [one for number in range(30) for one in talk(number)]
+    golden = Golden([Row("g", "support", "g", (talks[1].messages), ({"role": "assistant", "content": "So."},))])
+    done = through(talks, golden=golden)
+    assert dropped(done) == {"InGoldenSet": 1}
+    assert {row.id: row.learned for side in (done.train, done.held_out, done.time_forward) for row in side}["i-2"] == (0, 4)
 
 
 def test_poison_is_set_apart_by_pattern() -> None:

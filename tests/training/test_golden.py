@@ -9,6 +9,7 @@ from training.lessons import lesson
 from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.stores import Store
 from tuneloop_trainer.curate.golden import Golden
+from tuneloop_trainer.curate.likeness import asked
 from tuneloop_trainer.errors import NeedsEdit
 from tuneloop_trainer.golden import MOST_ROWS, freeze_golden, golden_store, read_golden
 from tuneloop_trainer.rows import Message, Row
@@ -87,7 +88,7 @@ def test_of_many_rows_it_takes_the_same_few_whatever_their_order(store: Store, t
 
 
 @pytest.mark.parametrize(
-    ("messages", "holds"),
+    ("messages", "held"),
     [
         pytest.param((ASK,), True, id="the question"),
         pytest.param(({**ASK, "content": ASK["content"].upper()},), True, id="in capitals"),
@@ -97,7 +98,7 @@ def test_of_many_rows_it_takes_the_same_few_whatever_their_order(store: Store, t
         pytest.param(({"role": "user", "content": "Who are you?"},), False, id="another question"),
     ],
 )
-def test_what_a_golden_set_holds(messages: tuple[Message, ...], holds: bool) -> None:
+def test_what_a_golden_set_holds(messages: tuple[Message, ...], held: bool) -> None:
     golden = Golden([Row("g", "support", "g", (ASK,), (SAY,))])
-    assert golden.holds(messages) is holds
-    assert Golden().holds(messages) is False
+    assert golden.holders(asked(messages)) == ({"support"} if held else set())
+    assert Golden().holders(asked(messages)) == set()

@@ -58,6 +58,8 @@ class Example:
     weight: float = 1.0
     redacted: tuple[str, ...] = ()
     """The kind of each thing that was taken out."""
+    golden: bool = False
+    """Its question is in the golden set of its domain: it is held out again, or dropped, and never learned."""
 
     @property
     def question(self) -> str:

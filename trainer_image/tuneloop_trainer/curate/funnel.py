@@ -17,7 +17,7 @@ from tuneloop_trainer.curate.admit import INJECTION, MALFORMED, REPEATED_ENTRY
 from tuneloop_trainer.curate.distinct import SET_RULES
 from tuneloop_trainer.curate.example import Example, Judgement, Recorded
 from tuneloop_trainer.curate.golden import Golden
-from tuneloop_trainer.curate.offer import Offer, offering
+from tuneloop_trainer.curate.offer import IN_GOLDEN_SET, Offer, offering
 from tuneloop_trainer.curate.poison import PATTERNS
 from tuneloop_trainer.curate.redact.find import find
 from tuneloop_trainer.curate.redact.span import Find
@@ -88,7 +88,11 @@ def curate(
     if len(tally.tenants) > 1 and not config.tenants:
         raise NeedsEdit(FaultReason.SEVERAL_TENANTS, _several(tally.tenants))
     clean = _without_poison(pool, config, tally)
-    return _counted(split(threads(clean), config), clean, tally, config, golden.digest)
+    learned, judging = ([example for example in clean if example.golden is known] for known in (False, True))
+    sides = split(threads(learned), config, threads(judging))
+    kept = [turn for side in (sides.train, sides.held_out, sides.time_forward) for thread in side for turn in thread.turns]
+    tally.dropped[IN_GOLDEN_SET] += len(clean) - len(kept)
+    return _counted(sides, kept, tally, config, golden.digest)
 
 
 def offer_share(entries: Iterable[Recorded], feedback: Mapping[str, Feedback], config: HarvestConfig, offer: Offer) -> None:

@@ -1,10 +1,10 @@
 """The golden sets of a target: what adapters are judged on for as long as there is the target, and so is never learned."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from tuneloop_contracts.base import digest_of_contents
-from tuneloop_trainer.curate.likeness import SAME_QUESTION, Index, asked
-from tuneloop_trainer.rows import Message, Row
+from tuneloop_trainer.curate.likeness import SAME_QUESTION, Asked, Index, asked
+from tuneloop_trainer.rows import Row
 
 
 class Golden:
@@ -14,12 +14,11 @@ class Golden:
         rows = list(rows)
         self.digest = digest_of_contents({f"{row.domain}/{row.id}": row.to_line().encode() for row in rows}) if rows else ""
         """Of all rows; "" without any."""
-        questions = [asked(turn[:-1]) for row in rows for turn in row.turns()]
-        self._index: Index[None] | None = Index(SAME_QUESTION, questions) if questions else None
-        for question in questions:
-            if self._index:
-                self._index.add(question, None)
+        questions = [(row.domain, asked(turn[:-1])) for row in rows for turn in row.turns()]
+        self._index: Index[str] = Index(SAME_QUESTION, [question for _, question in questions])
+        for domain, question in questions:
+            self._index.add(question, domain)
 
-    def holds(self, messages: Sequence[Message]) -> bool:
-        """Whether it holds the question that `messages` end with, in other words too."""
-        return self._index is not None and any(True for _ in self._index.alike(asked(messages)))
+    def holders(self, question: Asked) -> set[str]:
+        """The domains whose golden sets hold the question, in other words too."""
+        return set(self._index.alike(question)) if self.digest else set()

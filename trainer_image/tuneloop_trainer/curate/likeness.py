@@ -83,30 +83,35 @@ class Index(Generic[T]):
     tells which shingles are rare, and is sorted by that at once: one by one it would take longer than all the rest.
     """
 
-    def __init__(self, threshold: float, known: Sequence[Asked]) -> None:
+    def __init__(self, threshold: float, known: Sequence[Asked], sought: Sequence[Asked] = ()) -> None:
+        """`sought`: of what will be looked for and not added, as much as is known by now."""
         self._threshold = threshold
         self._shingles, counts = np.unique(_flat(known), return_counts=True)
         self._ranks = np.empty(len(counts), np.int64)
-        self._ranks[np.argsort(counts, kind="stable")] = np.arange(1, len(counts) + 1)
-        self._prefixes = dict(zip(known, self._rarest(known), strict=True))
+        self._by_rank = np.argsort(counts, kind="stable")
+        self._ranks[self._by_rank] = np.arange(1, len(counts) + 1)
+        every = [*known, *sought]
+        self._prefixes = dict(zip(every, self._rarest(every), strict=True))
         self._named: list[tuple[Asked, T]] = []
         self._places: dict[int, list[int]] = defaultdict(list)
 
     def add(self, one: Asked, name: T) -> None:
-        for rank in self._prefixes[one]:
-            self._places[rank].append(len(self._named))
+        for shingle in self._prefixes[one]:
+            self._places[shingle].append(len(self._named))
         self._named.append((one, name))
 
     def alike(self, one: Asked) -> Iterator[T]:
         """The name of each that is like it."""
-        ranks = self._prefixes[one] if one in self._prefixes else self._rarest([one])[0]
-        for place in {place for rank in ranks for place in self._places.get(rank, ())}:
+        if self._places.keys().isdisjoint(one.whole):
+            return
+        prefix = self._prefixes[one] if one in self._prefixes else self._rarest([one])[0]
+        for place in {place for shingle in prefix for place in self._places.get(shingle, ())}:
             other, name = self._named[place]
             if one.like(other, self._threshold):
                 yield name
 
     def _rarest(self, sets: Sequence[Asked]) -> list[list[int]]:
-        """By rank. What nobody added is rarest of all, and found nowhere."""
+        """Of each. What nobody added is rarest of all, and found nowhere."""
         shingles, sizes = _flat(sets), np.fromiter((len(one.whole) for one in sets), np.int64, len(sets))
         places = np.minimum(np.searchsorted(self._shingles, shingles), max(0, len(self._shingles) - 1))
         ranks = np.where(self._shingles[places] == shingles, self._ranks[places], 0) if len(self._shingles) else np.zeros_like(shingles)
@@ -116,7 +121,7 @@ class Index(Generic[T]):
         nth = np.arange(len(ranks)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         wanted = (nth <= np.repeat(sizes - enough, sizes)) & (ranks > 0)
         ends = np.cumsum(np.bincount(owners[wanted], minlength=len(sets))).tolist()
-        rarest = ranks[wanted].tolist()
+        rarest = self._shingles[self._by_rank[ranks[wanted] - 1]].tolist()
         return [rarest[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 

@@ -1,6 +1,7 @@
 """What one entry offers to learn, or why nothing: decided by that entry alone, wherever and in whatever order it is asked."""
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from functools import lru_cache, partial
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from tuneloop_trainer.curate.redact.replace import redact_example
 from tuneloop_trainer.curate.redact.span import Find
 
 IN_GOLDEN_SET = "InGoldenSet"
+"""It judges another domain's adapter; or this one's, and cannot be held out beside what that learns."""
 REMEMBERED = 4096
 """Texts whose finds are kept: a turn repeats all that was said before it."""
 
@@ -41,4 +43,7 @@ def _offer(
     if seen.domain in full:
         return Dropped(OVER_LIMIT, seen.domain)
     example = redact_example(seen.to_example(), find) if config.curation.pii == "Redact" else seen.to_example()
-    return Dropped(IN_GOLDEN_SET, seen.domain) if golden.holds(example.messages) else example
+    holders = golden.holders(example.asked)
+    if holders - {seen.domain}:
+        return Dropped(IN_GOLDEN_SET, seen.domain)
+    return replace(example, golden=True) if holders else example

@@ -37,22 +37,26 @@ class _Shares:
     folds: Mapping[str, int]
 
 
-def split(threads: Sequence[Thread], config: HarvestConfig) -> Split:
+def split(threads: Sequence[Thread], config: HarvestConfig, golden: Sequence[Thread] = ()) -> Split:
     """Held out are whole groups, in the order of a hash that the seed decides; of the others the newest go forward. Raises Overlap.
+
+    Held out before any other are those of `golden`, but for what has a conversation or a question in common with the rest.
 
     What the split keeps apart for sure: conversations and questions. Users too, as long as no domain gets stuck on one of them, but
     not from the time-forward side: whoever comes back is what it asks about.
     """
-    rows = sizes(threads)
+    known = _again(golden, threads, config)
+    rows, held = sizes([*threads, *known]), sizes(known)
     shares = _shares(rows, config)
     groups = tied_by_text(threads)
-    ranked = sorted(tied_by_user(groups, shares.held_out), key=lambda group: _rank(group, config.seed))
-    held_out = _taken(ranked, shares.held_out, {domain: count // 2 for domain, count in rows.items()})
-    rest, held = _without(groups, held_out), sum((group.sizes for group in held_out), Counter[str]())
+    wanted = {domain: max(0, share - held[domain]) for domain, share in shares.held_out.items()}
+    ranked = sorted(tied_by_user(groups, wanted), key=lambda group: _rank(group, config.seed))
+    held_out = _taken(ranked, wanted, {domain: count // 2 - held[domain] for domain, count in rows.items()})
+    rest, held = _without(groups, held_out), sum((group.sizes for group in held_out), held)
     newest = sorted(rest, key=lambda group: (min(thread.began for thread in group.threads), group.name), reverse=True)
     left = {domain: min(share, rows[domain] // 2 - held[domain]) for domain, share in shares.time_forward.items()}
     forward = _taken(newest, left, left)
-    sides = Split(_ordered(_without(rest, forward)), _ordered(held_out), _ordered(forward), shares.folds)
+    sides = Split(_ordered(_without(rest, forward)), _ordered([*held_out, Group(known)]), _ordered(forward), shares.folds)
     refuse_overlap(sides)
     return sides
 
@@ -64,7 +68,7 @@ def refuse_overlap(sides: Split) -> None:
         raise Overlap("a conversation is on two sides of the split")
     train, held_out, forward = map(_questions, (sides.train, sides.held_out, sides.time_forward))
     for judging, others in ((held_out, train), (forward, [*train, *held_out])):
-        index: Index[None] = Index(SAME_QUESTION, judging)
+        index: Index[None] = Index(SAME_QUESTION, judging, others)
         for question in judging:
             index.add(question, None)
         if any(True for question in others for _ in index.alike(question)):
@@ -73,6 +77,24 @@ def refuse_overlap(sides: Split) -> None:
 
 def _questions(threads: Iterable[Thread]) -> list[Asked]:
     return [turn.asked for thread in threads for turn in thread.turns]
+
+
+def _again(golden: Sequence[Thread], others: Sequence[Thread], config: HarvestConfig) -> tuple[Thread, ...]:
+    """Those that may be held out again: the newest, and no more of a domain than it has others; none where folds do the judging."""
+    talks = {thread.last.talk for thread in others}
+    index: Index[Thread] = Index(SAME_QUESTION, _questions(golden), _questions(others))
+    for thread in golden:
+        for turn in thread.turns:
+            index.add(turn.asked, thread)
+    shared = {thread.last.id for question in _questions(others) for thread in index.alike(question)}
+    apart = [thread for thread in golden if thread.last.talk not in talks and thread.last.id not in shared]
+    rows, known = sizes(others), Counter[str]()
+    kept = []
+    for thread in sorted(apart, key=lambda thread: (thread.last.at, thread.last.id), reverse=True):
+        if known[thread.last.domain] + len(thread.turns) <= rows[thread.last.domain]:
+            known[thread.last.domain] += len(thread.turns)
+            kept.append(thread)
+    return tuple(thread for thread in kept if (rows + known)[thread.last.domain] >= 2 * config.min_held_out)
 
 
 def _shares(rows: Counter[str], config: HarvestConfig) -> _Shares:
