@@ -1,7 +1,8 @@
 """Four adapters in one job over one frozen base, as a user starts it: against four jobs of TRL's defaults, and four of our own.
 
 A job is a process of its own, from its start to its end: what imports and loading cost is in its wall time, the weights it holds in
-its memory. First: the gradients of the four in the same passes are those of each alone, and what they learn is as good.
+its memory. Ours also examines what it trained, which TRL's do not: once with that and once without. First: the gradients of the four
+in the same passes are those of each alone, and what they learn is as good.
 """
 
 import os
@@ -11,6 +12,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import torch
 
@@ -35,13 +37,18 @@ class Done:
     peak_mb: float
     report: Report
 
+    @property
+    def training(self) -> float:
+        """Seconds without the exam."""
+        return self.seconds - self.report.seconds["evaluating"]
+
 
 def own_job(folder: Path, domains: tuple[str, ...]) -> Done:
     """`python -m tuneloop_trainer train`, which publishes nothing here."""
     place = Path(tempfile.mkdtemp(dir=folder))
     lessons = [split(domain) for domain in domains]
     config = job(
-        base_folder(), place, dataset(place / "data", *lessons), training=Training(epochs=1), gate=Gate(mode="Report"), publish=False
+        base_folder(), place, dataset(place / "data", *lessons), training=Training(epochs=1, precision="Float32"), gate=Gate(mode="Report"), publish=False
     )
     environment = os.environ | {CONFIG_ENV: config.model_dump_json(by_alias=True), "OMP_NUM_THREADS": "2"}
     began = time.perf_counter()
@@ -100,12 +107,14 @@ def main() -> None:
         (adapter,) = alone.report.adapters
         assert abs(float(adapter.loss.candidate) - float(beside.loss.candidate)) <= 1e-3
     print("held-out losses of the four agree with those of separate jobs within 1e-3")
+    trained = median(done.training for done in four)
     memory = max(done.peak_mb for done in four), max(done.peak_mb for done in one)
     report(
         "train-domains",
         [
-            lower_is_better("four adapters, wall (goal 3x)", "s", took["together"], f"four jobs of {NAME}, defaults", took["TRL"]),
-            lower_is_better("four adapters, wall (goal 1.15x)", "s", took["together"], "four of our own jobs", took["apart"]),
+            lower_is_better("four adapters, without the exam (goal 3x)", "s", trained, f"four jobs of {NAME}, defaults", took["TRL"]),
+            lower_is_better("four adapters, with the exam", "s", took["together"], f"four jobs of {NAME}, defaults", took["TRL"]),
+            lower_is_better("four adapters, with the exam (goal 1.15x)", "s", took["together"], "four of our own jobs", took["apart"]),
             lower_is_better("four adapters, memory (goal 0.8x)", "MB", memory[0], "one of our own jobs", memory[1]),
         ],
     )
