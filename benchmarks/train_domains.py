@@ -47,9 +47,8 @@ def own_job(folder: Path, domains: tuple[str, ...]) -> Done:
     """`python -m tuneloop_trainer train`, which publishes nothing here."""
     place = Path(tempfile.mkdtemp(dir=folder))
     lessons = [split(domain) for domain in domains]
-    config = job(
-        base_folder(), place, dataset(place / "data", *lessons), training=Training(epochs=1, precision="Float32"), gate=Gate(mode="Report"), publish=False
-    )
+    training, data = Training(epochs=1, precision="Float32"), dataset(place / "data", *lessons)
+    config = job(base_folder(), place, data, training=training, gate=Gate(mode="Report"), publish=False)
     environment = os.environ | {CONFIG_ENV: config.model_dump_json(by_alias=True), "OMP_NUM_THREADS": "2"}
     began = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-m", "tuneloop_trainer", "train"], env=environment, stderr=subprocess.DEVNULL)
