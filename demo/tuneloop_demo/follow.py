@@ -36,7 +36,7 @@ class Line:
     def show(self, text: str, *, last: bool = False) -> None:
         if self._live:
             print(f"\r\033[K  {text}", end="\n" if last else "", flush=True)
-        elif last or (text != self._shown and time.monotonic() - self._at > 5):
+        elif text != self._shown and (last or time.monotonic() - self._at > 5):
             print(f"  {text}", flush=True)
             self._shown, self._at = text, time.monotonic()
 
