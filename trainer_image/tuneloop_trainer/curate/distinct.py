@@ -75,7 +75,7 @@ SET_RULES: tuple[tuple[str, SetRule], ...] = (
 
 def _unlike(examples: Sequence[Example], threshold: float) -> list[Example]:
     questions = [example.asked for example in examples]
-    index: Index[None] = Index(threshold, questions)
+    index: Index[None] = Index(threshold, questions, ())
     kept = []
     for example, question in zip(examples, questions, strict=True):
         if any(True for _ in index.alike(question)):

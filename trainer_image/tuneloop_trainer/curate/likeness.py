@@ -38,8 +38,9 @@ class Asked:
     """Messages of the user; only equally long talks are compared, so that a turn is no copy of the one that it follows."""
 
     @cached_property
-    def whole(self) -> Shingles:
-        return self.question | self.before if self.before else self.question
+    def whole(self) -> npt.NDArray[np.int64]:
+        """All of it, in no order: an index is made of many, again for every piece of a window."""
+        return np.fromiter(chain(self.question, self.before), np.int64, len(self.question) + len(self.before))
 
     def like(self, other: "Asked", threshold: float) -> bool:
         return (
@@ -83,35 +84,44 @@ class Index(Generic[T]):
     tells which shingles are rare, and is sorted by that at once: one by one it would take longer than all the rest.
     """
 
-    def __init__(self, threshold: float, known: Sequence[Asked], sought: Sequence[Asked] = ()) -> None:
-        """`sought`: of what will be looked for and not added, as much as is known by now."""
+    def __init__(self, threshold: float, known: Sequence[Asked], sought: Sequence[Asked] | None = None) -> None:
+        """`sought`: what will be looked for beside `known`, where that can be told: most then meet no other, and are passed by."""
         self._threshold = threshold
         self._shingles, counts = np.unique(_flat(known), return_counts=True)
         self._ranks = np.empty(len(counts), np.int64)
         self._by_rank = np.argsort(counts, kind="stable")
         self._ranks[self._by_rank] = np.arange(1, len(counts) + 1)
-        every = [*known, *sought]
-        self._prefixes = dict(zip(every, self._rarest(every), strict=True))
+        self._open = sought is None
+        every = [*known, *(sought or ())]
+        self._prefixes = self._prefixes_of(every)
         self._named: list[tuple[Asked, T]] = []
         self._places: dict[int, list[int]] = defaultdict(list)
 
     def add(self, one: Asked, name: T) -> None:
-        for shingle in self._prefixes[one]:
-            self._places[shingle].append(len(self._named))
-        self._named.append((one, name))
+        if prefix := self._prefixes.get(one):
+            for shingle in prefix:
+                self._places[shingle].append(len(self._named))
+            self._named.append((one, name))
 
     def alike(self, one: Asked) -> Iterator[T]:
         """The name of each that is like it."""
-        if self._places.keys().isdisjoint(one.whole):
-            return
-        prefix = self._prefixes[one] if one in self._prefixes else self._rarest([one])[0]
+        prefix = self._prefixes.get(one) or (self._prefixes_of([one]).get(one, ()) if self._open else ())
         for place in {place for shingle in prefix for place in self._places.get(shingle, ())}:
             other, name = self._named[place]
             if one.like(other, self._threshold):
                 yield name
 
-    def _rarest(self, sets: Sequence[Asked]) -> list[list[int]]:
-        """Of each. What nobody added is rarest of all, and found nowhere."""
+    def _prefixes_of(self, sets: Sequence[Asked]) -> dict[Asked, list[int]]:
+        """The rarest shingles of each, where there may be another that has one of them."""
+        owners, ranks = self._rarest(sets)
+        meets = np.full(len(sets), self._open)
+        meets[owners[np.bincount(ranks)[ranks] > 1]] = True
+        starts = np.searchsorted(owners, np.arange(len(sets) + 1)).tolist()
+        shingles = self._shingles[self._by_rank[ranks - 1]]
+        return {sets[n]: shingles[starts[n] : starts[n + 1]].tolist() for n in np.flatnonzero(meets).tolist()}
+
+    def _rarest(self, sets: Sequence[Asked]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """By rank, after the place of the set that each is of. What nobody added is rarest of all, and found nowhere."""
         shingles, sizes = _flat(sets), np.fromiter((len(one.whole) for one in sets), np.int64, len(sets))
         places = np.minimum(np.searchsorted(self._shingles, shingles), max(0, len(self._shingles) - 1))
         ranks = np.where(self._shingles[places] == shingles, self._ranks[places], 0) if len(self._shingles) else np.zeros_like(shingles)
@@ -120,10 +130,8 @@ class Index(Generic[T]):
         enough = np.ceil(self._threshold * sizes - 1e-9).astype(np.int64)  # shared by any set that overlaps enough
         nth = np.arange(len(ranks)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         wanted = (nth <= np.repeat(sizes - enough, sizes)) & (ranks > 0)
-        ends = np.cumsum(np.bincount(owners[wanted], minlength=len(sets))).tolist()
-        rarest = self._shingles[self._by_rank[ranks[wanted] - 1]].tolist()
-        return [rarest[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+        return owners[wanted], ranks[wanted]
 
 
 def _flat(sets: Sequence[Asked]) -> npt.NDArray[np.int64]:
-    return np.fromiter(chain.from_iterable(one.whole for one in sets), np.int64)
+    return np.concatenate([np.empty(0, np.int64), *(one.whole for one in sets)])

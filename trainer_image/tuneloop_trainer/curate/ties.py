@@ -36,7 +36,7 @@ def tied_by_text(threads: Sequence[Thread]) -> list[Group]:
     ties = _Ties(len(threads))
     talks: dict[str, int] = {}
     questions = [(turn.asked, n) for n, thread in enumerate(threads) for turn in thread.turns]
-    index: Index[int] = Index(SAME_QUESTION, [question for question, _ in questions])
+    index: Index[int] = Index(SAME_QUESTION, [question for question, _ in questions], ())
     for n, thread in enumerate(threads):
         ties.tie(n, talks.setdefault(thread.last.talk, n))
     for question, n in questions:
