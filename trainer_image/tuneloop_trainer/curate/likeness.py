@@ -105,7 +105,8 @@ class Index(Generic[T]):
 
     def alike(self, one: Asked) -> Iterator[T]:
         """The name of each that is like it."""
-        prefix = self._prefixes.get(one) or (self._prefixes_of([one]).get(one, ()) if self._open else ())
+        prefixes = self._prefixes_of([one]) if self._open and one not in self._prefixes else self._prefixes
+        prefix = prefixes.get(one, [])
         for place in {place for shingle in prefix for place in self._places.get(shingle, ())}:
             other, name = self._named[place]
             if one.like(other, self._threshold):
