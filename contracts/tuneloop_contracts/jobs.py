@@ -164,4 +164,3 @@ class TrainConfig(Wire):
     training: Training = Training()
     gate: Gate = Gate()
     workers: Workers = Workers()
-    publish: bool = True

@@ -77,13 +77,12 @@ def test_the_harvest_reads_what_the_operator_meant() -> None:
 def test_the_training_reads_what_the_operator_meant() -> None:
     spec = {
         "lora": {"rank": 8, "dropout": 0.1, "targetModules": ["q_proj"]}, "training": {"learningRate": 0.001, "precision": "Float32"},
-        "evaluation": {"gate": "Report", "minImprovement": 0.5, "minHeldOut": 4}, "publish": {"mode": "None"},
+        "evaluation": {"gate": "Report", "minImprovement": 0.5, "minHeldOut": 4},
     }  # fmt: skip
     got = TrainConfig.model_validate_json(config(train_job(seen(**spec), target(), SETTINGS, DATASET)))
     assert got.model_dump(exclude={"dataset"}) == {
         "job": "ns/week-47", "job_uid": "uid", "target": "ns/chat", "base_model": "smollm2", "base_uri": "pvc://models/smollm2",
         "expected_base_digest": "sha256:b", "datasets_uri": "pvc://private/chat", "adapters_uri": "pvc://artifacts/chat",
-        "publish": False,
         "serving": (
             {"domain": "support", "revision": "support-v2-99aa00bb", "uri": "pvc://artifacts/chat/9", "digest": "sha256:9"},
         ),
@@ -95,6 +94,11 @@ def test_the_training_reads_what_the_operator_meant() -> None:
         "workers": {"nodes": 1, "per_node": 1},
     }  # fmt: skip
     assert got.dataset == DATASET
+
+
+def test_what_is_trained_is_kept_whether_or_not_it_is_rolled_out() -> None:
+    kept = train_job(seen(publish={"mode": "None"}), target(), SETTINGS, DATASET)
+    assert config(kept) == config(train_job(seen(), target(), SETTINGS, DATASET))
 
 
 def test_the_harvest_job_whole() -> None:

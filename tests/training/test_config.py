@@ -74,4 +74,4 @@ def test_a_redis_url_that_is_none_is_not_shown(url: str) -> None:
 
 def test_the_inputs_digest_names_the_inputs() -> None:
     assert inputs_digest(TRAIN) == inputs_digest(train_config(env(TRAIN)))
-    assert inputs_digest(TRAIN) != inputs_digest(TRAIN.model_copy(update={"publish": False}))
+    assert inputs_digest(TRAIN) != inputs_digest(TRAIN.model_copy(update={"target": "chat/other"}))

@@ -90,12 +90,6 @@ def test_a_candidate_that_learned_nothing_is_not_published(config: TrainConfig, 
     assert reported.uri
 
 
-def test_publish_none_writes_no_adapter(config: TrainConfig, tmp_path: Path) -> None:
-    (adapter,) = train(config.model_copy(update={"publish": False})).adapters
-    assert (adapter.verdict, adapter.uri) == (Verdict.PROMOTE, "")
-    assert not list((tmp_path / "adapters").glob("support*"))
-
-
 def serving(adapter: TrainedAdapter) -> ServingAdapter:
     return ServingAdapter(domain=adapter.domain, revision="support-v1-00000000", uri=adapter.uri, digest=adapter.digest)
 

@@ -84,7 +84,6 @@ def train_config(seen: Seen, target: InferenceTargetSpec, settings: Settings, da
             **spec.evaluation.model_dump(include={"min_improvement", "max_forgetting", "min_held_out"}),
         ),
         workers=contract.Workers(nodes=spec.pods.nodes, per_node=max(1, spec.pods.gpus)),
-        publish=spec.publish.mode == "Update",
     )
 
 

@@ -21,7 +21,7 @@ class Outcome(StrEnum):
     REJECTED = "Rejected"
     INCONCLUSIVE = "Inconclusive"
     NOT_ASKED = "NotAsked"
-    """publish.mode is None."""
+    """publish.mode is None: it stays in the store."""
 
 
 def outcome(seen: Seen, trained: TrainedAdapter, until: str) -> Outcome:

@@ -55,7 +55,7 @@ class DomainTurn:
         before = losses.serving or losses.base
         log.info("%s: held-out loss %s -> %s: %s. %s", self.name, before, losses.candidate, decision.verdict, decision.reason)
         digest = uri = ""
-        if publishes(decision, self.config.gate) and self.config.publish:
+        if publishes(decision, self.config.gate):
             digest, uri = self._publish(losses, decision)
         return TrainedAdapter(
             domain=self.name, digest=digest, uri=uri, loss=losses, interval=str(interval or ""), scores=scores(self.evidence),

@@ -50,8 +50,7 @@ def train_job(config: TrainConfig, reporter: Reporter, stop: Stop | None = None,
     reporter.progress("Training", 0)
     asked = config
     config = config.model_copy(update={"dataset": opened(config.dataset)})
-    if config.publish:
-        check_writable(Store(config.adapters_uri))
+    check_writable(Store(config.adapters_uri))
     folder = base_folder(config)
     digest = checked_digest(folder, config)
     rows = fetch_rows(config)
