@@ -72,6 +72,7 @@ REFUSED = [
     pytest.param(job(data={"window": "-1d"}), "must be a duration above 0, such as 30d", id="window before now"),
     pytest.param(job(data={"window": "0d"}), "must be a duration above 0, such as 30d", id="empty window"),
     pytest.param(job(name="x" * 46), "metadata.name may have at most 45 characters", id="long name"),
+    pytest.param(job(name="week.47", pods={"nodes": 2}), "metadata.name may hold no dot where spec.pods.nodes", id="dot and nodes"),
     pytest.param(job(pods={"env": [{"name": "TUNELOOP_CONFIG", "value": "{}"}]}), "these variables are set by the operator", id="our env"),
     pytest.param(job(pods={"labels": {"tuneloop.dev/step": "x"}}), "labels below tuneloop.dev/ are set by the operator", id="our label"),
     pytest.param(job(pods={"securityContext": {"privileged": True}}), 'unknown field "spec.pods.securityContext"', id="privileged"),
@@ -83,6 +84,10 @@ REFUSED = [
     pytest.param(adapter(artifact={"uri": "pvc://a/b", "digest": "md5:1"}), "spec.artifact.digest in body should match", id="weak digest"),
     pytest.param(adapter(domain="Support!"), "spec.domain in body should match", id="domain is no label"),
 ]  # fmt: skip
+
+
+def test_a_job_of_one_pod_may_have_a_dot_in_its_name(plane: ControlPlane, namespace: str) -> None:
+    assert apply(plane, namespace, job(name="week.47")) == ""
 
 
 @pytest.mark.parametrize(("manifest", "want"), REFUSED)

@@ -15,6 +15,11 @@ from tuneloop_operator.api.pods import PodsSpec
 
 MUTABLE = ("suspend", "ttlSecondsAfterFinished")
 
+NODES_NAME_RULE: Rule = {
+    "rule": "self.spec.pods.nodes == 1 || !self.metadata.name.contains('.')",
+    "message": "metadata.name may hold no dot where spec.pods.nodes is above 1: the pods find one another by it; use - instead",
+}
+
 
 class Stage(StrEnum):
     """Where a job is; each has its row in plan.STAGES."""
@@ -154,7 +159,7 @@ class PublishSpec(Model):
     """What becomes of adapters that pass the gate."""
 
     mode: Literal["Update", "None"] = "Update"
-    """Update: set the artifact of the LoRAAdapter `<target>-<domain>`. None: leave the adapters in the store."""
+    """Update: set the artifact of the LoRAAdapter `<target>-<domain>`. None: leave them in the store; no LoRAAdapter is written."""
     rollout: RolloutSeed = RolloutSeed()
     """Only for a LoRAAdapter that does not exist yet."""
 
