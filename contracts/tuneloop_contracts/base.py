@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+HUB_SCHEME = "hf://"
+"""Of the URI of a base model in a hub: hf://org/model@revision."""
 _PARTS = ("config.json", "tokenizer.json")
 
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
+from tuneloop_contracts.base import HUB_SCHEME
 from tuneloop_contracts.jobs import CONFIG_ENV, REDIS_URL_ENV, HarvestConfig, TrainConfig
 from tuneloop_contracts.model import Wire
 from tuneloop_contracts.progress import FaultReason
@@ -111,8 +112,10 @@ def _window_faults(config: HarvestConfig) -> Iterator[str]:
 
 def _train_faults(config: TrainConfig) -> Iterator[str]:
     yield from _name_faults("job", config.job)
-    for field, uri in (("baseUri", config.base_uri), ("adaptersUri", config.adapters_uri), ("dataset.uri", config.dataset.uri)):
+    for field, uri in (("adaptersUri", config.adapters_uri), ("dataset.uri", config.dataset.uri)):
         yield from _uri_faults(field, uri)
+    if not config.base_uri.startswith(HUB_SCHEME):
+        yield from _uri_faults("baseUri", config.base_uri)
     least = {
         "lora.rank": config.lora.rank, "lora.alpha": config.lora.alpha, "training.epochs": config.training.epochs,
         "training.tokensPerStep": config.training.tokens_per_step,

@@ -3,15 +3,19 @@
 import re
 from pathlib import Path
 
-from tuneloop_contracts.base import base_digest
+from tuneloop_contracts.base import HUB_SCHEME, base_digest
 from tuneloop_contracts.jobs import TrainConfig
 from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.stores import Store
 from tuneloop_trainer.errors import NeedsEdit
+from tuneloop_trainer.learn.hub import downloaded
 
 
 def base_folder(config: TrainConfig) -> Path:
-    """Raises NeedsEdit (BASE_MODEL_NOT_FOUND) where this pod has no such folder of safetensors."""
+    """Raises NeedsEdit (BASE_MODEL_NOT_FOUND) where this pod has no such folder of safetensors, or may not have it; TryLater where the
+    hub is away."""
+    if config.base_uri.startswith(HUB_SCHEME):
+        return downloaded(config.base_uri)
     store = Store(config.base_uri)
     folder = Path(store.location)
     if not store.location.startswith("/") or not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
