@@ -1,10 +1,12 @@
 """A training that is interrupted anywhere and taken up again ends with the same bits."""
 
+import os
 import re
 import signal
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.stores import Store
 from tuneloop_trainer.errors import NeedsEdit
 from tuneloop_trainer.learn.base import Base, load_base
-from tuneloop_trainer.learn.checkpoint import FOLDER, Checkpoint, Keeper
+from tuneloop_trainer.learn.checkpoint import FOLDER, Checkpoint, Keeper, forget_abandoned
 from tuneloop_trainer.learn.encode import encode_rows
 from tuneloop_trainer.learn.job import train_job
 from tuneloop_trainer.learn.lora.adapter import Adapter
@@ -29,6 +31,7 @@ from tuneloop_trainer.stopping import EXIT_CODE, Stop
 
 SETTINGS = Training(epochs=3, learning_rate=2e-2, max_sequence_length=128, tokens_per_step=400)
 LORA = Lora(rank=4, dropout=0.1)
+NOW = datetime(2026, 3, 10, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -138,6 +141,18 @@ def test_what_can_never_be_trained_leaves_no_checkpoint(config: TrainConfig, tmp
     with pytest.raises(NeedsEdit), keeper.keeping():
         raise NeedsEdit(FaultReason.DIVERGED, "the loss was no number")
     assert not list((tmp_path / "adapters" / FOLDER).iterdir())
+
+
+def test_a_checkpoint_that_nobody_goes_on_with_is_taken_away_in_the_end(config: TrainConfig) -> None:
+    keepers = [Keeper.of(config.model_copy(update={"job_uid": uid}), Stop()) for uid in ("deleted", "waiting")]
+    for keeper, age in zip(keepers, (timedelta(days=8), timedelta(days=6)), strict=True):
+        keeper.keep(Checkpoint({}, {}), leave=False)
+        assert keeper.store
+        written = (NOW - age).timestamp()
+        os.utime(keeper.store.location, (written, written))
+    forget_abandoned(config, now=NOW)
+    assert [bool(keeper.last()) for keeper in keepers] == [False, True]
+    forget_abandoned(config.model_copy(update={"adapters_uri": config.adapters_uri + "/none"}), now=NOW)
 
 
 def process(config: TrainConfig) -> subprocess.Popen[str]:

@@ -10,7 +10,8 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -94,6 +95,17 @@ def list_files(store: Store) -> list[str]:
         files.invalidate_cache()
         root = path.rstrip("/") + "/"
         return sorted(found.removeprefix(root) for found in files.find(path))
+
+
+def remove_older(folder: Store, than: datetime) -> None:
+    """Files directly in a folder that were last written before; what else writes there may go at the same time."""
+    with faults_named(folder):
+        files, path = _open(folder)
+        files.invalidate_cache()
+        for file in files.ls(path, detail=False) if files.exists(path) else ():
+            with suppress(FileNotFoundError):
+                if files.modified(file) < than:
+                    files.rm_file(file)
 
 
 def get_folder(store: Store, names: tuple[str, ...], into: Path) -> None:

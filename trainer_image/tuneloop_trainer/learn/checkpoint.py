@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from tuneloop_trainer.config import inputs_digest
 from tuneloop_trainer.errors import NeedsEdit, TryLater
 from tuneloop_trainer.learn.ranks import ALONE, Ranks
 from tuneloop_trainer.stopping import EXIT_CODE, Stop
-from tuneloop_trainer.store import get_bytes, put_bytes, remove_file
+from tuneloop_trainer.store import get_bytes, put_bytes, remove_file, remove_older
 
 log = logging.getLogger("tuneloop")
 
@@ -30,6 +31,9 @@ FOLDER = "_checkpoints"
 """Below the adapters' store. No domain can be called so."""
 EVERY = 120.0
 """Seconds between two; what a pod that is killed without a word loses at most."""
+ABANDONED = timedelta(days=7)
+"""A checkpoint that nobody went on with for so long is of a job that was deleted or given up: the next job of the target that ends
+takes it away. One that is suspended for longer begins anew."""
 _PROGRESS, _DIGEST_BYTES = "progress", 32
 
 
@@ -125,3 +129,10 @@ class Keeper:
                 remove_file(self.store)
             except TryLater as error:
                 log.warning("train: the checkpoint stays: %s", error.fault.message)
+
+
+def forget_abandoned(config: TrainConfig, *, now: datetime) -> None:
+    try:
+        remove_older(Store(config.adapters_uri).below(FOLDER), now - ABANDONED)
+    except TryLater as error:
+        log.warning("train: abandoned checkpoints stay: %s", error.fault.message)

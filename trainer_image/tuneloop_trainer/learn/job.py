@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,7 +16,7 @@ from tuneloop_trainer.collected import opened
 from tuneloop_trainer.errors import NeedsEdit, TryLater
 from tuneloop_trainer.learn.base import Base, load_base
 from tuneloop_trainer.learn.base_folder import base_folder, checked_digest
-from tuneloop_trainer.learn.checkpoint import Keeper
+from tuneloop_trainer.learn.checkpoint import Keeper, forget_abandoned
 from tuneloop_trainer.learn.domain import DomainTurn, encoded_by_domain, nothing_to_learn
 from tuneloop_trainer.learn.effort import Effort, Rows
 from tuneloop_trainer.learn.encode import Encoded
@@ -72,6 +73,7 @@ def train_job(config: TrainConfig, reporter: Reporter, stop: Stop | None = None,
     report = Report(dataset=learned_of, adapters=adapters, seconds=seconds, run_url=reporter.tracking.end() or None)
     keep_report(asked, report)
     keeper.forget()
+    forget_abandoned(config, now=datetime.now(UTC))
     return report
 
 
