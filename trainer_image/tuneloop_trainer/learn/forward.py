@@ -61,12 +61,12 @@ def find_ways(model: PreTrainedModel, device: torch.device) -> Ways:
     """By trying. Two rows that share a beginning must have the losses that the model's own logits give."""
     rows = [Encoded("", (*range(20), *tail), 1) for tail in ((21, 22, 23, 24), (31, 32, 33))]
     usual = torch.cat([_own_nats(model, row, device) for row in rows])
+    if _known_layers(model) and _agrees(model, rows, Ways(), device, usual):
+        return Ways()
     head = _agrees(model, rows, Ways(forests=False, plain_head=True), device, usual)
     forests = _known_layers(model) and _agrees(model, rows, Ways(forests=True, plain_head=head), device, usual)
-    ways = Ways(forests, head)
-    if not (ways.forests and ways.plain_head):
-        log.info("train: rows are %s; logits are %s", "packed" if forests else "padded", "chunked" if head else "the model's own")
-    return ways
+    log.info("train: rows are %s; logits are %s", "packed" if forests else "padded", "chunked" if head else "the model's own")
+    return Ways(forests, head)
 
 
 def _agrees(model: PreTrainedModel, rows: list[Encoded], ways: Ways, device: torch.device, usual: torch.Tensor) -> bool:
