@@ -155,7 +155,8 @@ def test_run_goes_from_redis_to_adapters_and_ends_with_a_table(tiny_base: Path, 
         options = ["--target", TARGET, "--base-model", str(tiny_base), "--out", str(tmp_path / "out"), "--min-examples", "20"]
         options += ["--min-held-out", "8"]
         sizes = ["--epochs", "2", "--learning-rate", "2e-2", "--max-sequence-length", "96", "--tokens-per-step", "256"]
-        done = command("run", *options, *sizes, REDIS_URL=server.url)
+        followed = {"MLFLOW_TRACKING_URI": f"file://{tmp_path}/runs", "MLFLOW_ALLOW_FILE_STORE": "true"}
+        done = command("run", *options, *sizes, REDIS_URL=server.url, **followed)
         short = command("run", *options, "--domains", "legal", REDIS_URL=server.url)
         shown = command("inspect", "--redis", server.url)
         as_json = command("inspect", "--json", REDIS_URL=server.url)
@@ -165,6 +166,7 @@ def test_run_goes_from_redis_to_adapters_and_ends_with_a_table(tiny_base: Path, 
     promoted = r"^support +19\+8 +\d+\.\d+ -> \d+\.\d+ +Promote +/.*/out/adapters/support/sha256-[0-9a-f]{64}$"
     assert re.search(promoted, done.stdout, re.MULTILINE)
     assert re.search(r"^legal +\d\+\d +- +InsufficientData +-$", done.stdout, re.MULTILINE)
+    assert list((tmp_path / "runs").glob("*/*/metrics/support/loss")), "a run tracker is told as it is by a Job"
     assert (short.returncode, short.stdout) == (0, "InsufficientData: no domain has 20 examples: legal 5\n")
     assert "chat/chat-llm  (shards: 1; records by domain: legal 5, support 30)" in shown.stdout
     assert re.search(r"^total +1 +35 +0 +0$", shown.stdout, re.MULTILINE)
@@ -172,6 +174,42 @@ def test_run_goes_from_redis_to_adapters_and_ends_with_a_table(tiny_base: Path, 
     assert target["domains"] == {"legal": 5, "support": 30}
     assert sum(day["entries"] for day in target["days"]) == 35
     assert "hunter2" not in "".join(one.stdout + one.stderr for one in (done, short, shown, as_json))
+
+
+def test_a_run_that_is_stopped_is_gone_on_with_by_the_same_command(tiny_base: Path, tmp_path: Path) -> None:
+    server = RedisServer().start()
+    options = ["--target", TARGET, "--base-model", str(tiny_base), "--out", str(tmp_path), "--min-examples", "20", "--min-held-out", "8"]
+    options += ["--epochs", "100000", "--max-sequence-length", "96", "--tokens-per-step", "256"]
+    try:
+        write(server.url, [record(n, answer="Blue.") for n in range(30)], at=datetime.now(UTC) - timedelta(hours=1))
+        first = stopped_when("step 1/", "run", *options, REDIS_URL=server.url)
+        again = stopped_when("goes on where", "run", *options, REDIS_URL=server.url)
+    finally:
+        server.stop()
+    assert "is already there" not in first
+    assert re.search(r"goes on with the run of .*harvest: .* is already there.*goes on where .* at steps support \d+/", again, re.DOTALL)
+    assert len(list((tmp_path / "datasets" / "chat").glob("run-*"))) == 1
+
+
+def stopped_when(said: str, *arguments: str, **env: str) -> str:
+    """What the command wrote until then, and that SIGTERM let it keep what it had."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tuneloop_trainer", *arguments], env=environment(**env), stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    watchdog = threading.Timer(240, process.kill)
+    watchdog.start()
+    assert process.stderr
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if said in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    rest = process.communicate(timeout=60)[1]
+    watchdog.cancel()
+    assert process.returncode == 143, [*lines, rest]
+    assert "is kept, and the pod ends" in rest
+    return "".join(lines)
 
 
 @pytest.mark.parametrize(

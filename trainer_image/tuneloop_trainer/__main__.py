@@ -16,7 +16,7 @@ from tuneloop_trainer.config import harvest_config, redis_url, train_config
 from tuneloop_trainer.errors import TrainerError
 from tuneloop_trainer.reporting import Reporter
 from tuneloop_trainer.stopping import Stop
-from tuneloop_trainer.workers import is_first, is_launched
+from tuneloop_trainer.workers import is_first
 
 log = logging.getLogger("tuneloop")
 
@@ -51,32 +51,15 @@ def harvest(options: argparse.Namespace) -> int:
 
 
 def train(options: argparse.Namespace) -> int:
-    from tuneloop_trainer.learn.finished import finished_report
+    from tuneloop_trainer.learn.start import run_training
 
-    def work(reporter: Reporter) -> Report:
-        config = train_config(os.environ)
-        if report := finished_report(config):
-            log.info("train: the report for these inputs is already there")
-            return report
-        if config.workers.together > 1 and not is_launched(os.environ):
-            from tuneloop_trainer.learn.launch import launch
-
-            with STOP.keeping():  # torchrun hears the signal too, and ends what it started
-                sys.exit(launch(config, os.environ))
-        from tuneloop_trainer.learn.job import train_job  # torch: ten seconds, so only now
-        from tuneloop_trainer.learn.ranks import Ranks
-
-        ranks = Ranks.from_env(os.environ)
-        with ranks.joined():
-            return train_job(config, reporter, STOP, ranks)
-
-    return _reported(work)
+    return _reported(lambda reporter: run_training(train_config(os.environ), reporter, STOP, os.environ))
 
 
 def run(options: argparse.Namespace) -> int:
     from tuneloop_trainer.run import whole_turn
 
-    return _guarded(lambda: whole_turn(options, os.environ, now=datetime.now(UTC)))
+    return _guarded(lambda: whole_turn(options, os.environ, STOP, now=datetime.now(UTC)))
 
 
 def inspect(options: argparse.Namespace) -> int:

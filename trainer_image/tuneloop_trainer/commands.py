@@ -21,7 +21,9 @@ A pod that finds the report for the same inputs gives it again and trains nothin
 
 RUN = """Harvest and train in one process, without Kubernetes.
 
-Ends with a table: for each domain its examples, held-out loss of base and adapter (nats per token), verdict and folder."""
+Ends with a table: for each domain its examples, held-out loss of base and adapter (nats per token), verdict and folder.
+A run that was killed is gone on with by the same command. Run trackers are chosen by the environment, as in a pod (MLFLOW_TRACKING_URI,
+WANDB_API_KEY, TRACKIO_SPACE_ID, ...)."""
 
 INSPECT = """Show what a Redis holds: targets, streams, days, entries, domains. Counts only, no texts."""
 

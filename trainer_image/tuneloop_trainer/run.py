@@ -1,6 +1,9 @@
 """The whole turn in one process, without Kubernetes: the two jobs that the operator would make, one after the other."""
 
 import argparse
+import hashlib
+import json
+import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,31 +13,61 @@ from tuneloop_contracts.domains import DEFAULT_DOMAINS
 from tuneloop_contracts.jobs import CONFIG_ENV, EXIT_DONE, REDIS_URL_ENV, Gate, HarvestConfig, Lora, RedisMode, TrainConfig, Training
 from tuneloop_contracts.model import Wire
 from tuneloop_contracts.progress import Report, TrainedAdapter
+from tuneloop_contracts.stores import Store
 from tuneloop_trainer.config import harvest_config, redis_url, train_config
 from tuneloop_trainer.curate.redact.presidio import finder
 from tuneloop_trainer.harvest.collect import Harvest
 from tuneloop_trainer.harvest.dataset import dataset_store
 from tuneloop_trainer.learn.base_folder import base_folder
+from tuneloop_trainer.learn.start import run_training
 from tuneloop_trainer.reporting import Reporter
+from tuneloop_trainer.stopping import Stop
+from tuneloop_trainer.store import get_bytes, put_bytes, remove_file
 from tuneloop_trainer.table import as_table
 
+log = logging.getLogger("tuneloop")
 
-def whole_turn(options: argparse.Namespace, env: Mapping[str, str], *, now: datetime) -> int:
-    """Raises TryLater or NeedsEdit, as the two jobs do; what can be seen to be wrong with either, before the first begins."""
+UNFINISHED = "unfinished"
+"""Below --out, while a run is not done: what was asked, and when."""
+
+
+def whole_turn(options: argparse.Namespace, env: Mapping[str, str], stop: Stop, *, now: datetime) -> int:
+    """Raises TryLater or NeedsEdit, as the two jobs do; what can be seen to be wrong with either, before the first begins.
+
+    A run that was killed is taken up by the next with the same options: it has the same window, and finds dataset and checkpoint.
+    """
     url = redis_url({REDIS_URL_ENV: options.redis or env.get(REDIS_URL_ENV, "")})
+    unfinished = Store(_uri(options.out, UNFINISHED))
+    now = began(options, unfinished, now)
     harvest = harvest_config(_as_env(harvest_wish(options, now)))
     train = train_config(_as_env(train_wish(options, harvest)))
     base_folder(train)
-    dataset = Harvest(harvest, Reporter(), finder(env)).run(url, now=now)
-    if not dataset.trainable:
+    put_bytes(unfinished, f"{_asked(options)} {now.isoformat()}".encode())
+    reporter = Reporter.from_env(env)
+    dataset = Harvest(harvest, reporter, finder(env)).run(url, now=now)
+    if dataset.trainable:
+        report = run_training(train.model_copy(update={"dataset": dataset}), reporter, stop, env)
+        print(results(dataset, report))
+    else:
         counts = ", ".join(f"{domain.name} {domain.examples}" for domain in dataset.domains)
         print(f"InsufficientData: no domain has {options.min_examples} examples: {counts}")
-        return EXIT_DONE
-    from tuneloop_trainer.learn.job import train_job
-
-    report = train_job(train.model_copy(update={"dataset": dataset}), Reporter())
-    print(results(dataset, report))
+    remove_file(unfinished)
     return EXIT_DONE
+
+
+def began(options: argparse.Namespace, unfinished: Store, now: datetime) -> datetime:
+    """When the run of these options began: `now`, or when one did that was not finished."""
+    asked, _, at = (get_bytes(unfinished) or b"").decode().partition(" ")
+    if asked != _asked(options):
+        return now
+    log.info("run: goes on with the run of %s; to begin anew, delete %s", at, unfinished.location)
+    return datetime.fromisoformat(at)
+
+
+def _asked(options: argparse.Namespace) -> str:
+    """A digest of all but where the Redis is: that holds a password."""
+    asked = {name: value for name, value in vars(options).items() if name != "redis"}
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
 def harvest_wish(options: argparse.Namespace, now: datetime) -> HarvestConfig:
@@ -83,7 +116,8 @@ def results(dataset: Dataset, report: Report) -> str:
     """One line for each domain, the short ones too."""
     trained = {adapter.domain: adapter for adapter in report.adapters}
     head = ("DOMAIN", "EXAMPLES", "LOSS", "VERDICT", "FOLDER")
-    return as_table(head, [_line(domain, trained.get(domain.name)) for domain in dataset.domains])
+    table = as_table(head, [_line(domain, trained.get(domain.name)) for domain in dataset.domains])
+    return f"{table}\n{report.run_url}" if report.run_url else table
 
 
 def _line(domain: DomainCounts, trained: TrainedAdapter | None) -> tuple[str, ...]:
