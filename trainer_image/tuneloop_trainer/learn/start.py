@@ -1,6 +1,7 @@
 """A training from its document, in a pod or by hand: only reported where it is done already, several processes where so many are
 wished, else here. Without torch as long as nothing is trained."""
 
+import gc
 import logging
 import sys
 from collections.abc import Mapping
@@ -25,9 +26,15 @@ def run_training(config: TrainConfig, reporter: Reporter, stop: Stop, env: Mappi
 
         with stop.keeping():  # torchrun hears the signal too, and ends what it started
             sys.exit(launch(config, env))
+    from tuneloop_trainer.learn.left_out import leave_out
+
+    gc.disable()  # what is imported stays for good: to look for cycles in it takes a tenth of the time
+    leave_out(alone=config.workers.together == 1)
     from tuneloop_trainer.learn.job import train_job  # torch: seconds, so only now
     from tuneloop_trainer.learn.ranks import Ranks
 
+    gc.freeze()
+    gc.enable()
     ranks = Ranks.from_env(env)
     with ranks.joined():
         return train_job(config, reporter, stop, ranks)
