@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from tuneloop_contracts.names import GROUP, VERSION
-from tuneloop_operator.api.finetunejob import NODES_NAME_RULE, FineTuneJobSpec, FineTuneJobStatus
+from tuneloop_operator.api.finetunejob import PODS_NAME_RULE, FineTuneJobSpec, FineTuneJobStatus
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec, InferenceTargetStatus
 from tuneloop_operator.api.loraadapter import LoRAAdapterSpec, LoRAAdapterStatus
 from tuneloop_operator.api.model import ADAPTER_NAME_RULE, NAME_RULE, Model, Rule
@@ -87,7 +87,7 @@ DEFINITIONS = (
             Column("Adapters", ".status.adapterDomains"),
             AGE,
         ),
-        (NAME_RULE, NODES_NAME_RULE),
+        (NAME_RULE, PODS_NAME_RULE),
     ),
     Definition(
         "LoRAAdapter", "loraadapters", "lora",

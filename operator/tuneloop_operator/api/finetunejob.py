@@ -15,9 +15,10 @@ from tuneloop_operator.api.pods import PodsSpec
 
 MUTABLE = ("suspend", "ttlSecondsAfterFinished")
 
-NODES_NAME_RULE: Rule = {
-    "rule": "self.spec.pods.nodes == 1 || !self.metadata.name.contains('.')",
-    "message": "metadata.name may hold no dot where spec.pods.nodes is above 1: the pods find one another by it; use - instead",
+PODS_NAME_RULE: Rule = {
+    "rule": "(self.spec.pods.nodes == 1 && self.spec.data.parallelism == 1) || !self.metadata.name.contains('.')",
+    "message": "metadata.name may hold no dot where spec.pods.nodes or spec.data.parallelism is above 1: pods that work together are "
+    "called by it; use - instead",
 }
 
 
