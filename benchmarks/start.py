@@ -101,7 +101,7 @@ def main() -> None:
         data = dataset(folder / "data", lesson("support", ANSWER, train=ROWS, held_out=4))
         shutil.copy(folder / "data" / TRAIN_FILE, folder / "rows" / "train.jsonl")
         base = base_without_last_newline(folder / "base")
-        one_step = Training(epochs=1, tokens_per_step=100_000)
+        one_step = Training(epochs=1, tokens_per_step=100_000, precision="Float32")
         starts = {
             "ours": ours(job(base, folder, data, training=one_step)),
             NAME: theirs(base, folder / "rows", folder / "theirs"),
