@@ -23,7 +23,7 @@ from tuneloop_server.link import Link
 from tuneloop_server.semcache.shelf import Entry
 from tuneloop_vectors.words import Vectors
 
-PAGE = 100
+PAGE = 50
 """Entries read in one round trip; requests wait while they are put into the index, some 30 ms."""
 PATIENCE = 1000
 """Milliseconds that one wait for news takes at most."""
