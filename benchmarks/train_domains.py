@@ -44,11 +44,11 @@ class Done:
 
 
 def own_job(folder: Path, domains: tuple[str, ...]) -> Done:
-    """`python -m tuneloop_trainer train`, which publishes nothing here."""
+    """`python -m tuneloop_trainer train`."""
     place = Path(tempfile.mkdtemp(dir=folder))
     lessons = [split(domain) for domain in domains]
     training, data = Training(epochs=1, precision="Float32"), dataset(place / "data", *lessons)
-    config = job(base_folder(), place, data, training=training, gate=Gate(mode="Report"), publish=False)
+    config = job(base_folder(), place, data, training=training, gate=Gate(mode="Report"))
     environment = os.environ | {CONFIG_ENV: config.model_dump_json(by_alias=True), "OMP_NUM_THREADS": "2"}
     began = time.perf_counter()
     process = subprocess.Popen([sys.executable, "-m", "tuneloop_trainer", "train"], env=environment, stderr=subprocess.DEVNULL)
