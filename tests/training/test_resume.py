@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,17 +12,20 @@ import pytest
 import torch
 
 from training.command import environment
+from training.exactness import close
 from training.lessons import dataset, job, lesson
 from tuneloop_contracts.jobs import CONFIG_ENV, Lora, TrainConfig, Training
 from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.stores import Store
 from tuneloop_trainer.errors import NeedsEdit
+from tuneloop_trainer.learn import together
 from tuneloop_trainer.learn.base import Base, load_base
 from tuneloop_trainer.learn.checkpoint import FOLDER, Checkpoint, Keeper, forget_abandoned
 from tuneloop_trainer.learn.encode import encode_rows
 from tuneloop_trainer.learn.job import train_job
 from tuneloop_trainer.learn.lora.adapter import Adapter
 from tuneloop_trainer.learn.precision import choose
+from tuneloop_trainer.learn.room import Room
 from tuneloop_trainer.learn.together import StepDone, train_together
 from tuneloop_trainer.learn.trainee import Unit
 from tuneloop_trainer.reporting import Reporter
@@ -35,10 +37,11 @@ NOW = datetime(2026, 3, 10, tzinfo=UTC)
 
 
 @pytest.fixture
-def base(tiny_base: Path, tmp_path: Path) -> Base:
-    """Several packs a step."""
+def base(tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Base:
+    """Several packs a step: memory is for no more."""
+    monkeypatch.setattr(together, "find_room", lambda *_: Room(100))
     config = job(tiny_base, tmp_path, dataset(tmp_path / "data", lesson("support", "Below.")))
-    return load_base(tiny_base, config, "sha256:0", replace(choose("Float32"), tokens_per_batch=100))
+    return load_base(tiny_base, config, "sha256:0", choose("Float32"))
 
 
 @pytest.fixture
@@ -52,12 +55,12 @@ class Killed(Exception):
     pass
 
 
-def trained(base: Base, units: list[Unit], keeper: Keeper | None = None, die_at: int = 0) -> dict[str, Adapter]:
+def trained(base: Base, units: list[Unit], keeper: Keeper | None = None, die_at: int = 0, lora: Lora = LORA) -> dict[str, Adapter]:
     def on_step(done: StepDone) -> None:
         if done.seconds and done.step == die_at:
             raise Killed
 
-    return train_together(base, units, LORA, SETTINGS, on_step, keeper)
+    return train_together(base, units, lora, SETTINGS, on_step, keeper)
 
 
 def same(one: dict[str, Adapter], other: dict[str, Adapter]) -> bool:
@@ -104,6 +107,19 @@ def test_killed_without_a_word_it_goes_on_from_the_last_checkpoint(base: Base, u
     assert kept
     assert kept.progress["packs"] > 0, "in the midst of a step"
     assert same(trained(base, units), trained(base, units, Keeper(store)))
+
+
+def test_a_pod_with_other_memory_begins_the_interrupted_step_anew(
+    base: Base, units: list[Unit], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base.model.double()  # where a difference is a mistake and no rounding
+    store, plain = Store(f"file://{tmp_path}/kept"), Lora(rank=4)
+    with pytest.raises(SystemExit):
+        trained(base, units, Counting(store, StopAfter(1)), lora=plain)
+    monkeypatch.setattr(together, "find_room", lambda *_: Room(200))
+    whole, again = trained(base, units, lora=plain), trained(base, units, Keeper(store), lora=plain)
+    for unit, adapter in whole.items():
+        close(dict(again[unit].tensors), dict(adapter.tensors), 1e-4)
 
 
 def test_a_checkpoint_that_is_damaged_or_of_others_is_not_used(base: Base, units: list[Unit], tmp_path: Path) -> None:

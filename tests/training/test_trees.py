@@ -63,3 +63,11 @@ def test_trees_are_of_about_the_size_wanted_and_a_longer_row_is_one() -> None:
     assert all(len(tree.rows) * max(len(row.tokens) for row in tree.rows) <= 300 for tree in apart(rows, 300))
     padded = sum(len(tree.rows) * max(len(row.tokens) for row in tree.rows) for tree in apart(rows, 300))
     assert padded <= 1.2 * sum(len(row.tokens) for row in rows)
+
+
+def test_a_tree_grows_beyond_the_usual_while_the_next_row_shares_much_with_it() -> None:
+    rows = [encoded(*SYSTEM, *(1000 * n + token for token in range(20))) for n in range(30)]
+    assert [tree.size for tree in trees(rows, 100, 500)] == [160] * 4 + [60], "eight times what they share"
+    assert max(tree.size for tree in trees(rows, 100, 130)) == 120, "memory for more there is not"
+    strangers = [encoded(*(1000 * n + token for token in range(40))) for n in range(30)]
+    assert max(tree.size for tree in trees(strangers, 100, 500)) == 80

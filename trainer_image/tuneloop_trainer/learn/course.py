@@ -3,6 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 
@@ -13,13 +14,17 @@ log = logging.getLogger("tuneloop")
 
 
 class Course:
-    """`packs` and `losses`: how many packs of the present round are done, and the parts of its losses that they gave."""
+    """`packs` and `losses`: how many packs of the present round are done, and the parts of its losses that they gave.
 
-    def __init__(self, trainees: Sequence[Trainee], keeper: Keeper) -> None:
+    `limits`: what decides how rows are cut into packs.
+    """
+
+    def __init__(self, trainees: Sequence[Trainee], keeper: Keeper, limits: tuple[int, int]) -> None:
         self.packs = 0
         self.losses: Counter[str] = Counter()
         self._trainees = trainees
         self._keeper = keeper
+        self._limits = limits
 
     def take_up(self) -> None:
         """What an earlier pod left, if it fits: then every number is as it was there."""
@@ -32,9 +37,17 @@ class Course:
         for trainee in self._trainees:
             name = trainee.unit.name
             trainee.take_up(_named(last.tensors, name), last.progress["losses"][name])
-        self.packs, self.losses = last.progress["packs"], Counter(last.progress["round"])
+        self._take_up_round(last.progress)
         steps = ", ".join(f"{trainee.unit.name} {len(trainee.losses)}/{len(trainee.steps)}" for trainee in self._trainees)
         log.info("train: goes on where an earlier pod stopped, at steps %s", steps)
+
+    def _take_up_round(self, progress: Mapping[str, Any]) -> None:
+        if progress.get("limits") == list(self._limits):
+            self.packs, self.losses = progress["packs"], Counter(progress["round"])
+            return
+        log.warning("train: this pod has other memory and packs otherwise: the step that was interrupted begins anew")
+        for trainee in self._trainees:
+            trainee.gradient.zero_()
 
     def pack_done(self, losses: Mapping[str, float]) -> None:
         """Of several processes each has only its own part of a round; they keep whole ones."""
@@ -52,7 +65,7 @@ class Course:
     def _keep(self, *, leave: bool) -> None:
         tensors = {f"{trainee.unit.name}/{name}": tensor for trainee in self._trainees for name, tensor in trainee.state().items()}
         losses = {trainee.unit.name: trainee.losses for trainee in self._trainees}
-        progress = {"losses": losses, "packs": self.packs, "round": self.losses}
+        progress = {"losses": losses, "limits": self._limits, "packs": self.packs, "round": self.losses}
         self._keeper.keep(Checkpoint(tensors, progress), leave=leave)
 
 

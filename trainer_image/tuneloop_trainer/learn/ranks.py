@@ -69,5 +69,13 @@ class Ranks:
         self.add(kept)
         return [float(number) for number in kept]
 
+    def least(self, number: float) -> float:
+        """Of all processes."""
+        if self.together == 1:
+            return number
+        kept = torch.tensor(number, dtype=torch.float64, device=self.device)
+        dist.all_reduce(kept, dist.ReduceOp.MIN)
+        return float(kept)
+
 
 ALONE = Ranks()

@@ -20,6 +20,8 @@ from tuneloop_trainer.learn.lora.adapter import Adapter, fresh
 from tuneloop_trainer.learn.lora.installed import Slots, installed
 from tuneloop_trainer.learn.packs.pack import Pack, Packer
 from tuneloop_trainer.learn.ranks import Ranks
+from tuneloop_trainer.learn.recompute import recomputed
+from tuneloop_trainer.learn.room import Room, find_room, free_memory
 from tuneloop_trainer.learn.steps import Step, supervised_of, tokens_of
 from tuneloop_trainer.learn.trainee import Trainee, Unit
 
@@ -46,21 +48,31 @@ def train_together(
 
     Raises NeedsEdit: DIVERGED when a loss is no number any more, UNSUPPORTED_MODEL where LoRA fits no layer.
     """
+    if not units:
+        return {}
     begun = {seed: fresh(base, lora, seed) for seed in sorted({unit.seed for unit in units})}
     trainees = [Trainee(unit, begun[unit.seed], settings) for unit in units]
     keeper = keeper or Keeper()
-    course = Course(trainees, keeper)
-    course.take_up()
-    for trainee in trainees:
-        if trainee.losses:
-            on_step(_done_before(trainee))
-    packer = Packer(base.placement.tokens_per_batch, base.placement.device, base.ways.forests)
     with installed(base, {trainee.unit.name: trainee.adapter for trainee in trainees}) as slots, reading(base.model, base.ways):
-        while going := [trainee for trainee in trainees if trainee.step]:
-            for done in _round(base, slots, packer, going, lora.dropout, course, keeper.ranks):
-                on_step(done)
-            course.round_done()
+        room = _room(base, slots, trainees, keeper.ranks)
+        packer = Packer(min(base.placement.tokens_per_batch, room.tokens), base.placement.device, base.ways.forests, room.tokens)
+        course = Course(trainees, keeper, packer.limits)
+        course.take_up()
+        for trainee in trainees:
+            if trainee.losses:
+                on_step(_done_before(trainee))
+        with recomputed(base.model, wanted=room.checkpointing):
+            while going := [trainee for trainee in trainees if trainee.step]:
+                for done in _round(base, slots, packer, going, lora.dropout, course, keeper.ranks):
+                    on_step(done)
+                course.round_done()
     return {trainee.unit.name: trainee.result() for trainee in trainees}
+
+
+def _room(base: Base, slots: Slots, trainees: Sequence[Trainee], ranks: Ranks) -> Room:
+    """The same for all processes, which share out the same passes."""
+    longest = max(len(row.tokens) for trainee in trainees for row in trainee.unit.rows)
+    return find_room(base, slots, trainees[0].unit.name, longest, ranks.least(free_memory(base)))
 
 
 def _round(

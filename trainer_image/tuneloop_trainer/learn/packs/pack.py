@@ -53,10 +53,17 @@ class Packer:
     device: torch.device
     sharing: bool = True
     """False for a model whose attention cannot be told who attends to whom: each row alone, padded to the longest."""
+    most: int = 0
+    """Tokens of a tree that would share much with the next one, where they are more than `limit`."""
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """What decides how rows are cut."""
+        return self.limit, self.most
 
     def trees(self, rows: Sequence[Encoded]) -> list[Tree]:
         """One adapter's rows, cut without regard to any other's: what it computes does not depend on whom it shares a pack with."""
-        return list(trees(rows, self.limit) if self.sharing else apart(rows, self.limit))
+        return list(trees(rows, self.limit, self.most) if self.sharing else apart(rows, self.limit))
 
     def packs(self, shares: Sequence[Share]) -> Iterator[Pack]:
         """In the order of `shares`."""

@@ -13,6 +13,9 @@ from tuneloop_trainer.learn.encode import Encoded
 
 LEAST_SHARED = 8
 """Tokens: a shorter beginning is computed again, since each segment costs calls of its own in every layer."""
+GROWS = 8
+"""Times what the next row shares: so far a tree may grow before it is cut, since the next one computes what they share again. So that
+is an eighth of a tree at most, where memory allows."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +45,15 @@ class Tree:
         return path[: len(self.rows[row].tokens)]
 
 
-def trees(rows: Sequence[Encoded], limit: int) -> Iterator[Tree]:
-    """Trees of about `limit` tokens at most (one row at least); rows with most in common are in one."""
+def trees(rows: Sequence[Encoded], limit: int, most: int = 0) -> Iterator[Tree]:
+    """Trees of about `limit` tokens at most (one row at least), of up to `most` where they share much; rows with most in common are in
+    one."""
     chosen: list[Encoded] = []
     size = 0
     for row in sorted(rows, key=lambda row: row.tokens):
-        more = len(row.tokens) - (_shared(chosen[-1].tokens, row.tokens) if chosen else 0)
-        if chosen and size + more > limit:
+        shared = _shared(chosen[-1].tokens, row.tokens) if chosen else 0
+        more = len(row.tokens) - shared
+        if chosen and size + more > max(limit, min(most, GROWS * shared)):
             yield tree_of(chosen)
             chosen, size, more = [], 0, len(row.tokens)
         chosen.append(row)

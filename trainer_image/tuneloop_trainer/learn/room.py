@@ -1,0 +1,106 @@
+"""How many tokens one pass may have: what a token keeps for the backward pass, and the memory there is.
+
+What a token keeps is counted, not guessed: models differ by more than their sizes. The memory is what the pod is allowed, not what is
+free at the moment, so that a job is cut into the same passes whenever it runs on such a machine.
+"""
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+
+from tuneloop_trainer.learn.base import Base
+from tuneloop_trainer.learn.encode import Encoded
+from tuneloop_trainer.learn.forward import nats
+from tuneloop_trainer.learn.lora.installed import Slots
+from tuneloop_trainer.learn.packs.pack import Packer, Share
+from tuneloop_trainer.learn.recompute import layers_of
+from tuneloop_trainer.learn.threads import CGROUPS
+
+log = logging.getLogger("tuneloop")
+
+TRIED = 64
+"""Tokens of the pass that is counted."""
+FIXED = 2**30
+"""Bytes: the interpreter, torch, the rows, a chunk of logits."""
+USED = 0.6
+"""Of what is left beside FIXED and the weights. The rest is for what the backward pass holds at a time, and for an estimate's error."""
+
+
+@dataclass(frozen=True)
+class Room:
+    tokens: int
+    """Most of a pass. A single row that is longer is tried all the same."""
+    checkpointing: bool = False
+    """See `recompute`."""
+
+
+def room(free: float, kept: float, kept_checkpointed: float, longest: int) -> Room:
+    """`free` bytes; bytes that a token keeps, and would keep with checkpointing; tokens of the longest row. Pure.
+
+    Checkpointing costs a third of the speed, and smaller passes cost next to nothing: so it is only for a row that fits in no pass.
+    """
+    fits = int(free / kept)
+    return Room(fits) if fits >= longest else Room(max(int(free / kept_checkpointed), 0), checkpointing=True)
+
+
+def find_room(base: Base, slots: Slots, adapter: str, longest: int, free: float) -> Room:
+    """By trying one pass of `adapter`."""
+    kept, layers = kept_by_token(base, slots, adapter), layers_of(base.model)
+    width = _embedding(base).shape[1] * base.model.dtype.itemsize
+    found = room(free, kept, len(layers) * width + kept / max(1, len(layers)), longest)
+    gb, mb = free / 1e9, kept / 1e6
+    log.info("train: passes of up to %d tokens, in %.1f GB at %.2f MB each", found.tokens, gb, mb)
+    if found.checkpointing:
+        log.info("train: with gradient checkpointing, since a row of %d tokens does not fit", longest)
+    return found
+
+
+def kept_by_token(base: Base, slots: Slots, adapter: str) -> float:
+    """Bytes, beside the weights."""
+    row = Encoded("", tuple(n % len(_embedding(base)) for n in range(TRIED)), TRIED - 1)
+    packer = Packer(TRIED, base.placement.device, base.ways.forests)
+    (pack,) = packer.packs([Share(adapter, tree) for tree in packer.trees([row])])
+    weights = {tensor.untyped_storage().data_ptr() for tensor in (*base.model.parameters(), *base.model.buffers())}
+    kept: dict[int, torch.UntypedStorage] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in weights:
+            kept[storage.data_ptr()] = storage
+        return tensor
+
+    slots.share(pack.parts)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        nats(base.model, base.ways, pack)
+    return sum(storage.nbytes() for storage in kept.values()) / TRIED
+
+
+def _embedding(base: Base) -> torch.Tensor:
+    """[vocabulary, width]"""
+    return cast(torch.Tensor, base.model.get_input_embeddings().weight)
+
+
+def free_memory(base: Base) -> float:
+    """Bytes for the passes of one process."""
+    weights = sum(tensor.nbytes for tensor in base.model.parameters())
+    if base.placement.device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(base.placement.device)
+        return USED * (free + torch.cuda.memory_reserved() - weights)
+    return USED * max(0, allowed_memory(CGROUPS) - FIXED - weights)
+
+
+def allowed_memory(cgroups: Path) -> float:
+    """Of the pod, in bytes, by version 2 or version 1 of the kernel's groups. Without a limit the node's memory is others' too: half."""
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for file in ("memory.max", "memory/memory.limit_in_bytes"):
+        try:
+            said = (cgroups / file).read_text().strip()
+        except OSError:
+            continue
+        if said.isdigit() and int(said) < physical:
+            return int(said)
+    return physical / 2
