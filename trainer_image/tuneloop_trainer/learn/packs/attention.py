@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from torch.nn.attention.bias import causal_lower_right
 from transformers import AttentionInterface, PreTrainedModel
 
 NAME = "tuneloop-forest"
@@ -32,8 +33,13 @@ class Forest:
         if key not in self._masks:
             length, past = self.lengths[segment], sum(self.lengths[n] for n in self.lineages[segment])
             before = torch.arange(past - length, past, device=device)[:, None] - torch.arange(past, device=device)[None, :]
-            plain = past == length and (window is None or past <= window)
-            self._masks[key] = None if plain else (before >= 0) & (before < (window or past))
+            windowless = window is None or past <= window
+            if windowless and past == length:
+                self._masks[key] = None
+            elif windowless and device.type == "cuda":
+                self._masks[key] = causal_lower_right(length, past)  # which flash attention knows, as it knows no mask
+            else:
+                self._masks[key] = (before >= 0) & (before < (window or past))
         return self._masks[key]
 
 
