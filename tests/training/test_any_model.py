@@ -21,6 +21,7 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "Qwen2": SIZES,
     "Gemma": SIZES | {"head_dim": 8},
     "Phi": SIZES,
+    "Mixtral": SIZES | {"num_local_experts": 4, "num_experts_per_tok": 2},
     "GPTNeoX": SIZES,
     "GPT2": {"vocab_size": 49152, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 256, "bos_token_id": 1, "eos_token_id": 2},
 }

@@ -55,7 +55,7 @@ def fresh(base: Base, lora: Lora, seed: int) -> Adapter:
         r=lora.rank,
         lora_alpha=lora.alpha,
         lora_dropout=lora.dropout,
-        target_modules=list(lora.target_modules) or ALL_LINEAR,
+        target_modules=_targets(base, lora),
         task_type="CAUSAL_LM",
     )
     try:
@@ -64,6 +64,21 @@ def fresh(base: Base, lora: Lora, seed: int) -> Adapter:
     except ValueError as error:
         wanted = ", ".join(lora.target_modules) or "linear layers"
         raise NeedsEdit(FaultReason.UNSUPPORTED_MODEL, f"{base.name}: no layer takes LoRA by lora.targetModules ({wanted})") from error
+
+
+def _targets(base: Base, lora: Lora) -> list[str] | str:
+    """Of a mixture of experts PEFT would also take the experts' and the router's own parameters, which are no layers: they stay as they
+    are, and LoRA is on the linear layers around them. Raises NeedsEdit for one that is asked for."""
+    modules = [(name, module) for name, module in base.model.named_modules() if name]
+    if not any(tensor.dim() == 3 for name, module in modules if "experts" in name for tensor in module.parameters(recurse=False)):
+        return list(lora.target_modules) or ALL_LINEAR
+    head = cast(Any, base.model).get_output_embeddings()
+    linear = sorted({name.rsplit(".", 1)[-1] for name, module in modules if isinstance(module, torch.nn.Linear) and module is not head})
+    if fused := sorted(set(lora.target_modules) - set(linear)):
+        why = f"{base.name} has no such linear layer; use {', '.join(linear)}, or none for all of them"
+        raise NeedsEdit(FaultReason.UNSUPPORTED_MODEL, f"lora.targetModules {', '.join(fused)}: {why}")
+    log.info("train: a mixture of experts, whose experts and routers stay as they are; LoRA on %s", ", ".join(linear))
+    return list(lora.target_modules) or linear
 
 
 def load_serving(base: Base, serving: ServingAdapter) -> Adapter | None:
