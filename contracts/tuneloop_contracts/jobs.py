@@ -117,6 +117,8 @@ class Training(Wire):
     tokens_per_step: int = 8192
     precision: str = "Auto"
     """Auto, Float32 or BFloat16."""
+    quantization: str = "None"
+    """Of the frozen base while adapters are trained: None or NF4."""
     seed: int = 0
 
 

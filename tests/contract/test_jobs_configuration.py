@@ -76,7 +76,8 @@ def test_the_harvest_reads_what_the_operator_meant() -> None:
 
 def test_the_training_reads_what_the_operator_meant() -> None:
     spec = {
-        "lora": {"rank": 8, "dropout": 0.1, "targetModules": ["q_proj"]}, "training": {"learningRate": 0.001, "precision": "Float32"},
+        "lora": {"rank": 8, "dropout": 0.1, "targetModules": ["q_proj"]},
+        "training": {"learningRate": 0.001, "precision": "Float32", "quantization": "NF4"},
         "evaluation": {"gate": "Report", "minImprovement": 0.5, "minHeldOut": 4},
     }  # fmt: skip
     got = TrainConfig.model_validate_json(config(train_job(seen(**spec), target(), SETTINGS, DATASET)))
@@ -88,7 +89,8 @@ def test_the_training_reads_what_the_operator_meant() -> None:
         ),
         "lora": {"rank": 8, "alpha": 32, "dropout": 0.1, "target_modules": ("q_proj",)},
         "training": {
-            "epochs": 3, "learning_rate": 0.001, "max_sequence_length": 2048, "tokens_per_step": 8192, "precision": "Float32", "seed": 0,
+            "epochs": 3, "learning_rate": 0.001, "max_sequence_length": 2048, "tokens_per_step": 8192, "precision": "Float32",
+            "quantization": "NF4", "seed": 0,
         },
         "gate": {"mode": "Report", "min_improvement": 0.5, "max_forgetting": 0.02, "min_held_out": 4},
         "workers": {"nodes": 1, "per_node": 1},

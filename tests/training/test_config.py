@@ -47,14 +47,14 @@ def test_every_fault_of_a_harvest_is_named_at_once() -> None:
 def test_every_fault_of_a_training_is_named_at_once() -> None:
     broken = TRAIN.model_copy(update={
         "base_uri": "b", "lora": Lora(rank=0, alpha=0, dropout=1), "gate": Gate(mode="Off"),
-        "training": Training(epochs=0, learning_rate=0, max_sequence_length=1, tokens_per_step=0, precision="Float8"),
+        "training": Training(epochs=0, learning_rate=0, max_sequence_length=1, tokens_per_step=0, precision="Float8", quantization="Int3"),
     })  # fmt: skip
     with pytest.raises(NeedsEdit) as refused:
         train_config(env(broken))
     named = [fault.split(":")[0] for fault in refused.value.fault.message.split("; ")]
     assert named == [
         "baseUri", "lora.rank", "lora.alpha", "training.epochs", "training.tokensPerStep", "training.maxSequenceLength", "lora.dropout",
-        "training.learningRate", "training.precision", "gate.mode",
+        "training.learningRate", "training.precision", "training.quantization", "gate.mode",
     ]  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -17,6 +18,9 @@ from tuneloop_trainer.errors import NeedsEdit
 
 W = TypeVar("W", bound=Wire)
 PRECISIONS = ("Auto", "Float32", "BFloat16")
+QUANTIZATIONS = ("None", "NF4")
+QUANTIZERS = ("bitsandbytes", "accelerate")
+"""What NF4 needs beside the trainer: the extra `qlora`."""
 
 
 def harvest_config(env: Mapping[str, str]) -> HarvestConfig:
@@ -129,6 +133,11 @@ def _train_faults(config: TrainConfig) -> Iterator[str]:
         yield f"training.learningRate: {config.training.learning_rate} is not between 0 and 1"
     if config.training.precision not in PRECISIONS:
         yield f"training.precision: must be one of {', '.join(PRECISIONS)}"
+    if config.training.quantization not in QUANTIZATIONS:
+        yield f"training.quantization: must be one of {', '.join(QUANTIZATIONS)}"
+    elif config.training.quantization != "None" and (missing := [name for name in QUANTIZERS if not find_spec(name)]):
+        fix = "use None, or name an image with tuneloop's extra qlora in pods.image"
+        yield f"training.quantization: {config.training.quantization} needs {' and '.join(missing)}, not in this image; {fix}"
     if config.gate.mode not in ("Enforce", "Report"):
         yield "gate.mode: must be Enforce or Report"
 

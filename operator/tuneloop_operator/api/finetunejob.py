@@ -130,6 +130,9 @@ class TrainingSpec(Model):
     """Tokens per optimiser step."""
     precision: Literal["Auto", "Float32", "BFloat16"] = "Auto"
     """Auto: bf16 where the device is fast at it, float32 elsewhere."""
+    quantization: Literal["None", "NF4"] = "None"
+    """NF4: the frozen base in 4 bits while it trains (QLoRA), for a base that does not fit otherwise; slower. Candidates are judged on the
+    base as it serves. Wants an image with bitsandbytes: pods.image."""
     seed: Annotated[int, Field(ge=0, le=2147483647)] = 0
     """Seed of the split, the order and the initial weights."""
 

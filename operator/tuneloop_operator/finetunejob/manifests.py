@@ -77,7 +77,7 @@ def train_config(seen: Seen, target: InferenceTargetSpec, settings: Settings, da
         training=contract.Training(
             epochs=spec.training.epochs or settings.training_epochs,
             learning_rate=spec.training.learning_rate or settings.learning_rate,
-            **spec.training.model_dump(include={"max_sequence_length", "tokens_per_step", "precision", "seed"}),
+            **spec.training.model_dump(include={"max_sequence_length", "tokens_per_step", "precision", "quantization", "seed"}),
         ),
         gate=contract.Gate(
             mode=spec.evaluation.gate,

@@ -56,7 +56,8 @@ def _origin(made: Made) -> Mapping[str, str]:
         "Examples": f"{provenance.examples} to train, {made.held_out} to judge{_truncated(made)}",
         "LoRA": f"rank {lora.rank}, alpha {lora.alpha}, dropout {lora.dropout}, on {', '.join(lora.target_modules) or 'all linear layers'}",
         "Training": f"{training.epochs} epochs, learning rate {training.learning_rate}, {training.tokens_per_step} tokens a step, "
-        f"rows of at most {training.max_sequence_length}, seed {training.seed}",
+        f"rows of at most {training.max_sequence_length}, seed {training.seed}"
+        + ("" if training.quantization == "None" else f", the base in {training.quantization} while it trained"),
     }
 
 

@@ -6,6 +6,7 @@
     threads     no more than the pod's CPU limit
     hub         a base model that is there (without torch)
     base_folder where the base model is, whether it is the one that serves, and its licence (without torch)
+    quantize    the frozen base in 4 bits while adapters train (QLoRA)
     base        the base model, loaded once
     lora        adapters as values, and as layers of the base
     packs       rows -> forward passes in which nothing is padded or computed twice
@@ -13,6 +14,8 @@
     forward     a pack through the base
     trainee     one adapter while it is trained: steps, optimizer, schedule, early stop
     together    all adapters at once over one frozen base
+    room        how many tokens one pass may have, by the memory there is
+    recompute   gradient checkpointing, where a row does not fit otherwise
     course      where a training stands, and how it is taken up again
     checkpoint  what is kept of it, and when
     ranks       one of several processes that train together

@@ -15,6 +15,7 @@ from tuneloop_trainer.learn.base_folder import licence_of
 from tuneloop_trainer.learn.encode import Tokenizer
 from tuneloop_trainer.learn.forward import Ways, find_ways
 from tuneloop_trainer.learn.precision import Placement
+from tuneloop_trainer.learn.quantize import frozen_on, quantized
 
 log = logging.getLogger("tuneloop")
 
@@ -38,13 +39,17 @@ def load_base(folder: Path, config: TrainConfig, digest: str, placement: Placeme
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=placement.dtype, local_files_only=True, use_safetensors=True, trust_remote_code=False
-        )
+            folder, dtype=placement.dtype, local_files_only=True, use_safetensors=True, trust_remote_code=False,
+            **quantized(config.training.quantization, placement),
+        )  # fmt: skip
     except (OSError, ValueError, KeyError) as error:
         raise NeedsEdit(FaultReason.UNSUPPORTED_MODEL, f"{config.base_model} cannot be loaded ({type(error).__name__})") from error
     if not tokenizer.chat_template:
         raise NeedsEdit(FaultReason.UNSUPPORTED_MODEL, f"{config.base_model}: its tokenizer has no chat template")
-    log.info("train: %s on %s in %s: %s", config.base_model, placement.device, str(placement.dtype).removeprefix("torch."), placement.why)
-    frozen = model.to(placement.device).requires_grad_(False).eval()  # type: ignore[arg-type]
+    format_ = str(placement.dtype).removeprefix("torch.")
+    if config.training.quantization != "None":
+        format_ = f"{config.training.quantization}, computed in {format_}"
+    log.info("train: %s on %s in %s: %s", config.base_model, placement.device, format_, placement.why)
+    frozen = frozen_on(placement.device, model)
     ways, licence = find_ways(frozen, placement.device), licence_of(folder)
     return Base(config.base_model, digest, frozen, cast(Tokenizer, tokenizer), placement, ways, licence)

@@ -28,6 +28,7 @@ from tuneloop_trainer.learn.lora.adapter import Adapter, load_serving
 from tuneloop_trainer.learn.memory import memory_named
 from tuneloop_trainer.learn.precision import choose
 from tuneloop_trainer.learn.probes import TriggerProbe
+from tuneloop_trainer.learn.quantize import as_served
 from tuneloop_trainer.learn.ranks import ALONE, Ranks
 from tuneloop_trainer.learn.threads import use_allowed_cpus
 from tuneloop_trainer.learn.together import train_together
@@ -67,6 +68,10 @@ def train_job(config: TrainConfig, reporter: Reporter, stop: Stop | None = None,
             trained = train_together(base, work.units, config.lora, config.training, effort.trained, keeper)
         if not ranks.is_first:
             return Report()
+        if config.training.quantization != "None":
+            placement = base.placement
+            del base  # its memory, before the other is loaded
+            base = load_base(folder, as_served(config), digest, placement)
         adapters = judged(base, config, work, trained, effort)
     seconds = {"load": round(loaded - started, 1)} | effort.seconds
     learned_of = config.dataset if asked.dataset.is_only_named else None

@@ -17,8 +17,11 @@ MARKS = {"allow_in_graph", "assume_constant_result", "disable", "forbid_in_graph
 """What functions are told for the day that they are compiled."""
 
 
-def leave_out(*, alone: bool) -> None:
-    """Before transformers is imported. `alone`: no other process trains with this one."""
+def leave_out(*, alone: bool, quantized: bool) -> None:
+    """Before transformers is imported. `alone`: no other process trains with this one. `quantized`: by bitsandbytes, which PEFT imports
+    wherever it is, and the compiler with it."""
+    if not quantized:
+        sys.modules.setdefault("bitsandbytes", None)  # type: ignore[arg-type] # Python's own mark of what cannot be imported
     if COMPILER in sys.modules:
         return
     import torch
