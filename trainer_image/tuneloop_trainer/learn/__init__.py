@@ -31,7 +31,6 @@
     effort      how far all domains together are
     domain      one domain's rows; and once its adapter is examined, its verdict, card and artifact
     finished    the report of a training that is done already (without torch)
-    left_out    what need not be imported
     start       a training from its document: reported, launched or trained (without torch until then)
     job         all of it
 """

@@ -26,10 +26,7 @@ def run_training(config: TrainConfig, reporter: Reporter, stop: Stop, env: Mappi
 
         with stop.keeping():  # torchrun hears the signal too, and ends what it started
             sys.exit(launch(config, env))
-    from tuneloop_trainer.learn.left_out import leave_out
-
     gc.disable()  # what is imported stays for good: to look for cycles in it takes a tenth of the time
-    leave_out(alone=config.workers.together == 1, quantized=config.training.quantization != "None")
     from tuneloop_trainer.learn.job import train_job  # torch: seconds, so only now
     from tuneloop_trainer.learn.ranks import Ranks
 
