@@ -76,8 +76,8 @@ def test_an_artifact_that_is_not_there_yet_is_waited_for(operator: Operator, sta
     make_adapter(stage)
     until(lambda: stage.condition(ADAPTERS, NAME, "Ready")[1] == "ArtifactNotFound")
     assert route(stage) == ""
-    pods = stage.get(ADAPTERS, NAME)["status"]["pods"]
-    assert (pods["failedCount"], {failed["reason"] for failed in pods["failed"]}) == (2, {"ArtifactNotFound"})
+    until(lambda: stage.get(ADAPTERS, NAME)["status"]["pods"]["failedCount"] == 2)  # each pod is heard by itself
+    assert {failed["reason"] for failed in stage.get(ADAPTERS, NAME)["status"]["pods"]["failed"]} == {"ArtifactNotFound"}
     for pod in stage.pods:
         pod.bad.clear()
     until(lambda: serving(stage, 1, "a"))

@@ -51,7 +51,7 @@ async def test_repetitions_and_streams_are_spans_too_and_failures_say_why(traced
     await server.ask(QUESTION)
     await server.ask(QUESTION)
     await server.ask(QUESTION, stream=True, seed=1)
-    server.engine.refuses = TryLater("full")
+    server.engine.first.append([TryLater("full")])
     await server.ask(QUESTION, seed=2)
     await until(lambda: len(collector.spans) == 4)
     said = [attributes_of(span) for span in sorted(collector.spans, key=lambda span: span.end_time_unix_nano)]
