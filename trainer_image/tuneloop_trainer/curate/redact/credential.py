@@ -27,7 +27,8 @@ _KEYS = tuple((begin, re.compile(rf"(?<![\w-]){re.escape(begin)}{rest}(?!\w)")) 
 
 _IS = r"[\w-]{0,16}[\"']?\s{0,3}(?:=>?|:|\bis\b|\bé\b)\s{0,3}[\"'`]?"
 _VALUE = r"([A-Za-z0-9_\-+/.~]{15,}[A-Za-z0-9_\-+/~]={0,2})"
-_NAMES = dict.fromkeys(("key", "token", "secret", "password", "passwd", "pwd", "senha"), _IS) | {"bearer": r"\s{1,3}"}
+_PASSWORD_NAMES = ("password", "passwd", "pwd", "senha")
+_NAMES = dict.fromkeys(("key", "token", "secret", *_PASSWORD_NAMES), _IS) | {"bearer": r"\s{1,3}"}
 _NAMED = tuple((name, re.compile(name + between + _VALUE, re.IGNORECASE)) for name, between in _NAMES.items())
 """What a text calls a secret, and the secret."""
 SHORTEST = 15
@@ -36,7 +37,7 @@ SHORTEST = 15
 _WORD = r"""(?![$/~*])([^\s"'`,;()<>\[\]{}]{5,63}[^\s"'`,;()<>\[\]{}.:])(?![(\[{<])"""
 _PASSWORDS = tuple(
     (name, re.compile(name + r"""["']?\s{0,3}[:=]\s{0,3}["'`]?""" + _WORD, re.IGNORECASE))
-    for name in ("password", "passwd", "pwd", "senha")
+    for name in _PASSWORD_NAMES
 )
 """And a word of six characters or more; a path, a template (`${PASSWORD}`) or a call is none."""
 _IDENTIFIER = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
