@@ -116,8 +116,8 @@ async def light_server(redis_url: str, engine: HeldEngine | None = None, **setti
                 await serving
 
 
-async def until(reached: Any) -> None:
+async def until(reached: Any, seconds: float = DEADLINE) -> None:
     """Wait for a condition, which may be a coroutine function."""
-    async with asyncio.timeout(DEADLINE):
+    async with asyncio.timeout(seconds):
         while not (await got if asyncio.iscoroutine(got := reached()) else got):  # noqa: ASYNC110
             await asyncio.sleep(0.005)
