@@ -33,7 +33,7 @@ $(redis): # the tests run it, and openssl, before there is a cluster that would 
 	@source tests/cluster/machine.sh && say "installing redis-server and openssl for the tests" && install_packages redis-server openssl
 
 test: check | $(redis) ## every test there is
-	@tests/cluster/build.sh >/dev/null; $(run) python models/smollm2.py >/dev/null # minutes the first time: no test's deadline has to hold them
+	@tests/cluster/build.sh >/dev/null; tests/s3/build.sh >/dev/null; $(run) python models/smollm2.py >/dev/null # minutes the first time: no test's deadline has to hold them
 	$(run) pytest tests --ignore=tests/e2e --ignore=tests/vllm
 	@$(MAKE) --no-print-directory e2e
 

@@ -18,7 +18,6 @@ from tuneloop_contracts.pods import RedisState
 from tuneloop_contracts.record import meta_key
 from tuneloop_trainer.harvest.connect import connect
 
-
 FAILOVER = 120.0
 """Seconds: a sentinel that was not scheduled for two of them trusts nothing it sees for the next thirty, and fails nothing over."""
 

@@ -36,8 +36,16 @@ def faults_named(store: Store) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             message = f"{store.uri} is full: delete what is not needed there, or make it larger"
             raise TryLater(FaultReason.STORE_UNAVAILABLE, message) from error
-        advice = "mount the claim where this pod can write" if store.claim else "check that it exists, and who may write to it"
-        raise TryLater(FaultReason.STORE_UNAVAILABLE, f"{store.uri}: {type(error).__name__}; {advice}") from error
+        raise TryLater(FaultReason.STORE_UNAVAILABLE, f"{store.uri}: {type(error).__name__}; {_advice(store)}") from error
+
+
+def _advice(store: Store) -> str:
+    if store.claim:
+        return "mount the claim where this pod can write"
+    if is_local(store):
+        return "check that it exists, and who may write to it"
+    keys = "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL"
+    return f"check that the bucket exists, and {keys} (a pod has them from the Secret that secretRef names)"
 
 
 def check_writable(store: Store) -> None:
@@ -46,7 +54,7 @@ def check_writable(store: Store) -> None:
         if store.claim and not Path(mount_path(store.claim)).is_dir():
             raise FileNotFoundError(mount_path(store.claim))
         probe = store.below(f".writable-{uuid.uuid4().hex}")
-        put_bytes(probe, b"")
+        _put(probe, b"")
         files, path = _open(probe)
         files.rm_file(path)
 
@@ -54,16 +62,20 @@ def check_writable(store: Store) -> None:
 def put_bytes(store: Store, content: bytes) -> None:
     """One file, whole or not at all."""
     with faults_named(store):
-        if not is_local(store):
-            files, path = _open(store)
-            files.pipe_file(path, content)
-            return
-        target = Path(store.location)
-        _make_folder(target.parent)
-        with _partial(target) as partial:
-            partial.write_bytes(content)
-            partial.chmod(FILE_MODE)
-            partial.replace(target)
+        _put(store, content)
+
+
+def _put(store: Store, content: bytes) -> None:
+    if not is_local(store):
+        files, path = _open(store)
+        files.pipe_file(path, content)
+        return
+    target = Path(store.location)
+    _make_folder(target.parent)
+    with _partial(target) as partial:
+        partial.write_bytes(content)
+        partial.chmod(FILE_MODE)
+        partial.replace(target)
 
 
 def get_bytes(store: Store) -> bytes | None:
