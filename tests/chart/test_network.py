@@ -43,7 +43,7 @@ def allowed(policies: Sequence[Manifest], way: str, subject: str, other: str, po
         return True
     rules = [rule for spec in chosen for rule in spec.get(way, [])]
     return any(
-        port in [entry["port"] for entry in rule["ports"]]
+        ("ports" not in rule or port in [entry["port"] for entry in rule["ports"]])
         and (key not in rule or any(matches(peer, namespace, *PODS[other]) for peer in rule[key]))
         for rule in rules
     )
@@ -89,6 +89,13 @@ def test_who_reaches_whom(policies: list[Manifest], subject: str, port: str, may
 )
 def test_who_calls_whom(policies: list[Manifest], subject: str, other: str, port: object, want: bool) -> None:
     assert allowed(policies, "egress", subject, other, port) is want
+
+
+def test_a_harvest_reaches_a_redis_that_is_not_the_charts() -> None:
+    own = of_kind(render(QUICKSTART, "quickstart.redis.enabled=false", "quickstart.redis.existingSecret=mine"), "NetworkPolicy")
+    assert allowed(own, "egress", "harvest", "stranger elsewhere", 6380)
+    assert not allowed(own, "egress", "train", "stranger elsewhere", 6380)
+    assert not allowed(own, "ingress", "harvest", "stranger", "http")
 
 
 def test_they_can_be_turned_off() -> None:
