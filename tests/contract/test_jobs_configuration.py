@@ -41,7 +41,7 @@ def seen(**spec: Any) -> Seen:
     revision = RevisionStatus(
         name="support-v2-99aa00bb", digest="sha256:9", uri="pvc://artifacts/chat/9", state=RevisionState.ACTIVE, since=""
     )
-    adapters = {"chat-support": AdapterSeen("chat-support", "support", revisions=(revision,))}
+    adapters = {"chat-support": AdapterSeen("chat-support", "chat", "support", revisions=(revision,))}
     parsed = FineTuneJobSpec.parse({"targetRef": {"name": "chat"}, **spec})
     watched = TargetSeen(target(), base_digest="sha256:b", uid="target-uid")
     return Seen("week-47", "ns", "uid", NOON, parsed, NOON, target=watched, adapters=adapters)
@@ -218,7 +218,7 @@ def test_several_pods_train_as_one_indexed_job() -> None:
         key: value for key, value in alone["spec"].items() if key not in ("backoffLimit", "template")
     }
     assert got["spec"]["template"]["spec"]["subdomain"] == service(seen(pods={"nodes": 3}))["metadata"]["name"]
-    assert container(got)["env"][-1] == {"name": "MASTER_ADDR", "value": "week-47-train-0.train-week-47"}
+    assert container(got)["env"][-1] == {"name": "MASTER_ADDR", "value": "week-47-train-0.train-week-47-uid"}
     assert TrainConfig.model_validate_json(config(got)).workers == Workers(nodes=3, per_node=4)
     assert TrainConfig.model_validate_json(config(alone)).workers == Workers(nodes=1, per_node=4)
 

@@ -56,7 +56,8 @@ def test_a_training_over_two_pods_is_an_indexed_job_with_a_name_for_the_first(op
     stage.make_job(pods={"nodes": 2, "gpus": 4})
     harvest(stage)
     until(lambda: stage.find(JOBS, "week-47-train"))
-    job, service = stage.get(JOBS, "week-47-train"), stage.get(SERVICES, "train-week-47")
+    job = stage.get(JOBS, "week-47-train")
+    service = stage.get(SERVICES, job["spec"]["template"]["spec"]["subdomain"])
     assert (job["spec"]["completionMode"], job["spec"]["completions"], job["spec"]["parallelism"]) == ("Indexed", 2, 2)
     pod = job["spec"]["template"]
     assert service["spec"]["clusterIP"] == "None"

@@ -76,7 +76,7 @@ NAMED_TRAIN = replace(
     report=Report(dataset=dataset(support=400), adapters=(trained(),)),
     config=json.dumps({"dataset": Dataset.by_name(COLLECTED, digest("d")).to_wire()}),
 )
-PUBLISHED = AdapterSeen("chat-support", "support", digest("a"), "week-47", UNTIL)
+PUBLISHED = AdapterSeen("chat-support", "chat", "support", digest("a"), "week-47", UNTIL)
 
 
 def progress(**metrics: str) -> ProgressBody:
@@ -195,8 +195,16 @@ CASES = [
         "Publishing", "Publishing", [Publish(AdapterStatus(**trained().model_dump()), UNTIL)], id="newer data replaces older",
     ),
     pytest.param(
-        seen(old=TRAINED, adapters={"chat-support": AdapterSeen("chat-support", "support", digest("z"), managed_by="kubectl")}),
+        seen(old=TRAINED, adapters={"chat-support": AdapterSeen("chat-support", "chat", "support", digest("z"), managed_by="kubectl")}),
         "Complete", "ManagedElsewhere", [], id="Git owns the artifact",
+    ),
+    pytest.param(
+        seen(old=TRAINED, adapters={"chat-support": AdapterSeen("chat-support", "chat", "billing", digest("z"))}),
+        "Complete", "NameTaken", [], id="the name is another domain's",
+    ),
+    pytest.param(
+        seen(old=TRAINED, adapters={"chat-support": AdapterSeen("chat-support", "other", "support", digest("a"), "week-47", UNTIL)}),
+        "Complete", "NameTaken", [], id="the name is another target's",
     ),
     pytest.param(seen({"publish": {"mode": "None"}}, old=TRAINED), "Complete", "NotPublished", [], id="publish nothing"),
     pytest.param(

@@ -240,7 +240,7 @@ class AdapterStatus(TrainedAdapter):
     """A trained adapter, and what became of it."""
 
     published: str = ""
-    """Published, Superseded, ManagedElsewhere, Rejected, Inconclusive or NotAsked."""
+    """Published, Superseded, ManagedElsewhere, NameTaken, Rejected, Inconclusive or NotAsked."""
     revision: str | None = None
     """The revision that the LoRAAdapter made of it."""
 

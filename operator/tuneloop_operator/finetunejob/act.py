@@ -59,8 +59,10 @@ async def _publish(kube: Kube, seen: Seen, publish: Publish) -> None:
     found = await kube.get(ADAPTERS, seen.namespace, name)
     if found is None:
         found = await _create_adapter(kube, seen, name, publish.adapter.domain)
-    until = read_adapter(found).data_until
-    if until and read_adapter(found).trained_by != seen.name and parse_time(until) >= parse_time(publish.until):
+    there = read_adapter(found)
+    if seen.is_another(there, publish.adapter.domain):
+        raise Stale(f"LoRAAdapter {seen.namespace}/{name} is about another target or domain")
+    if there.data_until and there.trained_by != seen.name and parse_time(there.data_until) >= parse_time(publish.until):
         raise Stale(f"LoRAAdapter {seen.namespace}/{name} has got newer data meanwhile")
     try:
         await kube.apply(ADAPTERS, seen.namespace, name, artifact(seen, name, publish), MANAGER)

@@ -7,7 +7,7 @@ from tuneloop_contracts import jobs as contract
 from tuneloop_contracts.dataset import Dataset
 from tuneloop_contracts.manifest import salt_of
 from tuneloop_contracts.model import Wire
-from tuneloop_contracts.names import JOB_LABEL, STEP_LABEL, TARGET_LABEL, adapter_name
+from tuneloop_contracts.names import JOB_LABEL, STEP_LABEL, TARGET_LABEL
 from tuneloop_contracts.progress import PROGRESS_PATH
 from tuneloop_contracts.stores import BadUri, Store, mount_path
 from tuneloop_operator.api.finetunejob import WindowStatus
@@ -89,12 +89,11 @@ def train_config(seen: Seen, target: InferenceTargetSpec, settings: Settings, da
 
 def serving(seen: Seen, domains: Sequence[str]) -> tuple[contract.ServingAdapter, ...]:
     """What the gate compares candidates with: whatever serves the domain, whoever made it."""
-    target = seen.spec.target_ref.name
-    found = {domain: seen.adapters.get(adapter_name(target, domain)) for domain in domains}
+    found = {domain: seen.published_to(domain) for domain in domains}
     return tuple(
         contract.ServingAdapter(domain=domain, revision=adapter.active.name, uri=adapter.active.uri, digest=adapter.active.digest)
         for domain, adapter in found.items()
-        if adapter and adapter.active
+        if adapter and adapter.active and not seen.is_another(adapter, domain)
     )
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from enum import StrEnum
 
-from tuneloop_contracts.names import adapter_name
 from tuneloop_contracts.progress import TrainedAdapter, Verdict
 from tuneloop_operator.api.conditions import parse_time
 from tuneloop_operator.api.finetunejob import AdapterStatus, Stage
@@ -18,6 +17,8 @@ class Outcome(StrEnum):
     """What serves was trained on newer data."""
     MANAGED_ELSEWHERE = "ManagedElsewhere"
     """Another field manager, such as Git, owns the artifact."""
+    NAME_TAKEN = "NameTaken"
+    """The LoRAAdapter of its name is about another target or domain."""
     REJECTED = "Rejected"
     INCONCLUSIVE = "Inconclusive"
     NOT_ASKED = "NotAsked"
@@ -31,9 +32,11 @@ def outcome(seen: Seen, trained: TrainedAdapter, until: str) -> Outcome:
         return Outcome.REJECTED if trained.verdict == Verdict.REJECT else Outcome.INCONCLUSIVE
     if seen.spec.publish.mode == "None":
         return Outcome.NOT_ASKED
-    found = seen.adapters.get(adapter_name(seen.spec.target_ref.name, trained.domain))
+    found = seen.published_to(trained.domain)
     if found is None:
         return Outcome.DUE
+    if seen.is_another(found, trained.domain):
+        return Outcome.NAME_TAKEN
     if found.digest == trained.digest and found.trained_by == seen.name:
         return Outcome.PUBLISHED
     if found.data_until and found.trained_by != seen.name and parse_time(found.data_until) >= parse_time(until):
@@ -43,7 +46,7 @@ def outcome(seen: Seen, trained: TrainedAdapter, until: str) -> Outcome:
 
 def described(seen: Seen, trained: TrainedAdapter, result: Outcome) -> AdapterStatus:
     """As the status tells it, with the revision that the LoRAAdapter made of it, once it has."""
-    found = seen.adapters.get(adapter_name(seen.spec.target_ref.name, trained.domain))
+    found = seen.published_to(trained.domain)
     revisions = found.revisions if found else ()
     revision = next((r.name for r in revisions if r.digest == trained.digest), None)
     said = TrainedAdapter.model_validate(trained.model_dump(include=set(TrainedAdapter.model_fields))).model_dump()
@@ -53,6 +56,7 @@ def described(seen: Seen, trained: TrainedAdapter, result: Outcome) -> AdapterSt
 _ENDS = (
     (Outcome.PUBLISHED, Stage.COMPLETE, "Published"),
     (Outcome.MANAGED_ELSEWHERE, Stage.COMPLETE, "ManagedElsewhere"),
+    (Outcome.NAME_TAKEN, Stage.COMPLETE, "NameTaken"),
     (Outcome.SUPERSEDED, Stage.COMPLETE, "Superseded"),
     (Outcome.NOT_ASKED, Stage.COMPLETE, "NotPublished"),
     (Outcome.INCONCLUSIVE, Stage.INCONCLUSIVE, "Inconclusive"),
@@ -77,6 +81,7 @@ def _sentence(adapter: AdapterStatus) -> str:
         Outcome.PUBLISHED: "published",
         Outcome.SUPERSEDED: "not published, what is set was trained on data that ends later",
         Outcome.MANAGED_ELSEWHERE: "not published, another field manager owns spec.artifact",
+        Outcome.NAME_TAKEN: "not published, the LoRAAdapter of that name is about another target or domain",
         Outcome.REJECTED: f"refused by the gate{told}",
         Outcome.INCONCLUSIVE: f"undecided{told}",
         Outcome.NOT_ASKED: "left in the store, as publish.mode says",

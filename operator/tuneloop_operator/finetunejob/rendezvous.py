@@ -12,8 +12,9 @@ Manifest = dict[str, Any]
 
 
 def service_name(seen: Seen) -> str:
-    """A Service's name begins with a letter; a job's need not."""
-    return f"train-{seen.name}"
+    """A Service's name begins with a letter; a job's need not. The uid tells it from that of an earlier job of this name, which the
+    garbage collector is about to take."""
+    return f"train-{seen.name}-{seen.uid[:8]}"
 
 
 def service(seen: Seen) -> Manifest:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from tuneloop_contracts.dataset import Dataset
-from tuneloop_contracts.names import DATA_UNTIL_ANNOTATION, TRAINED_BY_ANNOTATION
+from tuneloop_contracts.names import DATA_UNTIL_ANNOTATION, TRAINED_BY_ANNOTATION, adapter_name
 from tuneloop_contracts.progress import ProgressBody
 from tuneloop_operator.api.finetunejob import FineTuneJobSpec, FineTuneJobStatus
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
@@ -34,6 +34,7 @@ class AdapterSeen:
     """A LoRAAdapter of the target."""
 
     name: str
+    target: str
     domain: str
     digest: str = ""
     """Of its artifact; "" without one."""
@@ -70,6 +71,14 @@ class Seen:
     referenced: Dataset | None = None
     """What a job of this namespace collected at the URI that data.datasetRef names; its digest may be another."""
 
+    def published_to(self, domain: str) -> AdapterSeen | None:
+        """Whatever has the name that this job publishes the domain under."""
+        return self.adapters.get(adapter_name(self.spec.target_ref.name, domain))
+
+    def is_another(self, adapter: AdapterSeen, domain: str) -> bool:
+        """It only has that name: `a-b` and `c` make the same one as `a` and `b-c`."""
+        return (adapter.target, adapter.domain) != (self.spec.target_ref.name, domain)
+
 
 def read_adapter(body: Object) -> AdapterSeen:
     meta, artifact = body["metadata"], body["spec"].get("artifact", {})
@@ -80,6 +89,7 @@ def read_adapter(body: Object) -> AdapterSeen:
     owners = [entry["manager"] for entry in meta.get("managedFields", []) if "f:artifact" in entry.get("fieldsV1", {}).get("f:spec", {})]
     return AdapterSeen(
         name=meta["name"],
+        target=body["spec"]["targetRef"]["name"],
         domain=body["spec"]["domain"],
         digest=artifact.get("digest", ""),
         trained_by=meta.get("annotations", {}).get(TRAINED_BY_ANNOTATION, ""),
