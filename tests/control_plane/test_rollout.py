@@ -142,6 +142,15 @@ def test_a_server_of_another_base_is_told_and_heals(operator: Operator, stage: S
     assert (status["replicas"], status["recorded"]) == ({"desired": 2, "ready": 2, "reporting": 2}, {"support": 412})
 
 
+def test_a_target_whose_manifest_no_config_map_can_hold_is_told(operator: Operator, stage: Scene) -> None:
+    words = [{"name": f"d{n}", "examples": ["w" * 400] * 60} for n in range(50)]
+    stage.make_target(domains=words)
+    until(lambda: stage.condition(TARGETS, TARGET, "Ready")[1] == "ManifestRefused")
+    assert "fewer domains" in stage.condition(TARGETS, TARGET, "Ready")[2]
+    stage.patch(TARGETS, TARGET, {"spec": {"domains": words[:2]}})
+    until(lambda: stage.condition(TARGETS, TARGET, "Ready")[0] == "True")
+
+
 def test_deleting_the_target_takes_its_config_map(operator: Operator, stage: Scene) -> None:
     stage.make_target()
     make_adapter(stage)

@@ -4,32 +4,51 @@ import logging
 from typing import Any
 
 from tuneloop_operator.api.kinds import CONFIG_MAPS, Object
-from tuneloop_operator.clients.errors import AlreadyExists, Stale
+from tuneloop_operator.clients.errors import AlreadyExists, Rejected, Stale
 from tuneloop_operator.clients.kube import Kube
 
 log = logging.getLogger(__name__)
 
+LARGEST = 2**20
+"""Bytes of a ConfigMap's data: https://kubernetes.io/docs/concepts/configuration/configmap/"""
 
-class NameConflict(Exception):
-    """The ConfigMap's name is taken by something that is not ours."""
+
+class NotKept(Exception):
+    """The ConfigMap cannot be written until somebody edits something."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 async def keep_config_map(kube: Kube, wanted: Object, found: Object | None) -> bool:
     """Create it, or replace the very version that was read; True if anything was written.
 
-    Raises NameConflict, and Stale if somebody was quicker: the next pass reads again.
+    Raises NotKept, and Stale if somebody was quicker: the next pass reads again.
     """
     namespace, name = wanted["metadata"]["namespace"], wanted["metadata"]["name"]
+    try:
+        return await _kept(kube, wanted, found)
+    except AlreadyExists:
+        raise Stale(f"ConfigMap {namespace}/{name} has just been made by somebody else") from None
+    except Rejected:
+        size = sum(len(text.encode()) for text in wanted["data"].values())
+        message = (
+            f"the API server refuses ConfigMap {name}: it would hold {size} bytes, of at most {LARGEST}; "
+            "give the target fewer domains, keywords or examples, or its LoRAAdapters a lower revisionHistoryLimit"
+        )
+        raise NotKept("ManifestRefused", message) from None
+
+
+async def _kept(kube: Kube, wanted: Object, found: Object | None) -> bool:
+    namespace, name = wanted["metadata"]["namespace"], wanted["metadata"]["name"]
     if found is None:
-        try:
-            await kube.create(CONFIG_MAPS, namespace, wanted)
-        except AlreadyExists:
-            raise Stale(f"ConfigMap {namespace}/{name} has just been made by somebody else") from None
+        await kube.create(CONFIG_MAPS, namespace, wanted)
         return True
     if _owner(found).get("uid") != _owner(wanted)["uid"]:
         if (_owner(found).get("kind"), _owner(found).get("name")) == (_owner(wanted)["kind"], _owner(wanted)["name"]):
             raise Stale(f"ConfigMap {namespace}/{name} of an earlier target of this name is being cleaned up")
-        raise NameConflict(f"ConfigMap {name} exists and is not this target's; rename or delete it")
+        raise NotKept("NameConflict", f"ConfigMap {name} exists and is not this target's; rename or delete it")
     if found.get("data") == wanted["data"] and wanted["metadata"]["labels"].items() <= found["metadata"].get("labels", {}).items():
         return False
     version = {"resourceVersion": found["metadata"]["resourceVersion"], "uid": found["metadata"]["uid"]}

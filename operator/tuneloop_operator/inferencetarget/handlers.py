@@ -15,7 +15,7 @@ from tuneloop_operator.api.kinds import ADAPTERS, CONFIG_MAPS, DEPLOYMENTS, FINE
 from tuneloop_operator.api.model import InvalidSpec
 from tuneloop_operator.clients.errors import AlreadyExists
 from tuneloop_operator.inferencetarget import autotrain, manifests
-from tuneloop_operator.inferencetarget.act import NameConflict, keep_config_map
+from tuneloop_operator.inferencetarget.act import NotKept, keep_config_map
 from tuneloop_operator.inferencetarget.observe import observe
 from tuneloop_operator.inferencetarget.plan import Verdict, plan
 from tuneloop_operator.inferencetarget.seen import Seen
@@ -62,8 +62,8 @@ async def _keep(world: World, seen: Seen, verdict: Verdict, settled: Settled) ->
         return verdict, False
     try:
         return verdict, await keep_config_map(world.kube, manifests.config_map(seen, settled.manifest, settled.ledger), seen.config_map)
-    except NameConflict as conflict:
-        return replace(verdict, ready=False, reason="NameConflict", message=str(conflict), needs_edit=True), False
+    except NotKept as why:
+        return replace(verdict, ready=False, reason=why.reason, message=str(why), needs_edit=True), False
 
 
 async def _train_if_due(world: World, key: Key, body: Object) -> float:

@@ -91,7 +91,7 @@ _REDIS = {
     RedisState.UNAUTHORIZED: ("RedisUnauthorized", "refuses the password in its Secret; mend the Secret and restart the pods", False),
     RedisState.UNREACHABLE: ("RedisUnreachable", "does not answer; interactions are not being recorded", False),
     RedisState.UNSAFE_EVICTION: (
-        "UnsafeEvictionPolicy", "may evict recorded interactions: set maxmemory-policy to noeviction or a volatile-* one", True,
+        "UnsafeEvictionPolicy", "may evict recorded interactions: set its maxmemory-policy to noeviction", True,
     ),
     RedisState.OFF: ("RedisOff", "is not set: give the pods REDIS_URL, so that interactions are recorded", True),
 }  # fmt: skip
