@@ -69,6 +69,7 @@ def pods(*states: dict[str, AdapterState]) -> tuple[Pod, ...]:
 LOADED, LOADING, FAILED = AdapterState.LOADED, AdapterState.LOADING, AdapterState.FAILED
 ACTIVE, CANDIDATE, REFUSED = RevisionState.ACTIVE, RevisionState.CANDIDATE, RevisionState.REFUSED
 BOTH_A = pods({"a": LOADED}, {"a": LOADED})
+BACK_IN_VAIN = entry(b=ACTIVE, a=REFUSED).model_copy(update={"rolled_back_to": name("a")})
 
 
 def seen(mark: str = "a", *, suspend: bool = False, **world: Any) -> Seen:
@@ -106,6 +107,13 @@ CASES = [  # what is seen, then Ready's status and reason, then Available, Progr
     ),
     pytest.param(seen("b", entry=entry("b", b=REFUSED, a=ACTIVE)), False, "UnsafeFormat", "TFT", id="refused"),
     pytest.param(seen("b", entry=entry("b", b=RevisionState.ROLLED_BACK, a=ACTIVE)), True, "RolledBack", "TFF", id="rolled back"),
+    pytest.param(
+        seen("b", entry=BACK_IN_VAIN, pods=pods({"b": LOADED}, {"b": LOADED})),
+        False,
+        "UnsafeFormat",
+        "TFT",
+        id="the revision to go back to was refused",
+    ),
     pytest.param(seen(pods=pods({"a": LOADED}, {"a": FAILED})), False, "CorruptWeights", "TFT", id="what serves fails on a pod"),
     pytest.param(seen(pods=pods({"a": LOADED}, {})), False, "Loading", "TFF", id="a new pod is loading what serves"),
     pytest.param(seen(pods=()), False, "NoReadyPods", "FFF", id="no pod serves"),

@@ -59,7 +59,7 @@ def candidate_waits(seen: Seen, entry: Entry) -> Verdict | None:
 
 
 def refused(seen: Seen, entry: Entry) -> Verdict | None:
-    revision = _held(entry, RevisionState.REFUSED)
+    revision = _refused(entry)
     if revision is None:
         return None
     message = f"{revision.name} was refused ({revision.reason}): {revision.message or 'see status.revisions'}; {_serves(entry)}"
@@ -138,7 +138,13 @@ def _progressing(seen: Seen, entry: Entry, verdict: Verdict) -> Condition:
 
 def watched_revision(entry: Entry) -> Revision | None:
     """The newest wanted: whose pods the status counts."""
-    return entry.candidate or _held(entry, RevisionState.REFUSED) or entry.active
+    return entry.candidate or _refused(entry) or entry.active
+
+
+def _refused(entry: Entry) -> Revision | None:
+    """What the spec asks for, or the revision that somebody wanted to go back to."""
+    asked = entry.find(name=entry.rolled_back_to)
+    return _held(entry, RevisionState.REFUSED) or (asked if asked and asked.state == RevisionState.REFUSED else None)
 
 
 def _held(entry: Entry, state: RevisionState) -> Revision | None:
