@@ -1,11 +1,13 @@
 """Nearest vectors, few and many, as they come and go."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tuneloop_server.semcache.index import FLAT, VectorIndex
+from tuneloop_server.semcache.lists import GROWTH
 from tuneloop_server.semcache.shelf import Entry, Shelf
 from tuneloop_vectors.words import Vectors, unit
 
@@ -16,7 +18,7 @@ def vectors(count: int, seed: int = 0) -> Vectors:
 
 @pytest.mark.parametrize("count", [1, 50, FLAT + 500])
 def test_the_nearest_is_found_among_few_and_many(count: int) -> None:
-    rows, index = vectors(count), VectorIndex(32)
+    rows, index = vectors(count), VectorIndex()
     index.add(range(count), rows)
     for key in range(0, count, max(1, count // 20)):
         first = index.nearest(rows[key], 3)[0]
@@ -26,7 +28,7 @@ def test_the_nearest_is_found_among_few_and_many(count: int) -> None:
 
 @pytest.mark.parametrize("count", [50, FLAT + 500])
 def test_what_was_removed_is_not_found_and_the_rest_is(count: int) -> None:
-    rows, index = vectors(count), VectorIndex(32)
+    rows, index = vectors(count), VectorIndex()
     index.add(range(count), rows)
     index.remove(7)
     index.remove(7)
@@ -36,15 +38,40 @@ def test_what_was_removed_is_not_found_and_the_rest_is(count: int) -> None:
 
 
 def test_it_grows_one_by_one_over_the_border() -> None:
-    rows, index = vectors(FLAT + 10), VectorIndex(32)
+    rows, index = vectors(FLAT + 10), VectorIndex()
     for key, row in enumerate(rows):
         index.add([key], row[None])
     assert len(index) == FLAT + 10
     assert all(index.nearest(rows[key], 1)[0].key == key for key in (0, FLAT - 1, FLAT + 9))
 
 
+def test_while_it_grows_nothing_is_lost_and_what_went_stays_away() -> None:
+    """The centres of a few thousand serve until a thread has found those of many; what comes and goes meanwhile is in both."""
+    many = GROWTH * FLAT + 2000
+    rows, index = vectors(many), VectorIndex()
+    index.add(range(FLAT + 1), rows[: FLAT + 1])
+    lists = index._lists
+    assert lists is not None
+    first = lists._index
+    gone = set[int]()
+    for key in range(FLAT + 1, many):
+        index.add([key], rows[key][None])
+        if lists._growing and len(gone) < 500:
+            index.remove(len(gone))
+            gone.add(len(gone))
+    deadline = time.monotonic() + 60
+    while lists._growing:
+        assert time.monotonic() < deadline
+        assert index.nearest(rows[many - 1], 1)[0].key == many - 1
+    assert lists._index is not first
+    assert gone
+    assert len(index) == lists._index.ntotal == many - len(gone)
+    found = {key: index.nearest(rows[key], 1)[0].key for key in range(0, many, 50)}
+    assert {key for key, nearest in found.items() if key != nearest} == {key for key in found if key in gone}
+
+
 def test_an_empty_one_finds_nothing() -> None:
-    assert VectorIndex(32).nearest(vectors(1)[0], 3) == []
+    assert VectorIndex().nearest(vectors(1)[0], 3) == []
 
 
 def entry(number: int, expires: float = 100.0, partition: str = "p") -> Entry:

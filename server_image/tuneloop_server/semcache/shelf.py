@@ -60,7 +60,7 @@ class Shelf:
             return
         self.remove(entry.key)
         self._last_number += 1
-        index = self._indexes.setdefault(entry.partition, VectorIndex(len(entry.vector)))
+        index = self._indexes.setdefault(entry.partition, VectorIndex())
         index.add([self._last_number], entry.vector[None])
         self._slots[self._last_number] = _Slot(entry.key, entry.id, entry.partition, entry.question, entry.expires)
         self._numbers[entry.key] = self._last_number
