@@ -39,8 +39,8 @@ class Asked:
 
     @cached_property
     def whole(self) -> npt.NDArray[np.int64]:
-        """All of it, in no order: an index is made of many, again for every piece of a window."""
-        return np.fromiter(chain(self.question, self.before), np.int64, len(self.question) + len(self.before))
+        """All of it, in no order, and apart from that of longer and shorter talks: an index is made of many, again for every piece."""
+        return np.fromiter(chain(self.question, self.before), np.int64, len(self.question) + len(self.before)) + self.turns
 
     def like(self, other: "Asked", threshold: float) -> bool:
         return (
@@ -82,55 +82,57 @@ class Index(Generic[T]):
 
     Chaudhuri, Ganti, Kaushik: A Primitive Operator for Similarity Joins in Data Cleaning (2006). `known` is all that will be added; it
     tells which shingles are rare, and is sorted by that at once: one by one it would take longer than all the rest.
+
+    Shingles are counted by their last bits, their slot: those of one slot pass for one, which only makes more pairs to compare.
     """
 
     def __init__(self, threshold: float, known: Sequence[Asked], sought: Sequence[Asked] | None = None) -> None:
         """`sought`: what will be looked for beside `known`, where that can be told: most then meet no other, and are passed by."""
         self._threshold = threshold
-        self._shingles, counts = np.unique(_flat(known), return_counts=True)
+        shingles = _flat(known)
+        self._last = (1 << len(shingles).bit_length()) - 1
+        counts = np.bincount(shingles & self._last, minlength=self._last + 1)
+        self._unknown = np.count_nonzero(counts == 0)
         self._ranks = np.empty(len(counts), np.int64)
-        self._by_rank = np.argsort(counts, kind="stable")
-        self._ranks[self._by_rank] = np.arange(1, len(counts) + 1)
+        self._ranks[np.argsort(counts, kind="stable")] = np.arange(len(counts))
         self._open = sought is None
-        every = [*known, *(sought or ())]
-        self._prefixes = self._prefixes_of(every)
+        self._prefixes = self._prefixes_of([*known, *(sought or ())])
         self._named: list[tuple[Asked, T]] = []
         self._places: dict[int, list[int]] = defaultdict(list)
 
     def add(self, one: Asked, name: T) -> None:
         if prefix := self._prefixes.get(one):
-            for shingle in prefix:
-                self._places[shingle].append(len(self._named))
+            for rank in prefix:
+                self._places[rank].append(len(self._named))
             self._named.append((one, name))
 
     def alike(self, one: Asked) -> Iterator[T]:
         """The name of each that is like it."""
         prefixes = self._prefixes_of([one]) if self._open and one not in self._prefixes else self._prefixes
         prefix = prefixes.get(one, [])
-        for place in {place for shingle in prefix for place in self._places.get(shingle, ())}:
+        for place in {place for rank in prefix for place in self._places.get(rank, ())}:
             other, name = self._named[place]
             if one.like(other, self._threshold):
                 yield name
 
     def _prefixes_of(self, sets: Sequence[Asked]) -> dict[Asked, list[int]]:
-        """The rarest shingles of each, where there may be another that has one of them."""
+        """The rarest shingles of each by their ranks: those by which it may meet another."""
         owners, ranks = self._rarest(sets)
-        meets = np.full(len(sets), self._open)
-        meets[owners[np.bincount(ranks)[ranks] > 1]] = True
-        starts = np.searchsorted(owners, np.arange(len(sets) + 1)).tolist()
-        shingles = self._shingles[self._by_rank[ranks - 1]]
-        return {sets[n]: shingles[starts[n] : starts[n + 1]].tolist() for n in np.flatnonzero(meets).tolist()}
+        if not self._open:
+            shared = np.bincount(ranks)[ranks] > 1
+            owners, ranks = owners[shared], ranks[shared]
+        starts, every = np.searchsorted(owners, np.arange(len(sets) + 1)).tolist(), ranks.tolist()
+        return {one: every[start:end] for one, start, end in zip(sets, starts, starts[1:], strict=False) if start < end}
 
     def _rarest(self, sets: Sequence[Asked]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """By rank, after the place of the set that each is of. What nobody added is rarest of all, and found nowhere."""
-        shingles, sizes = _flat(sets), np.fromiter((len(one.whole) for one in sets), np.int64, len(sets))
-        places = np.minimum(np.searchsorted(self._shingles, shingles), max(0, len(self._shingles) - 1))
-        ranks = np.where(self._shingles[places] == shingles, self._ranks[places], 0) if len(self._shingles) else np.zeros_like(shingles)
+        sizes = np.fromiter((len(one.whole) for one in sets), np.int64, len(sets))
         owners = np.repeat(np.arange(len(sets)), sizes)
-        ranks = np.sort(owners * (len(self._shingles) + 1) + ranks) % (len(self._shingles) + 1)  # of each set by itself
+        ranks = self._ranks[_flat(sets) & self._last]
+        ranks = np.sort(owners * len(self._ranks) + ranks) % len(self._ranks)  # of each set by itself
         enough = np.ceil(self._threshold * sizes - 1e-9).astype(np.int64)  # shared by any set that overlaps enough
         nth = np.arange(len(ranks)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        wanted = (nth <= np.repeat(sizes - enough, sizes)) & (ranks > 0)
+        wanted = (nth <= np.repeat(sizes - enough, sizes)) & (ranks >= self._unknown)
         return owners[wanted], ranks[wanted]
 
 
