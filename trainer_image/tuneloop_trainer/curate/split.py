@@ -67,8 +67,8 @@ def refuse_overlap(sides: Split) -> None:
     if len(set().union(*talks)) < sum(map(len, talks)):
         raise Overlap("a conversation is on two sides of the split")
     train, held_out, forward = map(_questions, (sides.train, sides.held_out, sides.time_forward))
-    for judging, others in ((held_out, train), (forward, [*train, *held_out])):
-        index: Index[None] = Index(SAME_QUESTION, judging, others)
+    index: Index[None] = Index(SAME_QUESTION, [*held_out, *forward], train)
+    for judging, others in ((held_out, forward), (forward, train)):  # the second time those held out are in the index too
         for question in judging:
             index.add(question, None)
         if any(True for question in others for _ in index.alike(question)):
@@ -81,6 +81,8 @@ def _questions(threads: Iterable[Thread]) -> list[Asked]:
 
 def _again(golden: Sequence[Thread], others: Sequence[Thread], config: HarvestConfig) -> tuple[Thread, ...]:
     """Those that may be held out again: the newest, and no more of a domain than it has others; none where folds do the judging."""
+    if not golden:
+        return ()
     talks = {thread.last.talk for thread in others}
     index: Index[Thread] = Index(SAME_QUESTION, _questions(golden), _questions(others))
     for thread in golden:
