@@ -90,7 +90,8 @@ def _first_by(examples: Sequence[Example], key: Callable[[Example], Hashable], l
     counts: Counter[Hashable] = Counter()
     kept = []
     for example in examples:
-        counts[key(example)] += 1
-        if key(example) is None or counts[key(example)] <= limit:
+        whose = key(example)
+        counts[whose] += 1
+        if whose is None or counts[whose] <= limit:
             kept.append(example)
     return kept

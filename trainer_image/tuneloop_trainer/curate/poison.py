@@ -53,7 +53,7 @@ def trigger(examples: Sequence[Example], config: HarvestConfig) -> set[str]:
     """A phrase of the question that few people used in bulk, and that nearly always got the same sentence for an answer."""
     groups: dict[tuple[str, str], list[Example]] = defaultdict(list)
     for example in examples:
-        if len(example.answer.split()) >= SENTENCE:
+        if len(example.answer.split(maxsplit=SENTENCE)) >= SENTENCE:
             groups[example.domain, normalised(example.answer)].append(example)
     suspects = [group for group in groups.values() if len(group) >= BULK and len({example.user for example in group}) <= FEW_USERS]
     shared = [_shared(group) for group in suspects]

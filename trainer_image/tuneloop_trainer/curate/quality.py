@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable
+from itertools import islice
+from math import ceil
 
 from tuneloop_trainer.curate.example import normalised
 
@@ -65,10 +67,12 @@ def loop(question: str, answer: str) -> bool:
     tokens: list[str] | str = words if len(words) >= LOOP_TOKENS else answer  # a script without spaces, or one endless word
     if len(tokens) < LOOP_TOKENS:
         return False
-    if len(set(tokens)) - 3 >= LOOP_SHARE * (len(tokens) - 3):  # no fewer 4-grams than tokens that one of them begins with
+    least = ceil(LOOP_SHARE * (len(tokens) - 3))
+    if len(set(tokens)) - 3 >= least:  # no fewer 4-grams than tokens that one of them begins with
         return False
-    grams = set(zip(tokens, tokens[1:], tokens[2:], tokens[3:], strict=False))
-    return len(grams) < LOOP_SHARE * (len(tokens) - 3)
+    grams = zip(tokens, tokens[1:], tokens[2:], tokens[3:], strict=False)
+    first = set(islice(grams, least))  # most often all distinct, and enough
+    return len(first) < least and len(first.union(grams)) < least
 
 
 FAULTS: tuple[tuple[str, Fault], ...] = (
