@@ -22,14 +22,20 @@ TENSES = {
     "will": "future", "shall": "future", "vai": "future",
 }  # fmt: skip
 MARKS = {
-    "from": "from", "to": "to", "into": "to", "by": "by", "over": "over", "than": "than", "of": "of", "for": "for", "on": "on",
-    "in": "in", "with": "with", "at": "at", "about": "about", "against": "against", "de": "from", "do": "from", "da": "from",
-    "para": "to", "por": "by", "em": "in", "no": "in", "na": "in", "com": "with",
+    "en": {
+        "from": "from", "to": "to", "into": "to", "by": "by", "over": "over", "than": "than", "of": "of", "for": "for", "on": "on",
+        "in": "in", "with": "with", "at": "at", "about": "about", "against": "against",
+    },
+    "pt": {
+        "de": "from", "do": "from", "da": "from", "para": "to", "por": "by", "em": "in", "no": "in", "na": "in", "com": "with",
+    },
 }  # fmt: skip
 """Prepositions that give what follows a role."""
 PERSONS = {"i": "1", "we": "1", "eu": "1", "nós": "1", "you": "2", "você": "2", "vocês": "2"}
 OWNERS = {
     "my": "1", "our": "1", "mine": "1", "your": "2", "yours": "2", "meu": "1", "minha": "1", "seu": "2", "sua": "2",
 }  # fmt: skip
+ADVICE = frozenset({"best", "should", "need", "want"})
+"""Concepts that tell a way or a time from none other: what is the best way to do it, how should I do it."""
 SOURCES, GOALS = ("from", "by"), ("to", "for")
 """Marks that exclude each other: a gift from my boss is none for my boss."""

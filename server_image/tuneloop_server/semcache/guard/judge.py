@@ -3,28 +3,37 @@
 from collections.abc import Callable
 
 from tuneloop_server.semcache.guard import rules
+from tuneloop_server.semcache.guard.align import aligned
 from tuneloop_server.semcache.guard.reading import Reading, read
+from tuneloop_server.semcache.guard.spelling import beside
 
 Rule = Callable[[Reading, Reading], str | None]
 
-RULES: tuple[Rule, ...] = (
+AS_READ: tuple[Rule, ...] = (
     rules.language,
     rules.numbers,
     rules.negation,
     rules.quotation,
     rules.opposites,
-    rules.names,
     rules.question,
     rules.persons,
+)
+ALIGNED: tuple[Rule, ...] = (
+    rules.names,
     rules.content,
     rules.direction,
     rules.order,
 )
+"""What these compare is equal also in near words."""
 
 
 def objection(a: str, b: str) -> str | None:
     """Why the answer to one must not serve the other; None when nothing speaks against it."""
-    one, other = read(a), read(b)
+    one, other = read(beside(a, b)), read(beside(b, a))
     if one.folded == other.folded:
         return None
-    return next((reason for rule in RULES if (reason := rule(one, other))), None)
+    return _first(AS_READ, one, other) or _first(ALIGNED, *aligned(one, other))
+
+
+def _first(rules: tuple[Rule, ...], one: Reading, other: Reading) -> str | None:
+    return next((reason for rule in rules if (reason := rule(one, other))), None)

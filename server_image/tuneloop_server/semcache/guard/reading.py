@@ -150,12 +150,13 @@ def _names(cased: str, words: Lexicon) -> list[str]:
 
 
 def _marked(tokens: list[str], words: Lexicon) -> dict[str, frozenset[str]]:
+    marks = MARKS[words.language]
     marked: dict[str, set[str]] = {}
     for place, token in enumerate(tokens):
-        if token in MARKS:
+        if token in marks:
             after = next((later for later in range(place + 1, min(place + 4, len(tokens))) if tokens[later] not in words.stopwords), None)
             if after is not None:
-                marked.setdefault(MARKS[token], set()).add(_one(tokens, after, words))
+                marked.setdefault(marks[token], set()).add(_one(tokens, after, words))
     return {mark: frozenset(concepts) for mark, concepts in marked.items()}
 
 

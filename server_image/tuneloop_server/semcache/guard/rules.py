@@ -96,15 +96,24 @@ def _goals(reading: Reading) -> frozenset[str]:
 
 
 def order(a: Reading, b: Reading) -> str | None:
-    """Equal content in another order is another question, but for a part moved from the front to the end: `Python: sort a list`.
-    Who did X and who X-ed are never the same, though at most the verb has moved."""
+    """Equal content in another order is another question, but for one part that moved: `Python: sort a list`, `the app's language`.
+    What changes places with another (the teacher knows the student) takes two moves. Who did X and who X-ed are never the same, though
+    at most the verb has moved; and beside a negation (Redis, not Valkey) every place counts."""
     here, there = _ordered(a), _ordered(b)
     if a.inverted != b.inverted and not FLOATING & set(a.content):
         return "order"
-    if "who" in a.questions:
+    if "who" in a.questions or a.negations:
         return "order" if here != there else None
-    rotations = (there[place:] + there[:place] for place in range(max(len(there), 1)))
-    return "order" if all(here != rotation for rotation in rotations) else None
+    return None if _one_moved(here, there) else "order"
+
+
+def _one_moved(here: tuple[str, ...], there: tuple[str, ...]) -> bool:
+    """Without what begins and ends both, the one is the other turned."""
+    while here and there and here[0] == there[0]:
+        here, there = here[1:], there[1:]
+    while here and there and here[-1] == there[-1]:
+        here, there = here[:-1], there[:-1]
+    return any(here == there[place:] + there[:place] for place in range(max(len(there), 1)))
 
 
 def _ordered(reading: Reading) -> tuple[str, ...]:

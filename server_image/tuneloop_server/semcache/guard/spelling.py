@@ -1,10 +1,39 @@
 """Slips of the keys in English words: one letter too many, missing, wrong, or two swapped."""
 
+import re
 from functools import cache
 from string import ascii_lowercase
 
 from tuneloop_server.semcache.guard.lexicon import words_of
 from tuneloop_vectors.files import minilm_file
+
+_PLAIN = re.compile(r"(?:^[A-Z]|(?<![\w'/.@-])[a-z])[a-z]{2,19}(?![\w'/@-]|\.\w)")
+"""Words without a capital, but for the first of a text: a name may look like another's slip."""
+
+
+def beside(text: str, other: str) -> str:
+    """`text` with the words that are none, but one slip away from a word that only `other` has, as that one has them: there, many words
+    may be near and one is meant."""
+    here, there = (set(re.findall(r"[a-z]+", one.lower())) for one in (text, other))
+    strange = [word for word in here - there if len(word) >= 3 and word not in vocabulary()]
+    meant = {word: right for word in strange for right in there - here if one_slip(word, right) and _meant(word, right)}
+    return _PLAIN.sub(lambda found: meant.get(found[0].lower(), found[0]), text) if meant else text
+
+
+def _meant(word: str, right: str) -> bool:
+    """It is a word that we know. Of two unknown ones, so long that two words are hardly that near, one stands for both."""
+    if _known(right):
+        return len(right) >= 4
+    return not _known(word) and len(right) >= 8 and right < word
+
+
+def one_slip(a: str, b: str) -> bool:
+    """One letter too many, missing, wrong, or two swapped, and not the first."""
+    if a[0] != b[0] or abs(len(a) - len(b)) > 1:
+        return False
+    start = next((place for place, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    swapped = a[start : start + 2] == b[start : start + 2][::-1] and a[start + 2 :] == b[start + 2 :]
+    return swapped or any(a[start + x :] == b[start + y :] for x, y in ((1, 1), (1, 0), (0, 1)))
 
 
 @cache
@@ -15,14 +44,19 @@ def vocabulary() -> dict[str, int]:
     return ours | {piece: rank for rank, piece in enumerate(pieces) if piece.isalpha() and piece.isascii()}
 
 
+def _known(word: str) -> bool:
+    known = vocabulary()
+    return word in known or any(word.endswith(end) and word.removesuffix(end) in known for end in ("s", "es", "ed", "d", "ing", "ly", "er"))
+
+
 @cache
 def corrected(word: str) -> str:
-    """The commonest word that is one slip away from one that is none; `word` itself when it is known or nothing is near."""
-    known = vocabulary()
-    if word in known or any(word.endswith(end) and word.removesuffix(end) in known for end in ("s", "es", "ed", "d", "ing", "ly", "er")):
+    """The commonest word of our lists that is one slip away from one that is none; `word` itself when it is known or nothing is near.
+    A rare word (overheat) is no slip of just any other (overhead)."""
+    if _known(word):
         return word
-    near = [other for other in _one_slip_from(word) if other in known and len(other) >= 4]
-    return min(near, key=known.__getitem__, default=word)
+    near = [other for other in _one_slip_from(word) & words_of("en") if len(other) >= 4]
+    return min(near, key=vocabulary().__getitem__, default=word)
 
 
 def _one_slip_from(word: str) -> set[str]:
