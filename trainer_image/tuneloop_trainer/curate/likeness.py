@@ -92,9 +92,9 @@ class Index(Generic[T]):
         shingles = _flat(known)
         self._last = (1 << len(shingles).bit_length()) - 1
         counts = np.bincount(shingles & self._last, minlength=self._last + 1)
-        self._unknown = np.count_nonzero(counts == 0)
-        self._ranks = np.empty(len(counts), np.int64)
-        self._ranks[np.argsort(counts, kind="stable")] = np.arange(len(counts))
+        used = np.flatnonzero(counts)
+        self._ranks = np.zeros(len(counts), np.int64)
+        self._ranks[used[np.argsort(counts[used], kind="stable")]] = np.arange(1, len(used) + 1)
         self._open = sought is None
         self._prefixes = self._prefixes_of([*known, *(sought or ())])
         self._named: list[tuple[Asked, T]] = []
@@ -132,7 +132,7 @@ class Index(Generic[T]):
         ranks = np.sort(owners * len(self._ranks) + ranks) % len(self._ranks)  # of each set by itself
         enough = np.ceil(self._threshold * sizes - 1e-9).astype(np.int64)  # shared by any set that overlaps enough
         nth = np.arange(len(ranks)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        wanted = (nth <= np.repeat(sizes - enough, sizes)) & (ranks >= self._unknown)
+        wanted = (nth <= np.repeat(sizes - enough, sizes)) & (ranks > 0)
         return owners[wanted], ranks[wanted]
 
 
