@@ -87,6 +87,12 @@ def test_of_many_rows_it_takes_the_same_few_whatever_their_order(store: Store, t
     assert len(read_golden(store)) == MOST_ROWS
 
 
+def test_a_text_may_hold_what_python_takes_for_the_end_of_a_line(store: Store) -> None:
+    row = Row("g", "support", "g", ({**ASK, "content": "One\u2028two\x85three?"},), (SAY,))
+    freeze_golden(store, [row])
+    assert read_golden(store) == (row,)
+
+
 @pytest.mark.parametrize(
     ("messages", "held"),
     [

@@ -53,8 +53,8 @@ def export_chats(options: argparse.Namespace) -> int:
     content = get_bytes(store_at(options.dataset).below(name))
     if content is None:
         raise NeedsEdit(FaultReason.INVALID_CONFIG, f"--dataset {options.dataset}: holds no {name}; name a job's status.dataset.uri")
-    for line in content.decode().splitlines():
-        sys.stdout.buffer.write(line_of(Row.from_line(line)).encode())
+    for line in content.splitlines():
+        sys.stdout.buffer.write(line_of(Row.from_line(line.decode())).encode())
     sys.stdout.buffer.flush()
     return EXIT_DONE
 

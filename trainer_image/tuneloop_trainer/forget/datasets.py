@@ -110,7 +110,8 @@ def _manifest(store: Store) -> DatasetManifest | None:
 
 
 def _lines(store: Store) -> list[str]:
-    return (get_bytes(store) or b"").decode().splitlines(keepends=True)
+    """Cut as bytes, where only a newline ends one: a text would also be cut at U+2028 and the like, which JSON leaves as they are."""
+    return [line.decode() for line in (get_bytes(store) or b"").splitlines(keepends=True)]
 
 
 def _without(lines: list[str], ids: Collection[str]) -> list[str]:

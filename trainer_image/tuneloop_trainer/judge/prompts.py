@@ -67,7 +67,7 @@ def fewer(prompts: Sequence[P], count: int, group: Callable[[P], str]) -> tuple[
 
 
 def _parsed(kind: type[P], lines: str, name: str) -> Iterator[P]:
-    for number, line in enumerate(lines.splitlines(), start=1):
+    for number, line in enumerate(lines.split("\n"), start=1):
         if not line.strip():
             continue
         try:
