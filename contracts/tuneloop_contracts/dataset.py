@@ -18,7 +18,8 @@ DATA_FILES = (TRAIN_FILE, HELD_OUT_FILE, TIME_FORWARD_FILE)
 SUMMARY_FILE = "fine_tuning_summary.json"
 MANIFEST_FILE = "manifest.json"
 USERS_FILE = "users.jsonl"
-"""`{"id", "user"}`: whose each row is, by keyed hash, so that one person's can be taken out again. Never trained on."""
+"""`{"id", "user"}`: whose each row is, by keyed hash, so that one person's can be taken out again; a line for each, where several people
+asked in one conversation. Never trained on."""
 INSUFFICIENT = "InsufficientData"
 
 

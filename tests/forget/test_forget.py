@@ -16,7 +16,16 @@ from training.traffic import NOW, TARGET, judge, record, write
 from tuneloop_contracts.adapters import PROVENANCE_FILE, Provenance
 from tuneloop_contracts.answers import exact_entry, semantic_stream
 from tuneloop_contracts.base import digest_of
-from tuneloop_contracts.dataset import HELD_OUT_FILE, MANIFEST_FILE, SUMMARY_FILE, TRAIN_FILE, USERS_FILE, Dataset, DatasetManifest
+from tuneloop_contracts.dataset import (
+    HELD_OUT_FILE,
+    MANIFEST_FILE,
+    SUMMARY_FILE,
+    TIME_FORWARD_FILE,
+    TRAIN_FILE,
+    USERS_FILE,
+    Dataset,
+    DatasetManifest,
+)
 from tuneloop_contracts.manifest import AdapterManifest
 from tuneloop_contracts.record import Feedback, Record, feedback_stream, record_stream, user_hash
 from tuneloop_contracts.stores import Store
@@ -251,3 +260,16 @@ def test_what_a_harvest_under_way_wrote_down_goes_whole(kept: Kept) -> None:
     assert part.exists()
     command(*kept.options())
     assert not part.exists()
+
+
+def test_a_row_goes_with_any_of_those_who_asked_in_its_conversation(redis_url: str, tmp_path: Path) -> None:
+    first = entry(0, conversation="shared")
+    asked = {"role": "user", "content": "And what of the other thing?"}
+    said = (*first.messages, {"role": "assistant", "content": first.answer}, asked)
+    later = record(99, id=interaction(99), user="", conversation="shared", messages=said)
+    write(redis_url, [first, *(record(n) for n in range(1, 60)), later], at=AT)
+    folder = folder_of(harvest(redis_url, tmp_path / "datasets"))
+    rows = [line for file in (TRAIN_FILE, HELD_OUT_FILE, TIME_FORWARD_FILE) for line in (folder / file).read_text().split("\n")]
+    assert any(interaction(99) in row and first.answer in row for row in rows), "one row holds both turns"
+    command("forget", "--user", ANA, "--target", TARGET, "--redis", redis_url, "--datasets", f"file://{tmp_path}/datasets")
+    assert not any(first.answer in file.read_text() for file in tmp_path.rglob("*.jsonl"))

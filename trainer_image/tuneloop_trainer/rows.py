@@ -1,7 +1,7 @@
 """The rows of a dataset: one JSON line each, which TRL's SFTTrainer reads unchanged (its conversational prompt and completion)."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,11 +51,10 @@ def write_rows(file: Path, rows: Iterable[Row]) -> None:
         stream.writelines(row.to_line() for row in rows)
 
 
-def write_users(file: Path, users: Mapping[str, str]) -> None:
-    """`users`: by the row's id. Rows of nobody known have no line."""
+def write_users(file: Path, users: Iterable[tuple[str, str]]) -> None:
+    """`users`: ids of rows, each with one whose it is. Rows of nobody known have no line."""
     with file.open("w", encoding="utf-8") as stream:
-        for key, user in sorted(users.items()):
-            stream.write(json.dumps({"id": key, "user": user}, separators=(",", ":")) + "\n" if user else "")
+        stream.writelines(json.dumps({"id": key, "user": user}, separators=(",", ":")) + "\n" for key, user in sorted(users))
 
 
 def read_rows(file: Path) -> list[Row]:

@@ -49,8 +49,8 @@ class Curated:
     """Interactions that a person judged, whatever became of them."""
     redacted: tuple[Count, ...]
     domains: tuple[DomainCounts, ...]
-    users: Mapping[str, str]
-    """Whose a row is, by its id: a keyed hash, or "" for somebody unknown."""
+    users: frozenset[tuple[str, str]]
+    """The id of a row with each whose it is, by keyed hash: several people may have asked in one conversation. None for one unknown."""
     golden: str
     """Digest of the golden sets that were kept out."""
 
@@ -172,11 +172,13 @@ def _counted(sides: Split, kept: Sequence[Example], tally: Tally, config: Harves
     domains = _domain_counts(sides, kept, config)
     enough = {domain.name for domain in domains if domain.reason is None}
     train, held_out, time_forward = (_rows(side, enough) for side in (sides.train, sides.held_out, sides.time_forward))
-    written = [thread.last for side in (sides.train, sides.held_out, sides.time_forward) for thread in side]
-    redacted = Counter(kind for example in written if example.domain in enough for kind in example.redacted)
+    every = (thread for side in (sides.train, sides.held_out, sides.time_forward) for thread in side)
+    written = [thread for thread in every if thread.last.domain in enough]
+    redacted = Counter(kind for thread in written for kind in thread.last.redacted)
+    users = frozenset((thread.last.id, turn.user) for thread in written for turn in thread.turns if turn.user)
     return Curated(
         train, held_out, time_forward, tally.read, len(kept), _counts(tally.dropped), _counts(tally.quarantined), tally.outside_signal,
-        _counts(redacted), domains, {example.id: example.user for example in written if example.domain in enough}, golden,
+        _counts(redacted), domains, users, golden,
     )  # fmt: skip
 
 
