@@ -41,6 +41,10 @@ SEEN_BY_BASE = {"cf": Compared(tuple("abcd"), (9.0,) * 4, (10.0,) * 4)}
         ),
         pytest.param(Evidence(compared(float("nan"))), Gate(), Verdict.REJECT, "no number", id="a loss that is no number"),
         pytest.param(
+            replace(BETTER, golden={"legal": compared(float("nan"))}), Gate(), Verdict.REJECT, "on legal questions is no number",
+            id="no number on another domain's questions",
+        ),
+        pytest.param(
             replace(BETTER, held_out=replace(BETTER.held_out, serving=tuple(loss - 1 for loss in BASE))), Gate(), Verdict.REJECT,
             "Not better", id="better than the base, worse than what serves",
         ),

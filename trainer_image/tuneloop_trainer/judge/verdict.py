@@ -45,9 +45,9 @@ def publishes(decision: Decision, settings: Gate) -> bool:
 
 
 def no_numbers(evidence: Evidence, settings: Gate) -> Decision | None:
-    if all(math.isfinite(loss) for loss in evidence.held_out.candidate):
-        return None
-    return _reject("Its held-out loss is no number.")
+    asked = {"held-out": evidence.held_out, "newest": evidence.time_forward, **evidence.golden}
+    odd = [name for name, compared in asked.items() if not all(map(math.isfinite, compared.candidate))]
+    return _reject(f"Its loss on {odd[0]} questions is no number.") if odd else None
 
 
 def broken(evidence: Evidence, settings: Gate) -> Decision | None:
