@@ -176,3 +176,9 @@ def test_a_history_without_end_keeps_its_newest_messages() -> None:
     assert len(set(places)) == 150
     assert [len(exchange.messages) for exchange in exchanges[-2:]] == [LONGEST, LONGEST]
     assert exchanges[-1].messages[-1]["content"] == "298"
+
+
+def test_a_time_of_many_digits_is_none() -> None:
+    history = b'{"type": "ai", "session_id": "s", "data": {"content": "Hi."}, "timestamp": 1%s}' % (b"0" * 400)
+    imported = FORMATS[LANG].parse(Stored("chat:s:1", "ReJSON-RL", value=history))
+    assert [one.at for one in imported if isinstance(one, Said)] == [None]

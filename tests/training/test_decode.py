@@ -32,6 +32,7 @@ def changed(**changes: str) -> Flat:
         pytest.param(changed(msgs="["), id="no JSON"),
         pytest.param(changed(msgs='{"role": "user"}'), id="no list"),
         pytest.param(changed(msgs='["hello"]'), id="no messages"),
+        pytest.param(changed(msgs='[{"role": ' + "[" * 100_000), id="deep"),
         pytest.param(changed(msgs='[{"role": "user", "content": "\\ud800"}]'), id="half a character"),
         pytest.param(changed(ms="soon"), id="no number"),
         pytest.param([*changed()[:-1], b"\xff\xfe"], id="not UTF-8"),

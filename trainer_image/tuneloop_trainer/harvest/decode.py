@@ -41,7 +41,7 @@ def record_of(flat: Flat) -> Record | None:
     """None for an entry that is not one of ours."""
     try:
         return _generated(flat[1::2]) if flat[::2] == GENERATED else Record.from_fields(texts(flat))
-    except (ValueError, KeyError):  # what msgspec raises, and what is not UTF-8, is a ValueError too
+    except (ValueError, KeyError, RecursionError):  # what msgspec raises, and what is not UTF-8, is a ValueError too
         return None
 
 

@@ -123,7 +123,7 @@ def seconds_of(value: object) -> float | None:
     """A time in seconds, if it is one."""
     try:
         at = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # the last of a whole number of 400 digits, which JSON may hold
         return None
     return at if math.isfinite(at) and 0 < at < 1e11 else None
 
