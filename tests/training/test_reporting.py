@@ -1,4 +1,6 @@
 import json
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -112,3 +114,19 @@ def test_outside_kubernetes_nothing_is_sent(tmp_path: Path) -> None:
     made.finish(FAULT)
     assert made._sending is None
     assert not (tmp_path / "none").exists()
+
+
+def test_an_answer_that_is_no_http_raises_nothing(tmp_path: Path) -> None:
+    listening = socket.create_server(("127.0.0.1", 0))
+    made, clock = reporter(Receiver(url=f"http://127.0.0.1:{listening.getsockname()[1]}/progress"), tmp_path)
+
+    def answer_once() -> None:
+        with listening, listening.accept()[0] as asked:
+            asked.recv(65536)
+            asked.sendall(b"SSH-2.0-nonsense\r\n")
+
+    answering = threading.Thread(target=answer_once)
+    answering.start()
+    made.finish(FAULT)
+    answering.join()
+    assert 0 < clock.now <= REPORT_PATIENCE

@@ -4,12 +4,12 @@ Nothing here may stop the work: an operator that is away costs a log line. Progr
 network that swallows packets does not slow a training step.
 """
 
+import http.client
 import json
 import logging
 import os
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -92,7 +92,7 @@ class Reporter:
         try:
             post(url, document, self._token())
             return True
-        except (OSError, urllib.error.URLError, ValueError) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:  # a proxy may answer with anything
             log.debug("report not delivered: %s", type(error).__name__)
             return False
 
@@ -115,7 +115,7 @@ def progress_body(
 
 
 def post(url: str, document: Mapping[str, object], token: str) -> None:
-    """Raises OSError (urllib's errors are) when it was not taken."""
+    """Raises OSError (urllib's errors are) when it was not taken, HTTPException for an answer that is no HTTP."""
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     request = urllib.request.Request(url, data=json.dumps(document).encode(), headers=headers, method="POST")  # noqa: S310
     with urllib.request.urlopen(request, timeout=POST_TIMEOUT) as answer:  # noqa: S310 - the URL is the operator's own
