@@ -109,6 +109,18 @@ def test_the_candidate_must_beat_what_serves(config: TrainConfig, served: Traine
     assert adapter.verdict is Verdict.REJECT
 
 
+def test_while_the_store_of_what_serves_is_away_nothing_is_judged_by_the_base(
+    config: TrainConfig, served: TrainedAdapter, tmp_path: Path
+) -> None:
+    folder = copytree(folder_of(served), tmp_path / "served")
+    (folder / CONFIG_FILE).unlink()
+    (folder / CONFIG_FILE).mkdir()  # what cannot be read, and is not missing
+    known = serving(served).model_copy(update={"uri": f"file://{folder}"})
+    with pytest.raises(TryLater) as refused:
+        train(config.model_copy(update={"serving": (known,)}))
+    assert refused.value.fault.reason is FaultReason.STORE_UNAVAILABLE
+
+
 @pytest.mark.parametrize("damage", ["missing", "another digest", "corrupt", "of another shape", "pickle"])
 def test_where_what_serves_cannot_be_loaded_the_base_stands_in(
     config: TrainConfig, served: TrainedAdapter, tmp_path: Path, damage: str

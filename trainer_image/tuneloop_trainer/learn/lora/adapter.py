@@ -19,7 +19,7 @@ from tuneloop_contracts.adapters import CONFIG_FILE, PROVENANCE_FILE, WEIGHTS_FI
 from tuneloop_contracts.jobs import Lora, ServingAdapter
 from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.stores import BadUri, Store
-from tuneloop_trainer.errors import NeedsEdit, TryLater
+from tuneloop_trainer.errors import NeedsEdit
 from tuneloop_trainer.learn.base import Base
 from tuneloop_trainer.learn.lora.linear import Matrices
 from tuneloop_trainer.store import get_folder
@@ -82,14 +82,17 @@ def _targets(base: Base, lora: Lora) -> list[str] | str:
 
 
 def load_serving(base: Base, serving: ServingAdapter) -> Adapter | None:
-    """What serves now, for the gate to compare with. None, and a log line, where it cannot be had: then the base stands in."""
+    """What serves now, for the gate to compare with. None, and a log line, where it is gone or of another base: then the base stands in.
+
+    Raises TryLater where the store is away: a candidate that only beats the base would take the place of a better one.
+    """
     with tempfile.TemporaryDirectory() as folder:
         try:
             get_folder(Store(serving.uri), (CONFIG_FILE, WEIGHTS_FILE, PROVENANCE_FILE), Path(folder))
             if adapter_digest(Path(folder)) != serving.digest:
                 raise ValueError("its digest is another")
             return _loaded(base, Path(folder))
-        except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError, BadUri, TryLater) as error:
+        except (OSError, ValueError, KeyError, RuntimeError, TypeError, SafetensorError, BadUri) as error:
             log.warning("evaluate: %s cannot be loaded (%s); the base stands in", serving.revision, type(error).__name__)
             return None
 
