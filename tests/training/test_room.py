@@ -1,10 +1,13 @@
 """How many tokens a pass may have, by the memory there is; and what happens when a row does not fit."""
 
+from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
 import torch
 
+from tinymodel import make_tiny_model
 from training.exactness import LORA, own_gradients, random_adapter
 from training.lessons import dataset, job, lesson
 from tuneloop_contracts.jobs import Training
@@ -13,10 +16,11 @@ from tuneloop_trainer.learn.base import Base, load_base
 from tuneloop_trainer.learn.encode import Encoded, encode_rows
 from tuneloop_trainer.learn.forward import reading
 from tuneloop_trainer.learn.lora.installed import installed
+from tuneloop_trainer.learn.packs.pack import Packer, Share
 from tuneloop_trainer.learn.precision import choose
 from tuneloop_trainer.learn.recompute import layers_of, recomputed
-from tuneloop_trainer.learn.room import Room, allowed_memory, kept_by_token, room
-from tuneloop_trainer.learn.together import train_together
+from tuneloop_trainer.learn.room import USED, Room, allowed_memory, kept_by_token, room
+from tuneloop_trainer.learn.together import accumulate_gradients, train_together
 from tuneloop_trainer.learn.trainee import Unit
 
 SETTINGS = Training(epochs=1, learning_rate=1e-2, max_sequence_length=128, tokens_per_step=512)
@@ -69,10 +73,40 @@ def test_what_a_token_keeps_is_what_the_layers_width_says(base: Base) -> None:
     for tensor in adapter.tensors.values():
         tensor.requires_grad_()
     with installed(base, {"x": adapter}) as slots, reading(base.model, base.ways):
-        kept = kept_by_token(base, slots, "x")
+        kept = kept_by_token(base, slots, "x", adapter)
     shape = base.model.config
     least = shape.num_hidden_layers * (6 * shape.hidden_size + 3 * shape.intermediate_size) * 4
     assert least < kept < 4 * least
+
+
+@pytest.mark.parametrize(
+    ("shared", "own"),
+    [pytest.param(0, 400, id="rows of their own"), pytest.param(400, 20, id="short rows behind a long beginning")],
+)
+def test_a_pass_holds_what_was_estimated(shared: int, own: int, tmp_path: Path) -> None:
+    """Few words in the vocabulary, so that the chunk of logits, which is of one size, does not count."""
+    folder = make_tiny_model(tmp_path / "tiny")
+    base = load_base(folder, job(folder, tmp_path, dataset(tmp_path / "data", lesson("x", "Below."))), "", choose("Float32"))
+    adapter = random_adapter(base, 1)
+    for tensor in adapter.tensors.values():
+        tensor.requires_grad_().grad = torch.zeros_like(tensor)
+    texts = ((*range(shared), *range(n, n + own)) for n in range(20))
+    rows = [Encoded("", tuple(token % 250 for token in text), shared + own - 2) for text in texts]
+    packer = Packer(10_000, base.placement.device)
+    (pack,) = packer.packs([Share("x", tree) for tree in packer.trees(rows)])
+    with installed(base, {"x": adapter}) as slots, reading(base.model, base.ways):
+        estimated = pack.tokens.numel() * kept_by_token(base, slots, "x", adapter)
+        slots.share(pack.parts)
+        held = most_held(lambda: accumulate_gradients(base, pack, {"x": tuple(rows)}))
+    assert 0.7 * estimated < held < estimated / USED
+
+
+def most_held(work: Callable[[], object]) -> int:
+    """Bytes of tensors at a time."""
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        work()
+    events = [event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
+    return max(accumulate(event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())))
 
 
 def test_with_checkpointing_the_gradients_are_the_same_bits_and_less_is_kept(base: Base, rows: list[Encoded]) -> None:
@@ -97,7 +131,7 @@ def test_with_checkpointing_the_gradients_are_the_same_bits_and_less_is_kept(bas
 def test_checkpointing_is_for_rows_that_do_not_fit_and_the_log_says_so(
     free: float, wanted: bool, base: Base, rows: list[Encoded], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(together, "free_memory", lambda base: free)
+    monkeypatch.setattr(together, "free_memory", lambda *_: free)
     with caplog.at_level("INFO", "tuneloop"):
         trained = train_together(base, [Unit("x", rows, 0)], LORA, SETTINGS, lambda step: None)
     assert trained["x"].tensors

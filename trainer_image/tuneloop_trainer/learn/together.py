@@ -72,7 +72,8 @@ def train_together(
 def _room(base: Base, slots: Slots, trainees: Sequence[Trainee], ranks: Ranks) -> Room:
     """The same for all processes, which share out the same passes."""
     longest = max(len(row.tokens) for trainee in trainees for row in trainee.unit.rows)
-    return find_room(base, slots, trainees[0].unit.name, longest, ranks.least(free_memory(base)))
+    free = free_memory(base, sum(trainee.weights.nbytes for trainee in trainees))
+    return find_room(base, slots, trainees[0].unit.name, trainees[0].adapter, longest, ranks.least(free))
 
 
 def _round(
