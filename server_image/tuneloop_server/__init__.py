@@ -2,7 +2,7 @@
 
     __main__ app settings    start, wiring, environment
     errors                   one tree of exceptions -> OpenAI's error body
-    tenants body             the gate: who asks, how much at a time; and what they send
+    tenants head body        the gate: who asks, how much at a time; and what they send
     routing                  model name -> revision (pure)
     chat completions models feedback status    what clients and the operator ask: protocol, service, routes each
     adapters                 from a manifest entry to weights that answer: fetch, preflight, load, probe, drain

@@ -87,6 +87,28 @@ def test_memory_stays_flat_whatever_comes(tiny_server: ServerProcess) -> None:
     assert resident(pid) - before < FLAT
 
 
+@pytest.mark.parametrize("line", [b"X-A: ", b"POST /v1/"])
+def test_a_head_without_an_end_is_cut_off(tiny_server: ServerProcess, line: bytes) -> None:
+    """One header, or one URL: nobody was asked for a key yet."""
+    assert tiny_server.process
+    before = resident(tiny_server.process.pid)
+    with socket.create_connection(("127.0.0.1", tiny_server.port), timeout=DEADLINE) as endless:
+        endless.sendall((b"" if line.startswith(b"POST") else b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n") + line)
+        with pytest.raises((ConnectionError, TimeoutError)):
+            endless.sendall(b"x" * 64 * MEGABYTE)
+    assert resident(tiny_server.process.pid) - before < FLAT
+    assert post(tiny_server, chat()).status_code == 200
+
+
+def test_a_long_head_that_ends_is_read(tiny_server: ServerProcess) -> None:
+    with socket.create_connection(("127.0.0.1", tiny_server.port), timeout=DEADLINE) as slow:
+        slow.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n")
+        for number in range(50):
+            slow.sendall(b"X-%d: " % number + b"x" * 1000 + b"\r\n")
+        slow.sendall(b"\r\n")
+        assert slow.recv(100).startswith(b"HTTP/1.1 200")
+
+
 def resident(pid: int) -> int:
     """Bytes of memory that a process holds."""
     status = Path(f"/proc/{pid}/status").read_text()
