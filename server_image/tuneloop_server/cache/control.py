@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-_DIRECTIVE = re.compile(r'^([a-z-]+)(?:="?(\d{1,9})"?)?$')
+_DIRECTIVE = re.compile(r'^([a-z-]+)(?:="?(\d{1,18})"?)?$')
 
 
 @dataclass(frozen=True)

@@ -32,9 +32,9 @@ class Reading:
         return cls(request, messages, sampling, request.user_texts(), request_digest(messages, sampling))
 
     def repeatable(self, control: CacheControl) -> bool:
-        """Whether an equal request may get an equal answer. A sampled one only if its client names an age (`Cache-Control: max-age=N`);
-        an empty last text asks for nothing that could be recognised."""
-        asked_for = self.sampling.deterministic or control.max_age is not None
+        """Whether an equal request may get an equal answer. A sampled one only if its client names an age (`Cache-Control: max-age=N`,
+        above 0: browsers send that to get something fresh); an empty last text asks for nothing that could be recognised."""
+        asked_for = self.sampling.deterministic or bool(control.max_age)
         return asked_for and bool(self.messages[-1].content.strip())
 
 
