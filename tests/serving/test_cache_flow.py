@@ -9,7 +9,8 @@ import httpx
 import pytest
 import redis as sync_redis
 
-from lightserver import BASE, HeldEngine, LightServer, light_server, until
+from lightserver import BASE, HeldAnswer, HeldEngine, LightServer, light_server, until
+from tuneloop_server.engine.base import Generation
 from tuneloop_server.errors import ApiError, BadRequest, Failed, TryLater
 
 QUESTION = "Where is my order?"
@@ -235,6 +236,58 @@ async def test_cache_control(redis_url: str) -> None:
         assert (await pod.ask(temperature=0.7)).headers["X-Cache"] == "bypass"
         assert (await with_control("max-age=60", temperature=0.7)).headers["X-Cache"] == "miss"
         assert (await with_control("max-age=60", temperature=0.7)).headers["X-Cache"] == "hit-exact"
+
+
+async def test_each_line_of_cache_control_counts(redis_url: str) -> None:
+    async with light_server(redis_url) as pod:
+        body = {"model": BASE, "messages": [{"role": "user", "content": QUESTION}], "temperature": 0}
+        lines = [("Cache-Control", "no-store"), ("Cache-Control", "max-age=60")]
+        assert (await pod.http.post("/v1/chat/completions", json=body, headers=lines)).headers["X-Cache"] == "bypass"
+        assert await pod.cached() == "miss", "no-store wrote nothing"
+
+
+async def test_who_asks_for_something_fresh_shares_no_sampled_answer(redis_url: str) -> None:
+    """`max-age=0` is what browsers send to reload."""
+    async with light_server(redis_url) as pod:
+        for _ in range(2):
+            answer = await pod.ask(temperature=0.7, headers={"Cache-Control": "max-age=0"})
+            assert answer.headers["X-Cache"] == "bypass"
+
+
+@pytest.mark.parametrize("said", ["no", "False", "0", "OFF", "no, no"])
+async def test_who_wants_no_record_need_not_find_our_word_for_it(said: str) -> None:
+    async with light_server("") as pod:
+        assert "X-Interaction-Id" not in (await pod.ask(headers={"X-Record": said})).headers
+        assert "X-Interaction-Id" in (await pod.ask(headers={"X-Record": "yes"})).headers
+
+
+class SlowToBegin(HeldEngine):
+    """As one whose queue is long."""
+
+    async def generate(self, request: Generation) -> HeldAnswer:
+        await self.go.wait()
+        return await super().generate(request)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_who_leaves_before_the_first_piece_leaves_the_queue(redis_url: str, stream: bool) -> None:
+    async with light_server(redis_url, SlowToBegin()) as pod:
+        pod.engine.go.clear()
+        asked = asyncio.create_task(pod.ask(stream=stream))
+        await until(lambda: passengers(pod) == 1)
+        asked.cancel()
+        await until(lambda: passengers(pod) == 0)
+        pod.engine.go.set()
+        assert await pod.cached() == "miss"
+        assert len(pod.engine.generations) == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_engine_that_just_stops_keeps_nobody_waiting(redis_url: str, stream: bool) -> None:
+    async with light_server(redis_url, HeldEngine(pieces=[])) as pod:
+        answer = await pod.ask(stream=stream)
+        assert "generation_failed" in answer.text
+        assert answer.status_code == (200 if stream else 500)
 
 
 async def test_an_answer_older_than_asked_for_is_made_anew(redis_url: str) -> None:

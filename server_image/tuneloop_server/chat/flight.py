@@ -116,12 +116,18 @@ class Flight:
     async def _try_twice(self) -> None:
         """The second time for the followers: who asks alone gets the error at once, and may ask again."""
         try:
-            await self._work(self)
+            await self._once()
         except Exception as error:
             if self._boarded == 1 or not may_go_better(error):
                 raise
             self._told, self._pieces = self._pieces, []
-            await self._work(self)
+            await self._once()
+
+    async def _once(self) -> None:
+        """Raises also when the work just stops: passengers wait for a last piece."""
+        await self._work(self)
+        if self._answer is None:
+            raise Failed("the model failed on this request")
 
     def _end(self) -> None:
         """Nobody joins from now on."""

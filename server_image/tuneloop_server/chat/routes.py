@@ -34,10 +34,13 @@ def chat_routes(service: ChatService, readings: Readings) -> APIRouter:
 
 async def answer(request: Request, service: ChatService, reading: Reading, caller: Caller, envelope: type[Envelope]) -> Response:
     """Streamed or in one piece, as it was asked for."""
-    if reading.request.stream:
-        return AnswerStream(await service.reply(reading, caller), envelope)
-    answered = await unless_gone(request, in_one_piece(service, reading, caller, envelope))
+    work = in_a_stream if reading.request.stream else in_one_piece
+    answered = await unless_gone(request, work(service, reading, caller, envelope))
     return answered or Response(status_code=CLIENT_CLOSED_REQUEST)
+
+
+async def in_a_stream(service: ChatService, reading: Reading, caller: Caller, envelope: type[Envelope]) -> Response:
+    return AnswerStream(await service.reply(reading, caller), envelope)
 
 
 async def in_one_piece(service: ChatService, reading: Reading, caller: Caller, envelope: type[Envelope]) -> Response:
