@@ -121,6 +121,21 @@ async def test_a_redis_that_is_away_is_a_miss(redis_url: str) -> None:
         server.stop()
 
 
+async def test_a_judgement_is_not_given_up_because_redis_was_away_a_moment_ago() -> None:
+    server = RedisServer().start()
+    try:
+        async with pod(server.url, time.time) as one:
+            await one.tier.put(LOOKUP, ANSWER)
+            server.stop()
+            assert await one.tier.find(REWORDED) is None
+            server.start()
+            await one.tier.forget(LOOKUP.key)
+            await one.tier.put(LOOKUP, ANSWER)
+            assert len(one.shelf) == 0, "denied"
+    finally:
+        server.stop()
+
+
 async def test_an_entry_of_another_version_is_passed_over(redis_url: str) -> None:
     with sync_redis.Redis.from_url(redis_url) as client:
         client.xadd("tuneloop:sem:{chat/llm}", {"something": "new"})

@@ -3,13 +3,22 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import pytest
 import redis as sync_redis
 
-from lightserver import LightServer, light_server, until
-from redisserver import RedisServer
+from lightserver import TARGET, LightServer, light_server, until
+from redisserver import RedisServer, free_port
+from tuneloop_contracts.record import DEFAULT_RETENTION
+from tuneloop_server.cache.tiers import Hit, Lookup, Stored
+from tuneloop_server.errors import Unavailable
+from tuneloop_server.feedback.protocol import FeedbackRequest
+from tuneloop_server.feedback.service import FeedbackService
+from tuneloop_server.link import Away, Link
+from tuneloop_server.record.marks import Marks
+from tuneloop_server.record.recorder import Recorder
 
 SOON = 1.0
 """Seconds: half of what the mute Redis would take; the budget itself is a twentieth of this."""
@@ -47,6 +56,42 @@ async def test_a_mute_redis_holds_nobody_up(own_redis: RedisServer) -> None:
         await until(back)
         await until(lambda: sample(pod, "tuneloop_records_written_total") >= 7)
         assert sample(pod, "tuneloop_records_dropped_total") == 0
+
+
+class _Tier:
+    """One that only forgets; or cannot, while Redis is away."""
+
+    def __init__(self, away: bool) -> None:
+        self._away = away
+        self.forgot: list[str] = []
+
+    async def find(self, lookup: Lookup) -> Hit | None:
+        return None
+
+    async def put(self, lookup: Lookup, answer: Stored) -> None:
+        return None
+
+    async def forget(self, key: str) -> None:
+        if self._away:
+            raise Away
+        self.forgot.append(key)
+
+
+async def test_a_tier_that_cannot_tell_redis_does_not_keep_the_next_from_forgetting() -> None:
+    async with link_to_nothing() as link:
+        marks, tiers = Marks(lambda: "salt"), (_Tier(away=True), _Tier(away=False))
+        recorder = Recorder(link, TARGET, DEFAULT_RETENTION, lambda _: None, lambda _: None)
+        down = FeedbackRequest(interaction_id=marks.new_id("acme", "k" * 32), rating="down")
+        with pytest.raises(Unavailable):
+            await FeedbackService(marks, recorder, tiers).take(down, "acme")
+        assert tiers[1].forgot == ["k" * 32]
+
+
+@asynccontextmanager
+async def link_to_nothing() -> AsyncIterator[Link]:
+    link = Link(f"redis://127.0.0.1:{free_port()}", name="test", timeout=1.0)
+    yield link
+    await link.close()
 
 
 async def test_a_thumbs_down_that_the_cache_cannot_hear_is_not_called_done(own_redis: RedisServer) -> None:

@@ -17,13 +17,11 @@ from redis.asyncio import Redis
 
 from tuneloop_contracts.answers import EXACT_PREFIX, exact_entry
 from tuneloop_server.cache.memory import Memory
-from tuneloop_server.cache.tiers import Hit, Lookup, Stored
+from tuneloop_server.cache.tiers import FORGET_SECONDS, Hit, Lookup, Stored
 from tuneloop_server.link import Away, Link
 
 BUDGET = 0.045
 """Seconds a request may lose to one look at Redis: with all else below the 50 ms that a Redis in trouble may cost an answer."""
-PATIENCE = 2.0
-"""Seconds for what a user has judged wrong to be taken away: nobody waits for an answer meanwhile."""
 MEMORY = 32 * 2**20
 """Bytes of answers in the pod: some ten thousand of a usual length, next to a model that takes gigabytes."""
 OVERHEAD = 1000
@@ -75,7 +73,7 @@ class ExactTier:
             await pipe.execute()
 
         self._memory.drop(key)
-        await self._link.run(deny, patience=PATIENCE)
+        await self._link.run(deny, patience=FORGET_SECONDS)
 
     def watched(self, yes: bool) -> None:
         """Whether changes will be told: only then is memory used, and it begins empty."""

@@ -7,6 +7,9 @@ from typing import Protocol
 
 from tuneloop_server.engine.base import Message, Sampling
 
+FORGET_SECONDS = 2.0
+"""For what a user has judged wrong to be taken away: nobody waits for an answer meanwhile."""
+
 
 @dataclass(frozen=True)
 class Lookup:

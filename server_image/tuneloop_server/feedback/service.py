@@ -32,9 +32,13 @@ class FeedbackService:
             await self._forget(key_of(request.interaction_id))
 
     async def _forget(self, key: str) -> None:
-        try:
-            for tier in self._tiers if key else ():
+        """By each tier, also after one that could not tell Redis: this pod then gives it no more in any case."""
+        away: Away | None = None
+        for tier in self._tiers if key else ():
+            try:
                 await tier.forget(key)
-        except Away as away:
+            except Away as error:
+                away = error
+        if away:
             said = "recorded, but the cache cannot be told at the moment and may repeat the answer; send it again"
             raise Unavailable(said, code="still_cached", retry_after=1) from away

@@ -18,7 +18,7 @@ import numpy as np
 from redis.asyncio import Redis
 
 from tuneloop_contracts.answers import semantic_stream
-from tuneloop_server.cache.tiers import Lookup, Stored
+from tuneloop_server.cache.tiers import FORGET_SECONDS, Lookup, Stored
 from tuneloop_server.link import Link
 from tuneloop_server.semcache.shelf import Entry
 from tuneloop_vectors.words import Vectors
@@ -93,7 +93,7 @@ class EntryStore:
                 pipe.xdel(self._stream, entry_id)
             await pipe.execute()
 
-        await self._link.run(deny)
+        await self._link.run(deny, patience=FORGET_SECONDS)
 
     async def news(self, after: str) -> AsyncIterator[tuple[str, Entry | Forgotten | None]]:
         """What was written after that place, a page at most; waits a moment when there is nothing. None: unreadable, as from a newer
