@@ -108,6 +108,17 @@ def test_partitions_do_not_meet_and_leave_nothing_behind() -> None:
     assert (len(shelf), shelf.partitions) == (1, 1)
 
 
+def test_an_embedder_that_changed_its_dimensions_starts_afresh() -> None:
+    """Somebody else's may be given another model under its URL, while Redis still holds what the one before it made."""
+    shelf = Shelf(lambda: 0.0)
+    shelf.put(entry(1))
+    shelf.put(replace(entry(2), vector=np.ones(2, np.float32) / 2**0.5))
+    assert [found.id for found in shelf.candidates("p", entry(1).vector, 9)] == ["1-0"]
+    assert [found.id for found in shelf.candidates("p", np.array([1, 0], np.float32), 9)] == ["2-0"]
+    shelf.remove("key-2")
+    assert shelf.partitions == 1
+
+
 def test_a_newer_answer_to_the_same_request_takes_the_place_of_the_older() -> None:
     shelf = Shelf(lambda: 0.0)
     for place in ("1-0", "2-0", "2-0"):

@@ -24,10 +24,14 @@ class Entry:
     """Seconds since the epoch; from the write, and never later."""
 
 
+_Place = tuple[str, int]
+"""A partition, and the dimensions of its vectors: an embedder that is somebody else's may be given another model under its URL."""
+
+
 class _Slot(NamedTuple):
     key: str
     id: str
-    partition: str
+    place: _Place
     question: str
     expires: float
 
@@ -43,7 +47,7 @@ class Shelf:
     def __init__(self, now: Callable[[], float], capacity: int = CAPACITY) -> None:
         self._now = now
         self._capacity = capacity
-        self._indexes: dict[str, VectorIndex] = {}
+        self._indexes: dict[_Place, VectorIndex] = {}
         self._slots: dict[int, _Slot] = {}
         """By number, in the order of writing, which is the order of expiry."""
         self._numbers: dict[str, int] = {}
@@ -60,9 +64,10 @@ class Shelf:
             return
         self.remove(entry.key)
         self._last_number += 1
-        index = self._indexes.setdefault(entry.partition, VectorIndex())
+        place = (entry.partition, len(entry.vector))
+        index = self._indexes.setdefault(place, VectorIndex())
         index.add([self._last_number], entry.vector[None])
-        self._slots[self._last_number] = _Slot(entry.key, entry.id, entry.partition, entry.question, entry.expires)
+        self._slots[self._last_number] = _Slot(entry.key, entry.id, place, entry.question, entry.expires)
         self._numbers[entry.key] = self._last_number
         self._make_room()
 
@@ -72,10 +77,10 @@ class Shelf:
         if number is None:
             return None
         slot = self._slots.pop(number)
-        index = self._indexes[slot.partition]
+        index = self._indexes[slot.place]
         index.remove(number)
         if not len(index):
-            del self._indexes[slot.partition]
+            del self._indexes[slot.place]
         return slot.id
 
     @property
@@ -85,7 +90,7 @@ class Shelf:
     def candidates(self, partition: str, vector: Vectors, count: int) -> list[Candidate]:
         """The nearest questions that have not expired, the nearest first."""
         self._make_room()
-        index = self._indexes.get(partition)
+        index = self._indexes.get((partition, len(vector)))
         found = [(self._slots[near.key], near.similarity) for near in index.nearest(vector, count)] if index else []
         return [Candidate(slot.key, slot.id, slot.question, similarity) for slot, similarity in found]
 
