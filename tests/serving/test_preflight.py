@@ -1,8 +1,11 @@
 """What is known of an adapter before it comes near the model."""
 
+import errno
+import os
 import shutil
 import struct
 from pathlib import Path
+from typing import Never
 
 import pytest
 import safetensors.torch
@@ -70,6 +73,29 @@ def test_a_file_beyond_the_largest_possible_adapter_is_not_read(tmp_path: Path, 
     with pytest.raises(Refused) as refused:
         preflight(tmp_path, digest, Limits(facts, max_rank=1))
     assert refused.value.fault is LoadFault.RANK_TOO_LARGE
+
+
+def test_a_pipe_is_refused_and_never_opened(tmp_path: Path, limits: Limits) -> None:
+    """Opening it would wait for a writer, and all other loads with it."""
+    make_adapter(tmp_path, digest_of_base(), "support", seed=1)
+    digest = adapter_digest(tmp_path)
+    (tmp_path / WEIGHTS_FILE).unlink()
+    os.mkfifo(tmp_path / WEIGHTS_FILE)
+    with pytest.raises(Refused) as refused:
+        preflight(tmp_path, digest, limits)
+    assert refused.value.fault is LoadFault.UNSAFE_FORMAT
+
+
+def test_a_store_that_is_away_for_a_moment_is_tried_again(
+    tmp_path: Path, limits: Limits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stale(_: Path) -> Never:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr(Path, "iterdir", stale)
+    with pytest.raises(Refused, match="Stale file handle") as refused:
+        preflight(tmp_path, "sha256:x", limits)
+    assert not refused.value.final
 
 
 def test_a_link_inside_the_folder_is_fine(tmp_path: Path, limits: Limits) -> None:

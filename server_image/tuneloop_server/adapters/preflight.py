@@ -42,7 +42,10 @@ class Limits:
 
 def preflight(folder: Path, digest: str, limits: Limits) -> AdapterWeights:
     """The adapter in `folder`, fit to be loaded. Raises Refused with the first reason that it is not."""
-    _refuse_unsafe_files(folder)
+    try:
+        _refuse_unsafe_files(folder)
+    except OSError as error:  # a network's file system that is away for a moment
+        raise Refused(LoadFault.ARTIFACT_NOT_FOUND, f"the adapter's folder cannot be read: {error.strerror}") from error
     contents = _read(folder, limits)
     if digest_of_contents(contents) != digest:
         raise Refused(LoadFault.DIGEST_MISMATCH, "the files are not those that the manifest names by digest")
@@ -62,6 +65,8 @@ def _refuse_unsafe_files(folder: Path) -> None:
     for entry in folder.iterdir():
         if entry.is_symlink() and not entry.resolve().is_relative_to(root):
             raise Refused(LoadFault.UNSAFE_FORMAT, f"{entry.name} is a link that leaves the adapter's folder")
+        if entry.exists() and not (entry.is_file() or entry.is_dir()):
+            raise Refused(LoadFault.UNSAFE_FORMAT, f"{entry.name} is a pipe or a device, which might never end")
         if entry.suffix.lower() in _PICKLED:
             raise Refused(LoadFault.UNSAFE_FORMAT, f"{entry.name} may hold a pickle; only safetensors are served")
         if entry.is_file() and _is_packed(entry):

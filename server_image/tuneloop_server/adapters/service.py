@@ -118,7 +118,9 @@ class AdapterService:
         """Until it is loaded, refused for good, or no longer wanted."""
         remote = not entry.adapter.uri.startswith(("pvc:", "file:"))
         delay = FIRST_RETRY
-        while not await self._try(entry) and not await _waited(entry.dropped, delay):
+        while not await self._try(entry):
+            if await _waited(entry.dropped, delay) and entry.dropped.is_set():  # it may have been taken back meanwhile
+                return
             delay = min(2 * delay, LAST_RETRY_REMOTE if remote else LAST_RETRY_LOCAL)
 
     async def _try(self, entry: Entry) -> bool:
