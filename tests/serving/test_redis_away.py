@@ -228,6 +228,33 @@ async def test_a_full_queue_drops_and_counts_and_never_blocks() -> None:
         assert (kept.count(False), dropped.count, written.count) == (10, 10, 0)
 
 
+async def test_long_records_are_bounded_by_their_bytes() -> None:
+    """Of a model that reads long contexts, as many as of a short one would not fit in a pod."""
+    async with recording_to(f"redis://127.0.0.1:{free_port()}") as (recorder, _, dropped):
+        long = a_record(0)._replace(answer="x" * 2**20)
+        kept = sum(recorder.put(long) for _ in range(100))
+        assert kept + dropped.count == 100
+        assert 60 <= kept < recording.QUEUE_BYTES / 2**20
+
+
+async def test_long_records_are_written_a_few_at_a_time(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    original = Recorder._write
+
+    async def noted(self: Recorder, redis: Any) -> None:
+        sizes.append(len(self._batch))
+        await original(self, redis)
+
+    monkeypatch.setattr(Recorder, "_write", noted)
+    async with recording_to(redis_url) as (recorder, written, dropped):
+        for _ in range(2):
+            for number in range(20):
+                assert recorder.put(a_record(number)._replace(answer="x" * 2**18))
+            await until(lambda: written.count % 20 == 0 and written.count > 0)
+        await until(lambda: written.count == 40)
+        assert (max(sizes), dropped.count, recorder._waiting) == (4, 0, 0)
+
+
 async def test_what_is_queued_at_the_end_is_written(redis_url: str) -> None:
     written, dropped = Tally(), Tally()
     async with link_to(redis_url) as link:

@@ -18,8 +18,12 @@ log = logging.getLogger(__name__)
 SHARD = 0
 QUEUE = 2000
 """Entries that wait for Redis; at some kilobytes each, a few megabytes. What comes on top is dropped and counted."""
+QUEUE_BYTES = 64 * 2**20
+"""The same in bytes, for contexts that are long: 2,000 of them would be a gigabyte."""
 BATCH = 100
 """Entries written at once."""
+BATCH_BYTES = 2**20
+"""After which no more go along: what Redis cannot take within TIMEOUT would be tried again for ever, and hold up all that follows."""
 GATHER = 0.02
 """Seconds from the first entry of a batch to its writing: under load a batch is then some dozens, and a round trip costs each little."""
 COUNT_EVERY = 1.0
@@ -80,6 +84,8 @@ class Recorder:
         self._on_dropped = on_dropped
         self._now = now
         self._queue: asyncio.Queue[Line] = asyncio.Queue(QUEUE)
+        self._waiting = 0
+        """Bytes in the queue and the batch."""
         self._batch: list[Line] = []
         """Taken from the queue, not yet known to be in Redis."""
         self._repeats: Counter[str] = Counter()
@@ -87,11 +93,12 @@ class Recorder:
 
     def put(self, entry: Entry) -> bool:
         """Never blocks and never raises; False when it had to be dropped."""
-        try:
-            self._queue.put_nowait(to_line(entry))
-        except asyncio.QueueFull:
+        line = to_line(entry)
+        if self._queue.full() or self._waiting + len(line.text) > QUEUE_BYTES:
             self._on_dropped(1)
             return False
+        self._queue.put_nowait(line)
+        self._waiting += len(line.text)
         return True
 
     def count(self, interaction: str) -> None:
@@ -135,14 +142,17 @@ class Recorder:
             self._on_dropped(left)
 
     async def _write_or_pause(self) -> None:
-        while len(self._batch) < BATCH and not self._queue.empty():
+        room = BATCH_BYTES - _size(self._batch)
+        while len(self._batch) < BATCH and room > 0 and not self._queue.empty():
             self._batch.append(self._queue.get_nowait())
+            room -= len(self._batch[-1].text)
         try:
             await self._link.run(self._write)
         except Away:
             await asyncio.sleep(PAUSE)
             return
         self._on_written(len(self._batch))
+        self._waiting -= _size(self._batch)
         self._batch = []
 
     async def _count_or_pause(self) -> None:
@@ -181,6 +191,10 @@ def to_line(entry: Entry) -> Line:
     counted = f"{COUNT_PREFIX}{entry.domain}" if isinstance(entry, Record) and not entry.origin else ""  # a hit is no new example
     fields = [text for field in entry.to_fields().items() for text in field]
     return Line(counted, _encode([1 if is_record else 2, fields]).encode())
+
+
+def _size(lines: list[Line]) -> int:
+    return sum(len(line.text) for line in lines)
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
