@@ -138,6 +138,19 @@ def test_a_revision_that_a_pod_finds_wrong_is_refused_and_what_serves_is_untouch
     assert story.states() == {"b": "Refused", "a": "Active"}, "a digest that was refused is not tried again by itself"
 
 
+def test_a_digest_that_was_refused_is_tried_again_at_another_place() -> None:
+    story = Story().settled(adapter("a"))
+    story.bad[digest("b")] = LoadFault.DIGEST_MISMATCH
+    wrong = adapter("b", artifact={"uri": "pvc://artifacts/chat/support/typo", "digest": digest("b")})
+    story.settled(wrong)
+    assert story.states() == {"b": "Refused", "a": "Active"}
+    story.bad.clear()
+    story.settled(wrong)
+    assert story.states() == {"b": "Refused", "a": "Active"}
+    story.settled(adapter("b"))
+    assert (story.states(), story.route()) == ({"b": "Active", "a": "Superseded"}, "b")
+
+
 def test_an_artifact_that_is_not_there_yet_is_waited_for_until_the_deadline() -> None:
     story = Story().settled(adapter("a"))
     story.bad[digest("b")] = LoadFault.ARTIFACT_NOT_FOUND

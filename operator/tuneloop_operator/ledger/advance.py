@@ -64,16 +64,20 @@ def drop_without_artifact(entry: Entry, at: Moment) -> Entry:
 
 
 def take_up_new_digest(entry: Entry, at: Moment) -> Entry:
-    """A digest that nobody refused becomes the candidate, in place of one that still waits."""
+    """A digest that nobody refused becomes the candidate, in place of one that still waits; or one that was refused at another place."""
     artifact = at.adapter.spec.artifact
-    if artifact is None or artifact.digest == entry.held:
+    if artifact is None:
+        return entry
+    known = entry.find(digest=artifact.digest)
+    elsewhere = known is not None and known.state == RevisionState.REFUSED and known.uri != artifact.uri
+    if artifact.digest == entry.held and not elsewhere:
         return entry
     entry = entry.model_copy(update={"held": ""})
     if any(revision and revision.digest == artifact.digest for revision in (entry.active, entry.candidate)):
         return _moved(entry, artifact.digest, artifact.uri, at)
     if waiting := entry.candidate:
         entry = entry.with_revision(waiting.name, state=RevisionState.SUPERSEDED, since=at.stamp, reason=NEVER_SERVED)
-    if known := entry.find(digest=artifact.digest):
+    if known:
         return entry.with_revision(known.name, state=RevisionState.CANDIDATE, since=at.stamp, uri=artifact.uri, reason="", message="")
     return _numbered(entry, artifact.digest, artifact.uri, at)
 
