@@ -122,8 +122,8 @@ class Settings:
             read.faults.append("EMBEDDER must be static, minilm or an http(s):// URL")
         if path is None:
             read.faults.append("MODEL_PATH is missing: the folder of the base model")
-        if settings.model_name == AUTO or (settings.model_name and "/" in settings.model_name):
-            read.faults.append(f"MODEL_NAME must not be `{AUTO}` and must not hold a slash")
+        if settings.model_name == AUTO:
+            read.faults.append(f"MODEL_NAME must not be `{AUTO}`: it is the name that routes by content")
         if settings.engine == "vllm" and settings.max_lora_rank not in VLLM_RANKS:
             read.faults.append(f"MAX_LORA_RANK must be one of {', '.join(map(str, VLLM_RANKS))} with ENGINE=vllm")
         if read.faults:

@@ -15,6 +15,10 @@ def test_one_variable_is_enough() -> None:
     assert (settings.cache_ttl, settings.record_retention, settings.max_batch, settings.port) == (86400, timedelta(days=35), 8, 8000)
 
 
+def test_a_model_may_be_named_as_on_the_hub() -> None:
+    assert Settings.from_env(LEAST | {"MODEL_NAME": "HuggingFaceTB/SmolLM2"}).model_name == "HuggingFaceTB/SmolLM2"
+
+
 def test_the_record_has_the_caches_redis_unless_it_has_its_own() -> None:
     shared = LEAST | {"REDIS_URL": "redis://cache"}
     assert Settings.from_env(shared).record_redis == ("redis://cache", RedisMode.STANDALONE)

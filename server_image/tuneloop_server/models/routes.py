@@ -18,7 +18,7 @@ def model_routes(world: Callable[[], World]) -> APIRouter:
     async def models() -> ModelList:
         return list_models(world(), created)
 
-    @router.get("/v1/models/{name}")
+    @router.get("/v1/models/{name:path}")
     async def model(name: str) -> Model:
         return find_model(name, world(), created)
 
