@@ -4,7 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tuneloop_operator.inferencetarget.autotrain import due_in, fine_tune_job, job_name
+from tuneloop_contracts.names import DATA_UNTIL_ANNOTATION
+from tuneloop_operator.api.loraadapter import LoRAAdapterSpec
+from tuneloop_operator.inferencetarget.autotrain import due_in, fine_tune_job, job_name, trained_at
+from tuneloop_operator.ledger.seen import Adapter
 from tuneloop_operator.links import Links
 from tuneloop_operator.queue import Key
 from tuneloop_operator.reporting import difference
@@ -79,3 +82,16 @@ def test_the_automatic_jobs_name_fits_and_is_the_same_within_a_minute() -> None:
     assert (len(name), name.endswith("-auto-20261123-0304")) == (45, True)
     assert job_name("chat", NOW) == job_name("chat", NOW + timedelta(seconds=59))
     assert fine_tune_job("chat", "ns", NOW)["spec"] == {"targetRef": {"name": "chat"}}
+
+
+def test_a_job_that_was_deleted_after_it_published_still_counts() -> None:
+    """Or whoever tidies up would start a training of every target."""
+    spec = LoRAAdapterSpec.parse({"targetRef": {"name": "chat"}, "domain": "support"})
+    adapters = [
+        Adapter("chat-support", "uid", "2026-01-01T00:00:00Z", spec, {DATA_UNTIL_ANNOTATION: "2026-11-22T03:04:00.000Z"}),
+        Adapter("chat-legal", "uid", "2026-01-01T00:00:00Z", spec),
+    ]
+    of_another = {"metadata": {"creationTimestamp": "2026-11-23T03:00:00Z"}, "spec": {"targetRef": {"name": "other"}}}
+    trained = trained_at("chat", [of_another], adapters)
+    assert trained == [NOW - timedelta(days=1)]
+    assert due_in(NOW - timedelta(days=30), trained, timedelta(days=7), NOW) == timedelta(days=6)

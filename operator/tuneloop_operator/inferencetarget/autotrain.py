@@ -5,13 +5,21 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tuneloop_contracts.names import MAX_NAME, TARGET_LABEL
-from tuneloop_operator.api.kinds import FINE_TUNE_JOBS
+from tuneloop_operator.api.conditions import parse_time
+from tuneloop_operator.api.kinds import FINE_TUNE_JOBS, Object
+from tuneloop_operator.ledger.seen import Adapter
 
 
-def due_in(target_created: datetime, jobs_created: Sequence[datetime], interval: timedelta, now: datetime) -> timedelta:
-    """Until the next job; nothing or less when it is due. Counted from the newest job, and from the target's own beginning while it
-    has none."""
-    return max([target_created, *jobs_created]) + interval - now
+def trained_at(target: str, jobs: Sequence[Object], adapters: Sequence[Adapter]) -> list[datetime]:
+    """When its jobs were made, and where the data of its adapters ends: the jobs that made those may be deleted by now."""
+    made = [job["metadata"]["creationTimestamp"] for job in jobs if job["spec"]["targetRef"]["name"] == target]
+    return [parse_time(text) for text in (*made, *(adapter.data_until for adapter in adapters)) if text]
+
+
+def due_in(target_created: datetime, trained: Sequence[datetime], interval: timedelta, now: datetime) -> timedelta:
+    """Until the next job; nothing or less when it is due. Counted from when it was last trained, and from the target's own beginning
+    while it never was."""
+    return max([target_created, *trained]) + interval - now
 
 
 def job_name(target: str, now: datetime) -> str:

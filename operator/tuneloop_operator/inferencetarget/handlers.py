@@ -53,7 +53,7 @@ async def reconcile(world: World, key: Key) -> float | None:
         wake_dependents(world, key)
     if not verdict.ready:
         return SECONDS_WHEN_NOT
-    return min(SECONDS_WHEN_READY, await _train_if_due(world, key, body))
+    return min(SECONDS_WHEN_READY, await _train_if_due(world, key, body, seen))
 
 
 async def _keep(world: World, seen: Seen, verdict: Verdict, settled: Settled) -> tuple[Verdict, bool]:
@@ -66,15 +66,15 @@ async def _keep(world: World, seen: Seen, verdict: Verdict, settled: Settled) ->
         return replace(verdict, ready=False, reason=why.reason, message=str(why), needs_edit=True), False
 
 
-async def _train_if_due(world: World, key: Key, body: Object) -> float:
+async def _train_if_due(world: World, key: Key, body: Object, seen: Seen) -> float:
     """Seconds until a job may be due."""
     text = world.settings.auto_training_interval
     if not text or not world.settings.enable_fine_tuning:
         return SECONDS_WHEN_READY
     interval, now = parse_duration(text), world.now()
     jobs = await world.kube.list(FINE_TUNE_JOBS, key.namespace)
-    made = [parse_time(job["metadata"]["creationTimestamp"]) for job in jobs if job["spec"]["targetRef"]["name"] == key.name]
-    rest = autotrain.due_in(parse_time(body["metadata"]["creationTimestamp"]), made, interval, now).total_seconds()
+    trained = autotrain.trained_at(key.name, jobs, seen.adapters)
+    rest = autotrain.due_in(parse_time(body["metadata"]["creationTimestamp"]), trained, interval, now).total_seconds()
     if rest > 0:
         return rest
     with suppress(AlreadyExists):

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tuneloop_contracts.names import ROLLBACK_ANNOTATION, TRAINED_BY_ANNOTATION
+from tuneloop_contracts.names import DATA_UNTIL_ANNOTATION, ROLLBACK_ANNOTATION, TRAINED_BY_ANNOTATION
 from tuneloop_contracts.pods import AdapterReport, PodReport
 from tuneloop_operator.api.loraadapter import LoRAAdapterSpec, LoRAAdapterStatus
 from tuneloop_operator.api.model import InvalidSpec
@@ -24,6 +24,10 @@ class Adapter:
     @property
     def rollback_to(self) -> str:
         return self.annotations.get(ROLLBACK_ANNOTATION, "")
+
+    @property
+    def data_until(self) -> str:
+        return self.annotations.get(DATA_UNTIL_ANNOTATION, "")
 
     @property
     def trained_by(self) -> str:
