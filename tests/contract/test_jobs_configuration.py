@@ -117,6 +117,7 @@ def test_the_harvest_job_whole() -> None:
             ],
         },
         "spec": {
+            "activeDeadlineSeconds": 86400,
             "backoffLimit": 2,
             "podFailurePolicy": {
                 "rules": [
@@ -194,6 +195,7 @@ def test_the_training_job_adds_what_names_hardware() -> None:
     got = train_job(seen(pods=pods, activeDeadlineSeconds=60, backoffLimit=0), target(), SETTINGS, DATASET)
     pod, box = got["spec"]["template"]["spec"], container(got)
     assert (got["spec"]["activeDeadlineSeconds"], got["spec"]["backoffLimit"]) == (60, 0)
+    assert harvest_job(seen(activeDeadlineSeconds=60), target(), SETTINGS, WINDOW)["spec"]["activeDeadlineSeconds"] == 60, "so that it ends"
     assert got["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "night"
     assert got["metadata"]["labels"]["tuneloop.dev/step"] == "train", "ours win"
     assert (box["image"], box["command"][-1]) == ("own:1", "train")

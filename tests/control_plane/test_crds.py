@@ -75,6 +75,7 @@ REFUSED = [
     pytest.param(job(name="week.47", pods={"nodes": 2}), "metadata.name may hold no dot where spec.pods.nodes", id="dot, nodes"),
     pytest.param(job(name="week.47", data={"parallelism": 2}), "metadata.name may hold no dot where spec.pods.nodes", id="dot, parallel"),
     pytest.param(job(pods={"env": [{"name": "TUNELOOP_CONFIG", "value": "{}"}]}), "these variables are set by the operator", id="our env"),
+    pytest.param(job(pods={"resources": {"limits": {"cpu": "two"}}}), "spec.pods.resources.limits.cpu in body should match", id="quantity"),
     pytest.param(job(pods={"labels": {"tuneloop.dev/step": "x"}}), "labels below tuneloop.dev/ are set by the operator", id="our label"),
     pytest.param(job(pods={"securityContext": {"privileged": True}}), 'unknown field "spec.pods.securityContext"', id="privileged"),
     pytest.param(target(domains=[{"name": "auto"}]), "no domain may be named auto", id="auto"),

@@ -155,6 +155,16 @@ def test_a_strangers_job_is_left_alone(operator: Operator, stage: Scene) -> None
     until(lambda: stage.get(JOBS, "week-47-harvest")["metadata"]["uid"] != foreign["metadata"]["uid"])
 
 
+def test_a_job_whose_pods_the_api_server_refuses_has_failed_and_says_where(operator: Operator, stage: Scene) -> None:
+    stage.make_target()
+    stage.make_job(pods={"labels": {"team": "no label's value"}})
+    until(lambda: stage.stage("week-47") == "Failed")
+    status, why, message = stage.condition(FINE_TUNE_JOBS, "week-47", "Failed")
+    assert (status, why) == ("True", "InvalidSpec")
+    assert "metadata.labels" in message
+    assert "no label's value" not in message
+
+
 def test_suspend_stops_the_pods_and_resume_goes_on(operator: Operator, stage: Scene) -> None:
     stage.make_target()
     stage.make_job()

@@ -205,7 +205,7 @@ class FineTuneJobSpec(Model):
     suspend: bool = False
     """Stops the pods; what is done is kept."""
     active_deadline_seconds: Annotated[int, Field(ge=1, le=31536000)] = 86400
-    """Seconds that the training Job may be active; time in a Kueue queue or suspended does not count."""
+    """Seconds that each Job may be active; time in a Kueue queue or suspended does not count."""
     backoff_limit: Annotated[int, Field(ge=0, le=20)] = 2
     """Retries of each Job. A pod that says its input needs an edit (exit 2) is never retried."""
     ttl_seconds_after_finished: Annotated[int, Field(ge=0, le=31536000)] | None = None

@@ -26,9 +26,13 @@ _SOURCE_RULE = {
 
 Word = Annotated[str, Field(max_length=253)]
 LabelValue = Annotated[str, Field(max_length=63)]
-Quantity = Annotated[
-    str | int, Field(json_schema_extra={"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]})
-]
+_QUANTITY = {
+    "x-kubernetes-int-or-string": True,
+    "anyOf": [{"type": "integer"}, {"type": "string"}],
+    "pattern": r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+))?$",
+}
+"""As Kubernetes' own kinds have it; an integer's form is not looked at."""
+Quantity = Annotated[str | int, Field(json_schema_extra=_QUANTITY)]
 Quantities = Annotated[dict[str, Quantity], Field(max_length=20)]
 
 

@@ -2,11 +2,11 @@
 
 ClientError
 ├── TryLater            a later pass may succeed: it is queued again, with back-off
-│   ├── Unreachable     no answer, or 429 or 5xx
+│   ├── Unreachable     no answer, or 404 on a write, 429 or 5xx
 │   └── Stale           somebody changed the object since it was read (409)
 └── NeedsEdit           repeating cannot help
-    ├── NotAllowed      403: RBAC
-    ├── Rejected        422 or 400: the object itself is refused
+    ├── NotAllowed      403 or 400: RBAC, a quota or an admission rule
+    ├── Rejected        422: the object itself is refused
     └── AlreadyExists   409 on a create: look at what is there
         FieldOwned      409 on an apply: another manager owns a field
 """
@@ -20,7 +20,7 @@ def frames(error: BaseException) -> str:
 
 
 class ClientError(Exception):
-    """Text for logs and conditions: what was tried and the API's own short reason, never a body."""
+    """Text for logs and conditions: what was tried, the API's own short reason and the fields at fault, never a body."""
 
 
 class TryLater(ClientError):

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import aiohttp
 from kubernetes.aio.client.api_client import ApiClient
@@ -118,20 +119,30 @@ class Kube:
 
 def _error(method: str, path: str, status: int, text: bytes, *, applied: bool) -> ClientError:
     reason = _reason(text)
-    said = f"{method} {path}: {status} {reason}".rstrip()
+    said = " ".join(part for part in (f"{method} {path}: {status}", reason, _fields(text)) if part)
     if status == 409 and applied and reason == "Conflict":
         return FieldOwned(said)
     if status == 409:
         return AlreadyExists(said) if reason == "AlreadyExists" else Stale(said)
-    if status in (401, 429) or status >= 500:
+    if status in (401, 404, 429) or status >= 500:  # 404 where something is written: its namespace or its kind is not there
         return Unreachable(said)
-    return NotAllowed(said) if status == 403 else Rejected(said)
+    return NotAllowed(said) if status in (400, 403) else Rejected(said)
 
 
 def _reason(text: bytes) -> str:
     """The API's one word. Its message may quote the object, so it stays out."""
+    return str(_status(text).get("reason", ""))
+
+
+def _fields(text: bytes) -> str:
+    """Paths of the fields that are at fault, without what is in them."""
+    causes = (_status(text).get("details") or {}).get("causes") or []
+    return ", ".join(dict.fromkeys(str(cause["field"])[:120] for cause in causes[:5] if cause.get("field")))
+
+
+def _status(text: bytes) -> Mapping[str, Any]:
     try:
         status = json.loads(text)
     except ValueError:
-        return ""
-    return str(status.get("reason", "")) if isinstance(status, Mapping) else ""
+        return {}
+    return status if isinstance(status, Mapping) else {}

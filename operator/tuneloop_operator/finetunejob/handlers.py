@@ -8,9 +8,10 @@ from tuneloop_contracts.names import JOB_LABEL
 from tuneloop_operator.api.finetunejob import FineTuneJobSpec, Stage
 from tuneloop_operator.api.kinds import FINE_TUNE_JOBS, JOBS, PODS, TARGETS
 from tuneloop_operator.api.model import InvalidSpec
+from tuneloop_operator.clients.errors import NeedsEdit, Rejected
 from tuneloop_operator.finetunejob.act import act
 from tuneloop_operator.finetunejob.observe import observe
-from tuneloop_operator.finetunejob.plan import Plan, plan
+from tuneloop_operator.finetunejob.plan import Plan, plan, refused
 from tuneloop_operator.finetunejob.seen import Seen
 from tuneloop_operator.finetunejob.status import status, throttled
 from tuneloop_operator.queue import Key
@@ -32,8 +33,11 @@ async def reconcile(world: World, key: Key) -> float | None:
         return None
     seen = await observe(world.kube, world.inbox, key, body, spec, world.now())
     decided = plan(seen, world.settings)
-    for action in decided.actions:
-        await act(world.kube, world.settings, seen, action)
+    try:
+        for action in decided.actions:
+            await act(world.kube, world.settings, seen, action)
+    except NeedsEdit as error:
+        decided = refused(decided, error, for_good=isinstance(error, Rejected))
     world.metrics.job(key, decided.standing.stage.value)
     old = body.get("status", {})
     new, again = throttled(status(seen, decided, old, body["metadata"]["generation"]), old, seen.now)

@@ -136,7 +136,6 @@ def train_job(seen: Seen, target: InferenceTargetSpec, settings: Settings, datas
         if value
     }
     job = _job(seen, "train", pod)
-    job["spec"]["activeDeadlineSeconds"] = seen.spec.active_deadline_seconds  # the Job controller stops this clock while it is suspended
     return over_nodes(job, seen) if pods.nodes > 1 else job
 
 
@@ -153,6 +152,7 @@ def _job(seen: Seen, step: str, pod: Manifest) -> Manifest:
         "kind": "Job",
         "metadata": {"name": f"{seen.name}-{step}", "namespace": seen.namespace, "labels": labels, "ownerReferences": [owner]},
         "spec": {
+            "activeDeadlineSeconds": seen.spec.active_deadline_seconds,  # the Job controller stops this clock while it is suspended
             "backoffLimit": seen.spec.backoff_limit,
             "podFailurePolicy": {
                 "rules": [

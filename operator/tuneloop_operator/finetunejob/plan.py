@@ -215,6 +215,14 @@ def _only_named(seen: Seen) -> Dataset | None:
     return Dataset.by_name(wanted.uri, wanted.digest) if wanted else None
 
 
+def refused(decided: Plan, error: Exception, *, for_good: bool) -> Plan:
+    """What becomes of a plan whose act the API server refuses. The spec is immutable: what is wrong in the object itself stays so, while a
+    quota or a Role may be mended."""
+    stage, reason = (Stage.FAILED, "InvalidSpec") if for_good else (decided.standing.stage, "NotAllowed")
+    standing = replace(decided.standing, stage=stage, reason=reason, message=f"the API server refuses it: {error}")
+    return replace(decided, standing=standing, actions=())
+
+
 RULES: tuple[Rule, ...] = (
     ended,
     foreign_job,
