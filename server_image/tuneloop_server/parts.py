@@ -11,6 +11,7 @@ from tuneloop_contracts.answers import EXACT_PREFIX
 from tuneloop_contracts.pods import AdapterState
 from tuneloop_server.adapters.service import AdapterService
 from tuneloop_server.cache.exact import BUDGET, ExactTier
+from tuneloop_server.cache.template import template_digest
 from tuneloop_server.cache.tiers import Tier
 from tuneloop_server.cache.watch import watch
 from tuneloop_server.chat.books import Books
@@ -60,11 +61,12 @@ class Parts:
         self._marks = Marks(lambda: self.current.manifest.salt)
         self._embedder = OnDemand(settings.embedder)
         self._tracing = start_tracing() if settings.traces else None
+        self._template = template_digest(settings.model_path)
         self._connect()
         self.health = RecordHealth(self._record_link, settings.target, news.tell)
         self.readings = Readings(settings.max_new_tokens)
         books = Books(self.metrics, self.recorder, self._tracing)
-        self.chat = ChatService(engine, self.adapters, self.world, self._marks, self._tiers, books)
+        self.chat = ChatService(engine, self.adapters, self.world, self._marks, self._tiers, self._template, books)
         self.feedback = FeedbackService(self._marks, self.recorder, self._tiers)
         self.embeddings = EmbeddingsService(self._embedder)
         base = (settings.model_name, engine.facts.digest)
@@ -126,7 +128,7 @@ class Parts:
         )
 
     def _semantic(self, link: Link) -> SemanticCache:
-        return semantic_cache(self.settings, link, self.engine, self.adapters, self._embedder.get(), self.metrics.registry)
+        return semantic_cache(self.settings, link, self.engine, self.adapters, self._embedder.get(), self._template, self.metrics.registry)
 
     def _observe(self) -> None:
         """Gauges that are read at each scrape."""

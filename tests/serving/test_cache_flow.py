@@ -238,6 +238,15 @@ async def test_cache_control(redis_url: str) -> None:
         assert (await with_control("max-age=60", temperature=0.7)).headers["X-Cache"] == "hit-exact"
 
 
+async def test_a_mended_chat_template_makes_new_answers(redis_url: str) -> None:
+    """The weights' digest does not cover it."""
+    async with light_server(redis_url) as pod:
+        await pod.ask()
+        assert await pod.cached() == "hit-exact"
+        pod.parts.chat._template = "sha256:mended"
+        assert await pod.cached() == "miss"
+
+
 async def test_each_line_of_cache_control_counts(redis_url: str) -> None:
     async with light_server(redis_url) as pod:
         body = {"model": BASE, "messages": [{"role": "user", "content": QUESTION}], "temperature": 0}

@@ -15,7 +15,7 @@ from tuneloop_server.errors import BadRequest
 MESSAGES = (Message("user", "hello"),)
 SAMPLING = Sampling(max_tokens=16, temperature=0)
 REQUEST = request_digest(MESSAGES, SAMPLING)
-WHO: dict[str, str] = {"base_digest": "sha256:b", "adapter_digest": "sha256:a", "tenant": "acme"}
+WHO: dict[str, str] = {"base_digest": "sha256:b", "template": "sha256:t", "adapter_digest": "sha256:a", "tenant": "acme"}
 KEY = exact_key(REQUEST, **WHO)
 
 
@@ -23,6 +23,7 @@ KEY = exact_key(REQUEST, **WHO)
     "change",
     [
         {"base_digest": "sha256:B"},
+        {"template": "sha256:T"},
         {"adapter_digest": "sha256:A"},
         {"adapter_digest": ""},
         {"tenant": "other"},
@@ -33,9 +34,8 @@ def test_another_digest_or_tenant_is_another_answer(change: dict[str, str]) -> N
 
 
 def test_what_follows_on_another_is_not_taken_for_it() -> None:
-    assert exact_key(REQUEST, base_digest="a", adapter_digest="bc", tenant="d") != exact_key(
-        REQUEST, base_digest="ab", adapter_digest="c", tenant="d"
-    )
+    one = exact_key(REQUEST, base_digest="a", template="t", adapter_digest="bc", tenant="d")
+    assert one != exact_key(REQUEST, base_digest="ab", template="t", adapter_digest="c", tenant="d")
 
 
 @pytest.mark.parametrize(

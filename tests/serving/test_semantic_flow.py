@@ -15,9 +15,9 @@ from redisserver import RedisServer
 from tuneloop_contracts.manifest import AdapterManifest, ManifestAdapter, Route
 from tuneloop_contracts.pods import AdapterState
 from tuneloop_server.adapters.entry import Entry
+from tuneloop_server.cache.template import template_digest
 from tuneloop_server.manifest.source import Seen
 from tuneloop_server.semcache import shadow
-from tuneloop_server.semcache.build import template_digest
 from tuneloop_server.semcache.embed.choose import make_embedder
 
 QUESTION = "How do I reset my password?"

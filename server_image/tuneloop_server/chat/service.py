@@ -53,14 +53,23 @@ class Repeat:
 
 class ChatService:
     def __init__(
-        self, engine: Engine, adapters: AdapterService, world: Callable[[], World], marks: Marks, tiers: Sequence[Tier], books: Books
+        self,
+        engine: Engine,
+        adapters: AdapterService,
+        world: Callable[[], World],
+        marks: Marks,
+        tiers: Sequence[Tier],
+        template: str,
+        books: Books,
     ) -> None:
-        """`tiers`: asked in this order; the first one, which must answer fast, also before a request is let in."""
+        """`tiers`: asked in this order; the first one, which must answer fast, also before a request is let in.
+        `template`: digest of the base's chat template."""
         self._engine = engine
         self._adapters = adapters
         self._world = world
         self._marks = marks
         self._tiers = tuple(tiers)
+        self._template = template
         self._books = books
         self._flights = Flights()
 
@@ -106,8 +115,8 @@ class ChatService:
         control = caller.control
         if not (self._tiers and (control.read or control.write) and reading.repeatable(control)):
             return None
-        base = self._engine.facts.digest
-        key = exact_key(reading.digest, base_digest=base, adapter_digest=adapter_digest, tenant=caller.tenant)
+        base, tenant = self._engine.facts.digest, caller.tenant
+        key = exact_key(reading.digest, base_digest=base, template=self._template, adapter_digest=adapter_digest, tenant=tenant)
         return Lookup(key, caller.tenant, domain, base, adapter_digest, reading.messages, reading.sampling)
 
     def _named(self, turn: Turn, hit: Hit | None = None) -> Turn:

@@ -5,12 +5,10 @@ import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from tuneloop_contracts.base import digest_of
 from tuneloop_server.adapters.service import AdapterService
 from tuneloop_server.cache.tiers import Tier
 from tuneloop_server.engine.base import Engine, Pressure
@@ -27,8 +25,6 @@ from tuneloop_server.settings import Settings
 
 NEWS_TIMEOUT = 2 * PATIENCE / 1000
 """Seconds: a Redis that has no news says so after half of this."""
-_TEMPLATE_FILES = ("chat_template.jinja", "tokenizer_config.json")
-"""Where a model's folder has its chat template: in a file of its own, or in the tokenizer's as older ones do."""
 
 
 @dataclass(frozen=True)
@@ -47,19 +43,14 @@ class SemanticCache:
 
 
 def semantic_cache(
-    settings: Settings, link: Link, engine: Engine, adapters: AdapterService, embedder: Embedder, registry: CollectorRegistry
+    settings: Settings, link: Link, engine: Engine, adapters: AdapterService, embedder: Embedder, template: str, registry: CollectorRegistry
 ) -> SemanticCache:
     """`link`: the exact tier's, so that a Redis in trouble costs a request its budget once. News come by a link of their own: they are
     waited for."""
     news = Link(settings.redis_url, settings.redis_mode, name="cache news", timeout=NEWS_TIMEOUT)
     store, heard = (EntryStore(each, settings.target, settings.cache_ttl) for each in (link, news))
     shelf, metrics = Shelf(time.time), SemanticMetrics(registry)
-    tier = SemanticTier(settings.semantic_cache_domains, embedder, store, shelf, metrics, template_digest(settings.model_path))
+    tier = SemanticTier(settings.semantic_cache_domains, embedder, store, shelf, metrics, template)
     again = partial(regenerate, engine, adapters)
     shadow = Shadow(tier, embedder, again, lambda: engine.pressure() == Pressure(0, 0), metrics, random.random)
     return SemanticCache(Verified(tier, shadow), shadow, Follower(heard, shelf), news)
-
-
-def template_digest(folder: Path) -> str:
-    """Of the base's chat template, wherever it is decoded."""
-    return digest_of([folder / name for name in _TEMPLATE_FILES if (folder / name).exists()])
