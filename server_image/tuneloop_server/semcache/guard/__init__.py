@@ -6,6 +6,7 @@
     lexicon      reads the lists
     grammar      closed classes: negators, auxiliaries, prepositions
     spelling     slips of the keys
+    acronyms     what the other text spells out
     numerals     numbers, also spelled
     reading      text -> what the rules look at
     align        words that stand for each other in this pair alone, and words that add nothing

@@ -10,6 +10,7 @@ QUESTIONS = {
     "how": "how", "why": "why", "when": "when", "where": "where", "who": "who", "whom": "who", "whose": "whose", "what": "what",
     "which": "what", "como": "how", "porque": "why", "quando": "when", "onde": "where", "quem": "who", "qual": "what", "quais": "what",
 }  # fmt: skip
+JOINING = frozenset({"and", "or", "e", "ou"})
 AUXILIARIES = frozenset(
     {
         "is", "are", "am", "was", "were", "do", "does", "did", "can", "could", "may", "might", "will", "would", "shall", "should",

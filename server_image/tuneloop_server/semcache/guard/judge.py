@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from tuneloop_server.semcache.guard import rules
+from tuneloop_server.semcache.guard.acronyms import shortened
 from tuneloop_server.semcache.guard.align import aligned
 from tuneloop_server.semcache.guard.reading import Reading, read
 from tuneloop_server.semcache.guard.spelling import beside
@@ -29,10 +30,15 @@ ALIGNED: tuple[Rule, ...] = (
 
 def objection(a: str, b: str) -> str | None:
     """Why the answer to one must not serve the other; None when nothing speaks against it."""
-    one, other = read(beside(a, b)), read(beside(b, a))
+    one, other = read(_beside(a, b)), read(_beside(b, a))
     if one.folded == other.folded:
         return None
     return _first(AS_READ, one, other) or _first(ALIGNED, *aligned(one, other))
+
+
+def _beside(text: str, other: str) -> str:
+    """In the other's spelling, where it has one."""
+    return shortened(beside(text, other), other)
 
 
 def _first(rules: tuple[Rule, ...], one: Reading, other: Reading) -> str | None:

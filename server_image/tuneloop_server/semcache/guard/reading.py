@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from tuneloop_server.semcache.guard.grammar import AUXILIARIES, MARKS, NEGATORS, OWNERS, PERSONS, QUESTIONS, TENSES
+from tuneloop_server.semcache.guard.grammar import AUXILIARIES, JOINING, MARKS, NEGATORS, OWNERS, PERSONS, QUESTIONS, TENSES
 from tuneloop_server.semcache.guard.lexicon import LANGUAGES, Lexicon, lexicon
 from tuneloop_server.semcache.guard.numerals import canonical, spelled
 from tuneloop_server.semcache.guard.spelling import corrected
@@ -23,6 +23,8 @@ _POSSESSIVE = re.compile(r"([^\W\d_]+)'s? [^\W\d_]")
 _CAPITALISED = re.compile(r"(?<=[\w,;:)] )[A-ZÀ-Ý][\w&-]*")
 _ACRONYMS = {"US": "usa", "U.S.": "usa", "IT": "informatics", "WHO": "worldhealth", "May": "maymonth"}
 _ACRONYM = re.compile(r"(?<=\w )(US|U\.S\.|IT|WHO|May)(?!\w)")
+_SEVERAL = re.compile(r"\b([A-Z]{2,6})s\b")
+"""PDFs: the stemmer knows no plural without a vowel."""
 _SYMBOLS = {"%": "percent", "$": "dollar", "€": "euro", "£": "pound", "&": "and"}
 _FOLD = str.maketrans({"’": "'", "‘": "'", "´": "'", "“": '"', "”": '"', "–": "-", "—": " ", "‑": "-"})
 
@@ -63,7 +65,7 @@ class Reading:
 def read(text: str) -> Reading:
     """Cached, as the texts of popular entries are compared again and again."""
     plain = unicodedata.normalize("NFKC", text).translate(_FOLD)
-    cased = _ACRONYM.sub(lambda found: _ACRONYMS[found[1]], plain)
+    cased = _SEVERAL.sub(r"\1", _ACRONYM.sub(lambda found: _ACRONYMS[found[1]], plain))
     lower = " ".join(re.sub(r"(?<=[^\W\d_])-(?=[^\W\d_])", " ", cased.lower()).split())
     words = _language(lower)
     framed = _framed(_spelled_right(lower, cased) if words.language == "en" else lower, words)
@@ -90,12 +92,18 @@ def read(text: str) -> Reading:
 
 def _mood(tokens: list[str]) -> tuple[frozenset[str], str, str]:
     """Questions, tense and subject."""
-    asked = frozenset(QUESTIONS[token] for token in tokens if token in QUESTIONS)
+    asked = frozenset(QUESTIONS[tokens[place]] for place in _asking(tokens))
     place = next((place for place, token in enumerate(tokens) if token in AUXILIARIES), None)
     if place is None:
         return asked, "", ""
     subject = PERSONS.get(tokens[place + 1], "") if place + 1 < len(tokens) else ""
     return asked or frozenset({"yes-no"} if place == 0 else ()), TENSES.get(tokens[place], ""), subject
+
+
+def _asking(tokens: list[str]) -> list[int]:
+    """Where a question word asks: the first one, and those joined to it; what follows as `when I leave` says under which condition."""
+    places = [place for place, token in enumerate(tokens) if token in QUESTIONS]
+    return [place for place in places if place == places[0] or tokens[place - 1] in JOINING]
 
 
 def _language(lower: str) -> Lexicon:

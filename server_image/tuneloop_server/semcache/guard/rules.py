@@ -73,8 +73,9 @@ def persons(a: Reading, b: Reading) -> str | None:
 
 
 def content(a: Reading, b: Reading) -> str | None:
-    """A text without content (`What is it?`) asks something only its circumstances know."""
-    return "content" if set(a.content) != set(b.content) or not (a.content or a.numbers) else None
+    """Each as often: to learn machine learning is more than machine learning. A text without content (`What is it?`) asks something only
+    its circumstances know."""
+    return "content" if sorted(a.content) != sorted(b.content) or not (a.content or a.numbers) else None
 
 
 def direction(a: Reading, b: Reading) -> str | None:
