@@ -12,11 +12,12 @@ import s3fs
 
 from forget.test_forget import ANA, SALT, entry, interaction
 from s3.gateway import SECRET, S3Gateway
-from training.lessons import job
+from training.lessons import dataset, job, lesson
 from training.test_commands import command
 from training.test_harvest import settings
 from training.traffic import NOW, TARGET, record, write
 from tuneloop_contracts.adapters import FILES, adapter_digest
+from tuneloop_contracts.base import base_digest
 from tuneloop_contracts.dataset import DATA_FILES, SUMMARY_FILE, Dataset
 from tuneloop_contracts.jobs import Gate, Training
 from tuneloop_contracts.manifest import AdapterManifest
@@ -25,8 +26,9 @@ from tuneloop_contracts.record import record_stream
 from tuneloop_contracts.stores import Store
 from tuneloop_server.adapters.fetch import copies, fetch, forget
 from tuneloop_server.adapters.refusal import Refused
-from tuneloop_trainer.errors import TryLater
+from tuneloop_trainer.errors import NeedsEdit, TryLater
 from tuneloop_trainer.harvest.collect import Harvest
+from tuneloop_trainer.learn.base_folder import base_folder
 from tuneloop_trainer.learn.finished import finished_report
 from tuneloop_trainer.learn.job import train_job
 from tuneloop_trainer.reporting import Reporter
@@ -97,6 +99,26 @@ def test_a_turn_of_the_loop(redis_url: str, tiny_base: Path, tmp_path: Path, buc
         assert adapter_digest(folder) == adapter.digest
     finally:
         forget(adapter.digest)
+
+
+def test_a_base_model_is_fetched_once_and_again_when_it_is_another(
+    tiny_base: Path, tmp_path: Path, buckets: Buckets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    base = buckets.datasets.below("base")
+    config = job(tiny_base, tmp_path, dataset(tmp_path / "data", lesson("x", "Below."))).model_copy(update={"base_uri": base.uri})
+    with pytest.raises(NeedsEdit, match=rf"{base.uri}: no config.json and \*.safetensors there; put them there"):
+        base_folder(config)
+    publish_folder(tiny_base, base, marker="config.json")
+    put_bytes(base.below("pytorch_model.bin"), b"a pickle")
+    folder = base_folder(config)
+    assert {file.name for file in folder.iterdir()} == {file.name for file in tiny_base.iterdir()}
+    assert base_digest(folder) == base_digest(tiny_base)
+    fetched = {file: file.stat().st_mtime_ns for file in folder.iterdir()}
+    assert base_folder(config) == folder
+    assert {file: file.stat().st_mtime_ns for file in folder.iterdir()} == fetched
+    put_bytes(base.below("tokenizer.json"), b"another")
+    assert (base_folder(config) / "tokenizer.json").read_bytes() == b"another"
 
 
 def test_sealed_days_are_read_back(redis_url: str, buckets: Buckets) -> None:

@@ -6,6 +6,8 @@ folder without its marker does not exist.
 
 import errno
 import glob
+import hashlib
+import json
 import os
 import shutil
 import uuid
@@ -28,13 +30,15 @@ FOLDER_MODE = 0o755
 
 
 @contextmanager
-def faults_named(store: Store) -> Iterator[None]:
-    """Turns what a store raises into STORE_UNAVAILABLE with the URI and what to do; the store's own text may hold credentials."""
+def faults_named(store: Store, into: Path | None = None) -> Iterator[None]:
+    """Turns what a store raises into STORE_UNAVAILABLE with the URI and what to do; the store's own text may hold credentials.
+
+    `into`: what is written is written there, not to the store."""
     try:
         yield
     except (OSError, BotoCoreError, ClientError) as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            message = f"{store.uri} is full: delete what is not needed there, or make it larger"
+            message = f"{into or store.uri} is full: delete what is not needed there, or make it larger"
             raise TryLater(FaultReason.STORE_UNAVAILABLE, message) from error
         raise TryLater(FaultReason.STORE_UNAVAILABLE, f"{store.uri}: {type(error).__name__}; {_advice(store)}") from error
 
@@ -107,6 +111,25 @@ def list_files(store: Store) -> list[str]:
         files.invalidate_cache()
         root = path.rstrip("/") + "/"
         return sorted(found.removeprefix(root) for found in files.find(path))
+
+
+def fetch_files(store: Store, patterns: tuple[str, ...], into: Path) -> Path:
+    """Files directly in a folder of an object store, as a local folder below `into`: another one whenever one of them is another. What
+    is there already is not fetched again, and several processes may fetch at once."""
+    with faults_named(store, into):
+        files, path = _open(store)
+        files.invalidate_cache()
+        found = map(PurePosixPath, files.ls(path, detail=False) if files.exists(path) else ())
+        wanted = {str(name): files.ukey(str(name)) for name in found if any(map(name.match, patterns))}
+        folder = into / hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in wanted:
+            target = folder / PurePosixPath(name).name
+            if not target.exists():
+                with _partial(target) as partial:
+                    files.get_file(name, str(partial))
+                    partial.replace(target)
+        return folder
 
 
 def remove_older(folder: Store, than: datetime) -> None:

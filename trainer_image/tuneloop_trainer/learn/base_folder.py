@@ -2,26 +2,36 @@
 
 import re
 from pathlib import Path
+from tempfile import gettempdir
 
 from tuneloop_contracts.base import HUB_SCHEME, base_digest
 from tuneloop_contracts.jobs import TrainConfig
 from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.stores import Store
 from tuneloop_trainer.errors import NeedsEdit
-from tuneloop_trainer.learn.hub import downloaded
+from tuneloop_trainer.learn.hub import FILES, downloaded
+from tuneloop_trainer.store import fetch_files, is_local
+
+FETCHED = "tuneloop-bases"
+"""Below the pod's own temporary folder: base models of object stores."""
 
 
 def base_folder(config: TrainConfig) -> Path:
     """Raises NeedsEdit (BASE_MODEL_NOT_FOUND) where this pod has no such folder of safetensors, or may not have it; TryLater where the
-    hub is away."""
+    hub or the object store is away."""
     if config.base_uri.startswith(HUB_SCHEME):
         return downloaded(config.base_uri)
     store = Store(config.base_uri)
-    folder = Path(store.location)
-    if not store.location.startswith("/") or not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
-        advice = "mount the claim into the training pod" if store.claim else "use an image that holds it (pods.image), or a pvc:// URI"
-        raise NeedsEdit(FaultReason.BASE_MODEL_NOT_FOUND, f"{config.base_uri}: no config.json and *.safetensors there; {advice}")
+    folder = Path(store.location) if is_local(store) else fetch_files(store, FILES, Path(gettempdir()) / FETCHED)
+    if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
+        raise NeedsEdit(FaultReason.BASE_MODEL_NOT_FOUND, f"{config.base_uri}: no config.json and *.safetensors there; {_advice(store)}")
     return folder
+
+
+def _advice(store: Store) -> str:
+    if store.claim:
+        return "mount the claim into the training pod"
+    return "use an image that holds it (pods.image), or a pvc:// URI" if is_local(store) else "put them there, directly below that path"
 
 
 def checked_digest(folder: Path, config: TrainConfig) -> str:
