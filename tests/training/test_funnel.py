@@ -1,3 +1,4 @@
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -69,6 +70,14 @@ def test_personal_data_is_out_of_every_message_and_counted_by_kind() -> None:
     done = through([record(0, messages=messages, answer="Dear bob@example.com, done.")], config(min_examples_per_domain=1))
     assert "example.com" not in done.train[0].to_line()
     assert {count.name: count.count for count in done.redacted} == {"Email": 3, "Phone": 1}
+
+
+@pytest.mark.parametrize("name", ["ana@example.com", "whatsapp:+5511912345678", "5511912345678", "chat-5511912345678"])
+def test_personal_data_in_the_name_of_a_conversation_is_out_too(name: str) -> None:
+    kept = through([record(n, conversation=name) for n in range(3)] + [record(3)], ONE).train
+    assert name not in "".join(row.to_line() for row in kept)
+    assert sorted(Counter(row.conversation for row in kept).values()) == [1, 3]
+    assert "c-3" in {row.conversation for row in kept}
 
 
 def test_personal_data_in_a_correction_is_out_too() -> None:

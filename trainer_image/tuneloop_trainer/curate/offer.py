@@ -1,15 +1,17 @@
 """What one entry offers to learn, or why nothing: decided by that entry alone, wherever and in whatever order it is asked."""
 
+import re
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import lru_cache, partial
 from typing import NamedTuple
 
 from tuneloop_contracts.jobs import HarvestConfig
-from tuneloop_contracts.record import Feedback, Record
+from tuneloop_contracts.record import Feedback, Record, user_hash
 from tuneloop_trainer.curate.admit import OVER_LIMIT, candidate, drop_reason
 from tuneloop_trainer.curate.example import EntryId, Example
 from tuneloop_trainer.curate.golden import Golden
+from tuneloop_trainer.curate.redact.digits import LEAST
 from tuneloop_trainer.curate.redact.replace import redact_example
 from tuneloop_trainer.curate.redact.span import Find
 
@@ -17,6 +19,9 @@ IN_GOLDEN_SET = "InGoldenSet"
 """It judges another domain's adapter; or this one's, and cannot be held out beside what that learns."""
 REMEMBERED = 4096
 """Texts whose finds are kept: a turn repeats all that was said before it."""
+
+
+_NUMBER = re.compile(rf"\d{{{LEAST}}}")
 
 
 class Dropped(NamedTuple):
@@ -42,8 +47,17 @@ def _offer(
         return Dropped(reason, seen.domain)
     if seen.domain in full:
         return Dropped(OVER_LIMIT, seen.domain)
-    example = redact_example(seen.to_example(), find) if config.curation.pii == "Redact" else seen.to_example()
+    example = seen.to_example()
+    if config.curation.pii == "Redact":
+        example = replace(redact_example(example, find), conversation=_named(record.conversation, config.salt, find))
     holders = golden.holders(example.asked)
     if holders - {seen.domain}:
         return Dropped(IN_GOLDEN_SET, seen.domain)
     return replace(example, golden=True) if holders else example
+
+
+def _named(conversation: str, salt: str, find: Find) -> str:
+    """A client may call a conversation by who it is with: a number or an address goes no further than its hash. Any long number may be
+    a telephone's: it costs nothing to take too many for one, since the name means nothing here."""
+    told = _NUMBER.search(conversation) or find(conversation)
+    return f"c-{user_hash(salt.encode(), 'conversation', conversation)}" if told else conversation
