@@ -141,6 +141,13 @@ def test_all_of_a_conversation_agrees_and_so_does_its_next_turn() -> None:
     assert second.redacted == ("Email",) * 5
 
 
+def test_a_placeholder_that_a_text_holds_already_is_not_given_to_another_value() -> None:
+    placeholders = Placeholders()
+    assert placeholders.into("What is [EMAIL_2]?") == "What is [EMAIL_2]?"
+    assert placeholders.into("ana@example.com, bob@example.com, ana@example.com") == "[EMAIL_1], [EMAIL_3], [EMAIL_1]"
+    assert placeholders.into("[EMAIL_1] wrote to [EMAIL_5]; eve@example.com") == "[EMAIL_1] wrote to [EMAIL_5]; [EMAIL_4]"
+
+
 def test_twice_changes_nothing() -> None:
     once = Placeholders().into("ana@example.com +55 11 91234-5678 4111 1111 1111 1111 529.982.247-25 sk-proj-a1b2c3d4e5f6g7h8i9j0")
     assert once == "[EMAIL_1] [PHONE_1] [CARD_1] [CPF_1] [API_KEY_1]"

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from itertools import count
 
 from tuneloop_trainer.curate.example import Example
 from tuneloop_trainer.curate.redact.find import find
@@ -23,12 +24,15 @@ class Placeholders:
     found: list[Kind] = field(default_factory=list)
     """The kind of each find, in order."""
 
+    taken: set[str] = field(default_factory=set)
+    """Those that texts held already: a model that learned from placeholders says some itself, and another value must not be called so."""
+
     def into(self, text: str) -> str:
-        spans = self.find(text)
-        return self.put(text, spans) if spans else text
+        return self.put(text, self.find(text))
 
     def put(self, text: str, spans: Iterable[Span]) -> str:
         """The text with a placeholder for each span; they come in order and do not overlap."""
+        self.taken.update(_PLACEHOLDER.findall(text))
         parts, at = [], 0
         for start, end, kind in spans:
             parts += [text[at:start], self._placeholder(kind, text[start:end])]
@@ -37,11 +41,14 @@ class Placeholders:
         return "".join((*parts, text[at:]))
 
     def _placeholder(self, kind: Kind, value: str) -> str:
-        numbers = self.numbers.setdefault(kind, {})
-        number = numbers.setdefault(_as_written_anyhow(kind, value), len(numbers) + 1)
-        return f"[{LABELS[kind]}_{number}]"
+        numbers, value = self.numbers.setdefault(kind, {}), _as_written_anyhow(kind, value)
+        if value not in numbers:
+            following = count(max(numbers.values(), default=0) + 1)
+            numbers[value] = next(number for number in following if f"[{LABELS[kind]}_{number}]" not in self.taken)
+        return f"[{LABELS[kind]}_{numbers[value]}]"
 
 
+_PLACEHOLDER = re.compile(r"\[[A-Z_]{2,8}_\d{1,6}\]")
 LABELS = {kind: re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).upper() for kind in Kind}
 
 
