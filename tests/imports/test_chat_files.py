@@ -11,10 +11,12 @@ from tuneloop_contracts.base import digest_of
 from tuneloop_contracts.dataset import HELD_OUT_FILE, MANIFEST_FILE, TRAIN_FILE, Dataset, DatasetManifest
 from tuneloop_contracts.stores import Store
 from tuneloop_trainer.collected import opened
+from tuneloop_trainer.golden import golden_store
 from tuneloop_trainer.harvest.dataset import stored_digest
 from tuneloop_trainer.imports.layout import Unusable
 from tuneloop_trainer.openai_chat import exchanges_of, line_of
 from tuneloop_trainer.rows import Row, read_rows
+from tuneloop_trainer.store import put_bytes
 
 COLOURS = ("red", "blue", "green", "black", "white", "grey", "pink", "brown", "gold", "silver")
 
@@ -80,6 +82,15 @@ def test_what_was_exported_can_be_imported_again(tmp_path: Path) -> None:
     before, after = (sorted(json.dumps([row.prompt, row.completion]) for row in rows(one)) for one in (dataset, again))
     assert before == after
     assert stored_digest(Store(dataset.uri)) == dataset.digest, "exporting changes nothing"
+
+
+def test_a_question_of_any_golden_set_of_the_target_is_not_learned(tmp_path: Path) -> None:
+    golden = golden_store(Store(f"file://{tmp_path}/datasets"), TARGET, "removed-since")
+    prompt, completion = json.loads(chat(3))["messages"][:2], json.loads(chat(3))["messages"][2:]
+    put_bytes(golden, json.dumps({"prompt": prompt, "completion": completion}).encode())
+    dataset, _ = imported(tmp_path, [chat(n) for n in range(30)], "--domain", "storehouse")
+    assert dataset.kept == 29
+    assert "shelf 3," not in "".join(row.to_line() for row in rows(dataset))
 
 
 def test_answers_that_are_only_read_are_not_learned_and_say_so_when_written() -> None:

@@ -16,8 +16,10 @@ from tuneloop_contracts.stores import Store
 from tuneloop_trainer.config import harvest_config, store_at
 from tuneloop_trainer.curate.example import Entry
 from tuneloop_trainer.curate.funnel import curate
+from tuneloop_trainer.curate.golden import Golden
 from tuneloop_trainer.curate.redact.presidio import finder
 from tuneloop_trainer.errors import NeedsEdit
+from tuneloop_trainer.golden import every_golden
 from tuneloop_trainer.harvest.collect import log_funnel
 from tuneloop_trainer.harvest.dataset import Reading, write_dataset
 from tuneloop_trainer.imports.entries import entry_of
@@ -38,7 +40,8 @@ def import_chats(options: argparse.Namespace, env: Mapping[str, str], *, now: da
     check_writable(Store(config.datasets_uri))
     found, skipped = exchanges_in(content)
     entries = [_entry(exchange, place, config, options.domain) for place, exchange in enumerate(found)]
-    curated = curate(reversed(entries), {}, config, find=finder(env))
+    golden = Golden(every_golden(Store(config.datasets_uri), config.target))
+    curated = curate(reversed(entries), {}, config, golden, finder(env))
     counts = tuple(Count(name=reason, count=count) for reason, count in skipped.most_common())
     imported = ImportCounts(format=FORMAT, prefix="", imported=len(entries), skipped=counts)
     dataset = write_dataset(curated, Reading(imported=(imported,)), config)

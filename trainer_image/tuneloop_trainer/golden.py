@@ -6,13 +6,13 @@ rows become it, so that all later adapters are judged on the same.
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.stores import Store
 from tuneloop_trainer.errors import NeedsEdit
 from tuneloop_trainer.rows import Message, Row
-from tuneloop_trainer.store import get_bytes, put_bytes
+from tuneloop_trainer.store import get_bytes, list_files, put_bytes
 
 FOLDER = "golden"
 OWNERS_FILE = "_users.jsonl"
@@ -39,6 +39,14 @@ def read_golden(store: Store) -> tuple[Row, ...]:
     domain = store.uri.rsplit("/", 1)[-1].removesuffix(".jsonl")
     lines = enumerate(content.decode(errors="replace").split("\n"), start=1)  # JSON leaves U+2028 as it is: `splitlines` cuts there
     return tuple(_row(line, domain, f"{store.uri}, line {number}", number) for number, line in lines if line.strip())
+
+
+def every_golden(datasets: Store, target: str) -> Iterator[Row]:
+    """Of all sets of the target, also of a domain that it has no more, or not by the settings at hand. Raises NeedsEdit."""
+    folder = datasets.below(FOLDER, *target.split("/"))
+    for name in list_files(folder):
+        if name.endswith(".jsonl") and not name.startswith("_"):
+            yield from read_golden(folder.below(name))
 
 
 def freeze_golden(store: Store, held_out: Iterable[Row]) -> None:

@@ -23,10 +23,10 @@ from tuneloop_trainer.curate.golden import Golden
 from tuneloop_trainer.curate.offer import offering
 from tuneloop_trainer.curate.redact.find import find
 from tuneloop_trainer.curate.redact.span import Find
-from tuneloop_trainer.golden import read_golden
+from tuneloop_trainer.golden import every_golden
 from tuneloop_trainer.harvest.archive import Archive
 from tuneloop_trainer.harvest.connect import connect
-from tuneloop_trainer.harvest.dataset import Reading, dataset_store, finished_dataset, freeze_golden_sets, golden_of, write_dataset
+from tuneloop_trainer.harvest.dataset import Reading, dataset_store, finished_dataset, freeze_golden_sets, write_dataset
 from tuneloop_trainer.harvest.parts import PartWriter, has_part, head_of, part_store, parts_there, read_part, remove_parts_of
 from tuneloop_trainer.harvest.patience import Patience
 from tuneloop_trainer.harvest.segments import archive_store
@@ -151,7 +151,7 @@ class Harvest:
         source.confirm(shards)
 
     def _golden(self) -> Golden:
-        return Golden(row for domain in self.config.domains for row in read_golden(golden_of(self.config, domain.name)))
+        return Golden(every_golden(Store(self.config.datasets_uri), self.config.target))
 
     def _remembered(self, stock: Stock) -> Stock:
         """What an earlier pod of this job saw counts too: else a flush between two pods would pass for an idle target. Its watermarks
