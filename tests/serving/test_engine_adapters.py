@@ -51,6 +51,17 @@ async def test_each_row_says_what_peft_says_with_its_adapter_alone(names: list[s
     assert len({*together}) == len(together)
 
 
+@pytest.mark.parametrize("columns", [True, False])
+async def test_either_way_to_multiply_says_the_same(columns: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever is the faster here."""
+    monkeypatch.setattr("tuneloop_server.engine.linear.columns_are_faster", lambda _: columns)
+    names = ["a", "b", None]
+    async with running() as engine:
+        await load(engine, A, B)
+        together = await asyncio.gather(*(text_of(engine, request) for request in requests(names)))
+    assert together == [wanted(request) for request in requests(names)]
+
+
 async def test_rows_come_and_go_over_few_seats_and_more_adapters_than_slots() -> None:
     names = ["a", "b", "c", None, "c", "b", "a", "a"]
     async with running(max_batch=1) as engine:
