@@ -47,6 +47,7 @@ class Batch:
     def step(self) -> None:
         lengths = self._cache.lengths
         self._cache.make_room(lengths.longest + 1)
+        self._cache.look_ahead(lengths.longest + 1, max(seat.row.most for seat in self.seats))
         self._slots.use(self._places)
         out = self._model(
             input_ids=self._last,

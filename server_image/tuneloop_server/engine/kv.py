@@ -73,8 +73,14 @@ class RowLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         self._keys[row, :, : keys.shape[1]] = keys
         self._values[row, :, : values.shape[1]] = values
 
-    def make_room(self, room: int) -> None:
-        rows, end = self._keys.shape[0], self._lengths.longest
+    @property
+    def room(self) -> int:
+        return self._keys.shape[2]
+
+    def make_room(self, tokens: int) -> None:
+        if tokens <= self.room:
+            return
+        rows, room, end = self._keys.shape[0], max(tokens, 2 * self.room), self._lengths.longest
         self._keys, self._values = (_with_room(held, rows, room, keep=end) for held in (self._keys, self._values))
 
     def move(self, places: torch.Tensor, sources: torch.Tensor) -> None:
@@ -88,15 +94,16 @@ class RowCache(Cache):
         super().__init__(layers=[])
         self.lengths = Lengths(device)
         self._max_rows = max_rows
-        self._room = FIRST_ROOM
         self._rows: list[RowLayer] = []
 
     def put(self, row: int, prompts: DynamicCache, lengths: Sequence[int]) -> None:
         """Prompts that have been read, padded on the left, into the places from `row` on."""
-        self.make_room(max(lengths) + 1)
+        longest = max(lengths)
+        self.make_room(longest + 1)
         read: Any = prompts.layers
         if not self._rows:
-            self._rows = [RowLayer(self.lengths, layer.keys, layer.values, self._max_rows, self._room) for layer in read]
+            room = max(longest + 1, FIRST_ROOM)
+            self._rows = [RowLayer(self.lengths, layer.keys, layer.values, self._max_rows, room) for layer in read]
             self.layers = list(self._rows)
         for kept, layer in zip(self._rows, read, strict=True):
             for n, length in enumerate(lengths):
@@ -104,11 +111,15 @@ class RowCache(Cache):
 
     def make_room(self, tokens: int) -> None:
         """For rows of so many tokens."""
-        if tokens <= self._room:
-            return
-        self._room = max(tokens, 2 * self._room)
         for layer in self._rows:
-            layer.make_room(self._room)
+            layer.make_room(tokens)
+
+    def look_ahead(self, tokens: int, most: int) -> None:
+        """Widen one layer that will soon be too narrow for rows that have `tokens` and will have `most`: so, with one a step, no step
+        has to widen all of them, which takes as long as several steps."""
+        soon = min(tokens + len(self._rows), most)
+        if narrow := next((layer for layer in self._rows if layer.room < soon), None):
+            narrow.make_room(soon)
 
     def order(self, sources: Sequence[int]) -> None:
         """Row n becomes what row `sources[n]` was."""

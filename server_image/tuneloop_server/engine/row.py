@@ -38,6 +38,11 @@ class Row:
     def over(self) -> bool:
         return self.finished or self.cancelled
 
+    @property
+    def most(self) -> int:
+        """Tokens that prompt and answer have together, if it is not over before."""
+        return len(self.prompt) + self.sampling.max_tokens
+
     def accept(self, token: int) -> None:
         """Take the next token, hand out the text that became certain, and notice the end."""
         self._tokens += 1
