@@ -2,14 +2,16 @@
 
 import asyncio
 from dataclasses import replace
+from itertools import pairwise
 from threading import Event
 
 import pytest
 
 from serving.tiny import PROMPTS, asked, decode, plain, running, text_of, tiny
-from tuneloop_server.engine.base import Answer
+from tuneloop_server.engine.base import Answer, Sampling
 from tuneloop_server.engine.hf import QUEUE_PER_ROW, HfEngine
-from tuneloop_server.engine.row import Vocabulary
+from tuneloop_server.engine.kv import RowCache, RowLayer
+from tuneloop_server.engine.row import Row, Vocabulary
 from tuneloop_server.engine.scheduler import Scheduler
 from tuneloop_server.engine.slots import Slots
 from tuneloop_server.engine.worker import Worker
@@ -32,6 +34,23 @@ async def test_rows_that_outgrow_their_room_say_what_each_says_alone(monkeypatch
     async with running() as engine:
         together = await asyncio.gather(*(text_of(engine, request) for request in requests))
     assert together == [plain("llama", request) for request in requests]
+
+
+async def test_of_rows_that_outgrow_their_room_one_layer_a_step_is_moved_ahead_of_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And none for tokens that no row will have: the last room is as long as the longest row."""
+    monkeypatch.setattr("tuneloop_server.engine.kv.FIRST_ROOM", 32)
+    rooms: list[tuple[int, ...]] = []
+    look_ahead = RowCache.look_ahead
+
+    def watched(cache: RowCache, tokens: int, most: int) -> None:
+        look_ahead(cache, tokens, most)
+        rooms.append(tuple(layer.room for layer in cache.layers if isinstance(layer, RowLayer)))
+
+    monkeypatch.setattr(RowCache, "look_ahead", watched)
+    async with running() as engine:
+        assert await text_of(engine, asked("a", 63)) == plain("llama", asked("a", 63))
+    moved = [sum(a != b for a, b in zip(before, after, strict=True)) for before, after in pairwise(rooms)]
+    assert (set(moved), sum(moved), rooms[-1]) == ({0, 1}, 3, (64, 64, 64))
 
 
 async def test_a_prompt_read_in_parts_is_read_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,6 +160,27 @@ def test_an_order_that_is_called_off_is_not_carried_out_and_the_next_one_is() ->
     finally:
         worker.close()
     assert done == ["next"]
+
+
+def test_rows_wait_for_one_piece_of_work_between_two_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: list[int] = []
+    at: list[int] = []
+    hold = Event()
+    loaded = tiny("llama")
+    scheduler = Scheduler(loaded.model, Slots(loaded.model, 1), 1)
+    turn = scheduler.turn
+    monkeypatch.setattr(scheduler, "turn", lambda: (turns.append(0), turn()))
+    worker = Worker(scheduler)
+    worker.start()
+    try:
+        worker.call(lambda: hold.wait(20))
+        worker.submit(Row([5], Sampling(200, temperature=0.0), None, loaded.vocabulary, lambda _: None))
+        last = [worker.call(lambda: at.append(len(turns))) for _ in range(3)][-1]
+        hold.set()
+        last.result(20)
+    finally:
+        worker.close()
+    assert at == [0, 1, 2]
 
 
 async def test_closing_fails_what_still_runs() -> None:

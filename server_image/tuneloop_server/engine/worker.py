@@ -23,6 +23,8 @@ class Worker(Thread):
         super().__init__(name="engine", daemon=True)
         self._scheduler = scheduler
         self._orders: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._called = False
+        """Whether this turn has run a piece of work already."""
         self._closing = False
 
     def submit(self, row: Row) -> None:
@@ -31,7 +33,7 @@ class Worker(Thread):
     def call(self, work: Callable[[], T]) -> "Future[T]":
         """Run `work` between two turns; not at all when it is cancelled before."""
         done: Future[T] = Future()
-        self._orders.put(lambda: _settle(done, work))
+        self._orders.put(lambda: self._run(done, work))
         return done
 
     def close(self) -> None:
@@ -47,10 +49,12 @@ class Worker(Thread):
             self._scheduler.abandon(Unavailable("the server is shutting down"))
 
     def _take_orders(self) -> None:
-        """All that have come; waits for one when there is nothing else to do."""
+        """In the order of their coming, up to one piece of work: rows wait for no more between two steps. Waits for an order when
+        there is nothing else to do."""
         if self._scheduler.idle:
             self._orders.get()()
-        while not self._orders.empty():
+        self._called = False
+        while not self._called and not self._orders.empty():
             self._orders.get()()
 
     def _turn(self) -> None:
@@ -60,14 +64,14 @@ class Worker(Thread):
             log.error("a batch failed: %s", type(error).__name__)
             self._scheduler.fail(Failed("the model failed on this request"))
 
+    def _run(self, done: "Future[T]", work: Callable[[], T]) -> None:
+        if not done.set_running_or_notify_cancel():
+            return
+        self._called = True
+        try:
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
     def _stop(self) -> None:
         self._closing = True
-
-
-def _settle(done: "Future[T]", work: Callable[[], T]) -> None:
-    if not done.set_running_or_notify_cancel():
-        return
-    try:
-        done.set_result(work())
-    except BaseException as error:
-        done.set_exception(error)
