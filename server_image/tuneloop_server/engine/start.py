@@ -1,6 +1,7 @@
 """The engine that the settings name."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -20,4 +21,9 @@ async def started(settings: Settings) -> AsyncIterator[Engine]:
         from tuneloop_server.engine.hf import HfEngine
         from tuneloop_server.engine.loading import load_base
 
-        yield HfEngine(await asyncio.to_thread(load_base, settings.model_path), settings.max_batch)
+        engine = HfEngine(await asyncio.to_thread(load_base, settings.model_path), settings.max_batch)
+        gc.freeze()  # the libraries' half a million objects: to look for cycles in them would stop every answer for a quarter of a second
+        try:
+            yield engine
+        finally:
+            gc.unfreeze()  # some of them tell of a leak when they are not taken away at the end
