@@ -1,6 +1,7 @@
 """A Deployment of one's own with its stores in S3: examples/adopt and examples/inferencetarget-s3.yaml, but for their names."""
 
 import os
+import shutil
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from builders_adapters import base_folder
 from builders_e2e import finetune_job
 from s3.gateway import S3Gateway
 from tuneloop_contracts.adapters import FILES
@@ -20,8 +22,7 @@ from tuneloop_demo.traffic import send
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NAME = "shop-llm"
-BASE = {"name": "smollm2-135m-instruct", "uri": "file:///models/smollm2-135m-instruct"}
-KEYS = ("chat-adapters-s3", "chat-datasets-s3")
+KEYS = ("chat-adapters-s3", "chat-datasets-s3", "chat-models-s3")
 """Secrets that the example names."""
 
 
@@ -34,6 +35,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Gateway]:
     server = S3Gateway(tmp_path_factory.mktemp("s3"), host=node).start()
     for bucket in ("adapters", "private"):
         server.bucket(bucket)
+    shutil.copytree(base_folder(), server.bucket("models") / "shop-base")
     yield server
     server.stop()
 
@@ -97,7 +99,7 @@ def adopted(installation: Installation) -> list[kube.Manifest]:
 
 def target(installation: Installation) -> kube.Manifest:
     (made,) = example(installation, "inferencetarget-s3.yaml")
-    made["spec"]["baseModel"] = BASE
+    made["spec"]["baseModel"]["name"] = "smollm2-135m-instruct"  # as the Deployment's
     return made
 
 
