@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from tuneloop_trainer.curate.likeness import SAME_QUESTION, Index
+from tuneloop_trainer.curate.likeness import SAME_QUESTION, Asked, Index
 from tuneloop_trainer.curate.thread import Thread
 
 
@@ -33,17 +33,23 @@ def sizes(threads: Sequence[Thread]) -> Counter[str]:
 
 def tied_by_text(threads: Sequence[Thread]) -> list[Group]:
     """By a conversation or by a question, in other words too, however indirectly; across domains."""
-    ties = _Ties(len(threads))
-    talks: dict[str, int] = {}
-    questions = [(turn.asked, n) for n, thread in enumerate(threads) for turn in thread.turns]
+    members = tied([thread.last.talk for thread in threads], [[turn.asked for turn in thread.turns] for thread in threads])
+    return [Group(tuple(threads[n] for n in places)) for places in members]
+
+
+def tied(talks: Sequence[str], asked: Sequence[Sequence[Asked]]) -> list[list[int]]:
+    """The places of each group of `talks`, which have these questions."""
+    ties = _Ties(len(talks))
+    first: dict[str, int] = {}
+    questions = [(question, n) for n, each in enumerate(asked) for question in each]
     index: Index[int] = Index(SAME_QUESTION, [question for question, _ in questions], ())
-    for n, thread in enumerate(threads):
-        ties.tie(n, talks.setdefault(thread.last.talk, n))
+    for n, talk in enumerate(talks):
+        ties.tie(n, first.setdefault(talk, n))
     for question, n in questions:
         for other in index.alike(question):
             ties.tie(n, other)
         index.add(question, n)
-    return [Group(tuple(threads[n] for n in members)) for members in ties.groups()]
+    return ties.groups()
 
 
 def tied_by_user(groups: Sequence[Group], limit: Mapping[str, int]) -> list[Group]:

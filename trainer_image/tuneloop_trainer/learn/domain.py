@@ -7,6 +7,7 @@ from tuneloop_contracts.adapters import Provenance
 from tuneloop_contracts.jobs import TrainConfig
 from tuneloop_contracts.progress import Losses, TrainedAdapter, Verdict
 from tuneloop_contracts.stores import Store
+from tuneloop_trainer.folds import tied_rows
 from tuneloop_trainer.judge.card import Made, card
 from tuneloop_trainer.judge.evidence import Evidence
 from tuneloop_trainer.judge.scores import forgetting, scores
@@ -14,6 +15,7 @@ from tuneloop_trainer.judge.verdict import Decision, decide, publishes
 from tuneloop_trainer.learn.base import Base
 from tuneloop_trainer.learn.effort import Rows
 from tuneloop_trainer.learn.encode import Tokenizer, encode_rows
+from tuneloop_trainer.learn.exams import folds_of
 from tuneloop_trainer.learn.lora.adapter import Adapter
 from tuneloop_trainer.learn.publish import publish_adapter
 from tuneloop_trainer.rows import Row
@@ -25,14 +27,14 @@ def encoded_by_domain(sides: tuple[list[Row], list[Row]], config: TrainConfig, t
     """Train and held out of each domain that is to be trained."""
     rows: Rows = {}
     for name in config.dataset.trainable:
-        encoded = [
-            encode_rows([row for row in side if row.domain == name], tokenizer, config.training.max_sequence_length) for side in sides
-        ]
-        (train, no_train), (held_out, no_held_out) = encoded
-        rows[name] = (train, held_out)
+        train, held_out = ([row for row in side if row.domain == name] for side in sides)
+        judged = [tied_rows(train) if folds_of(name, config) else train, held_out]
+        encoded = [encode_rows(side, tokenizer, config.training.max_sequence_length) for side in judged]
+        (learned, no_train), (held, no_held_out) = encoded
+        rows[name] = (learned, held)
         if no_train + no_held_out:
             log.warning("%s: %d rows have nothing to learn once encoded", name, no_train + no_held_out)
-        if truncated := sum(row.truncated for row in (*train, *held_out)):
+        if truncated := sum(row.truncated for row in (*learned, *held)):
             log.warning("%s: %d answers were longer than training.maxSequenceLength with what was said before", name, truncated)
     return rows
 
