@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 import torch
@@ -191,6 +192,23 @@ def test_an_adapter_that_learns_nothing_more_stops_and_spares_the_rest(base: Bas
 )
 def test_when_an_adapter_stops(losses: list[float], want: bool) -> None:
     assert learned_out(losses, [10] * 6, [0, 2, 4, 6]) is want
+
+
+@pytest.mark.parametrize("wrong", ["another kind of model", "weights of another size", "weights cut short"])
+def test_a_base_that_cannot_be_loaded_is_named_with_what_it_must_be(wrong: str, tiny_base: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "base"
+    copytree(tiny_base, folder)
+    settings, weights = folder / "config.json", folder / "model.safetensors"
+    if wrong == "another kind of model":
+        settings.write_text('{"model_type": "vit"}')
+    elif wrong == "weights of another size":
+        settings.write_text(settings.read_text().replace('"hidden_size": 64', '"hidden_size": 96'))
+    else:
+        weights.write_bytes(weights.read_bytes()[:20_000])
+    config = job(folder, tmp_path, dataset(tmp_path / "data", lesson("x", "Below.")))
+    with pytest.raises(NeedsEdit, match=f"{config.base_uri} cannot be loaded .*: it must be a causal language model") as refused:
+        load_base(folder, config, "", choose("Float32"))
+    assert refused.value.fault.reason is FaultReason.UNSUPPORTED_MODEL
 
 
 def test_layers_that_are_not_there_are_named(base: Base) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
@@ -42,8 +43,11 @@ def load_base(folder: Path, config: TrainConfig, digest: str, placement: Placeme
             folder, dtype=placement.dtype, local_files_only=True, use_safetensors=True, trust_remote_code=False,
             **quantized(config.training.quantization, placement),
         )  # fmt: skip
-    except (OSError, ValueError, KeyError) as error:
-        raise NeedsEdit(FaultReason.UNSUPPORTED_MODEL, f"{config.base_model} cannot be loaded ({type(error).__name__})") from error
+    except (OSError, ValueError, KeyError, SafetensorError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "mismatch" not in str(error):  # such as memory that ran out
+            raise
+        needed = "it must be a causal language model that transformers knows, with whole *.safetensors that fit its config.json"
+        raise NeedsEdit(FaultReason.UNSUPPORTED_MODEL, f"{config.base_uri} cannot be loaded ({type(error).__name__}): {needed}") from error
     if not tokenizer.chat_template:
         raise NeedsEdit(FaultReason.UNSUPPORTED_MODEL, f"{config.base_model}: its tokenizer has no chat template")
     format_ = str(placement.dtype).removeprefix("torch.")

@@ -31,7 +31,7 @@ def base_folder(config: TrainConfig) -> Path:
 def _advice(store: Store) -> str:
     if store.claim:
         return "mount the claim into the training pod"
-    return "use an image that holds it (pods.image), or a pvc:// URI" if is_local(store) else "put them there, directly below that path"
+    return "in a pod, use an image that holds it (pods.image), or a pvc:// URI" if is_local(store) else "put them there, in no folder below"
 
 
 def checked_digest(folder: Path, config: TrainConfig) -> str:
