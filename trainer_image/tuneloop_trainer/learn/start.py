@@ -1,6 +1,7 @@
 """A training from its document, in a pod or by hand: only reported where it is done already, several processes where so many are
 wished, else here. Without torch as long as nothing is trained."""
 
+import atexit
 import gc
 import logging
 import sys
@@ -31,6 +32,7 @@ def run_training(config: TrainConfig, reporter: Reporter, stop: Stop, env: Mappi
     from tuneloop_trainer.learn.ranks import Ranks
 
     gc.freeze()
+    atexit.register(gc.unfreeze)  # else triton ends with a page of what it calls leaks
     gc.enable()
     ranks = Ranks.from_env(env)
     with ranks.joined():
