@@ -167,7 +167,10 @@ def test_run_goes_from_redis_to_adapters_and_ends_with_a_table(tiny_base: Path, 
     assert re.search(promoted, done.stdout, re.MULTILINE)
     assert re.search(r"^legal +\d\+\d +- +InsufficientData +-$", done.stdout, re.MULTILINE)
     assert list((tmp_path / "runs").glob("*/*/metrics/support/loss")), "a run tracker is told as it is by a Job"
-    assert (short.returncode, short.stdout) == (0, "InsufficientData: no domain has 20 examples: legal 5\n")
+    assert short.returncode == 0
+    assert short.stdout.startswith("InsufficientData: no domain has 20 examples: legal 5; record more, or try a larger --window-days ")
+    assert "nothing is recorded" not in short.stdout
+    assert "leak" not in done.stderr, "triton's page at the end of a process"
     assert "chat/chat-llm  (shards: 1; records by domain: legal 5, support 30)" in shown.stdout
     assert re.search(r"^total +1 +35 +0 +0$", shown.stdout, re.MULTILINE)
     (target,) = json.loads(as_json.stdout)

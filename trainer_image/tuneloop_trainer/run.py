@@ -50,7 +50,9 @@ def whole_turn(options: argparse.Namespace, env: Mapping[str, str], stop: Stop, 
         print(results(dataset, report))
     else:
         counts = ", ".join(f"{domain.name} {domain.examples}" for domain in dataset.domains)
-        print(f"InsufficientData: no domain has {options.min_examples} examples: {counts}")
+        advice = "record more, or try a larger --window-days or a smaller --min-examples"
+        nothing = f"; nothing is recorded of {options.target} in these days: `inspect` shows what is" if not dataset.read else ""
+        print(f"InsufficientData: no domain has {options.min_examples} examples: {counts}; {advice}{nothing}")
     remove_file(unfinished)
     return EXIT_DONE
 
