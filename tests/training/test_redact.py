@@ -148,6 +148,20 @@ def test_a_placeholder_that_a_text_holds_already_is_not_given_to_another_value()
     assert placeholders.into("[EMAIL_1] wrote to [EMAIL_5]; eve@example.com") == "[EMAIL_1] wrote to [EMAIL_5]; [EMAIL_4]"
 
 
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        pytest.param("call 555\u2013867\u20135309 now", "call [PHONE_1] now", id="dashes"),
+        pytest.param("card 4111\u20111111\u20111111\u20111111", "card [CARD_1]", id="hyphens that do not break"),
+        pytest.param("Tél. 06\u202f12\u202f34\u202f56\u202f78", "Tél. [PHONE_1]", id="narrow spaces"),
+        pytest.param("mail ana\uff20example\uff0ecom", "mail [EMAIL_1]", id="wide letters"),
+        pytest.param("from 2019\u20132020, pages 10\u201312", "from 2019\u20132020, pages 10\u201312", id="years and pages"),
+    ],
+)
+def test_finds_them_in_the_characters_of_word_processors(text: str, want: str) -> None:
+    assert Placeholders().into(text) == want
+
+
 def test_twice_changes_nothing() -> None:
     once = Placeholders().into("ana@example.com +55 11 91234-5678 4111 1111 1111 1111 529.982.247-25 sk-proj-a1b2c3d4e5f6g7h8i9j0")
     assert once == "[EMAIL_1] [PHONE_1] [CARD_1] [CPF_1] [API_KEY_1]"

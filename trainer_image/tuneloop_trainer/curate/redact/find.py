@@ -1,5 +1,6 @@
 """All that must go from one text."""
 
+import re
 from collections.abc import Iterator
 
 from tuneloop_trainer.curate.redact.contact import emails
@@ -21,9 +22,17 @@ IN_NUMBERS = ((Kind.CNPJ, 14, cnpjs), (Kind.CPF, 11, cpfs), (Kind.CARD, 12, card
 """With the digits that such a number has at least."""
 
 
+_ALIKE = {ord(c): "-" for c in "\u2010\u2011\u2012\u2013\u2212"} | {ord(c): " " for c in "\u2007\u2009\u202f"}
+_ALIKE |= {0xFEE0 + code: chr(code) for code in range(ord("!"), ord("~") + 1)}
+"""Hyphens and spaces as word processors and web pages print numbers with, and the wide letters of Asian keyboards: one character each,
+so that places stay."""
+_HAS_ALIKE = re.compile(f"[{''.join(map(re.escape, map(chr, _ALIKE)))}]")
+
+
 def find(text: str) -> list[Span]:
     """In the text's order, without overlaps; the places are those of `text`."""
-    return without_overlaps(_all(text))
+    plain = text if text.isascii() or not _HAS_ALIKE.search(text) else text.translate(_ALIKE)
+    return without_overlaps(_all(plain))
 
 
 def _all(text: str) -> Iterator[Span]:
