@@ -1,15 +1,17 @@
 """Harvest and train -> operator: progress while it runs, the report when it is done.
 
-Progress is the body that transformers' KubeflowCallback sends. The report comes twice: whole over HTTP, and without counts in
-the pod's termination message (at most 4 KiB), which survives an operator that was away.
+Progress is the body that transformers' KubeflowCallback sends. The report comes twice: whole over HTTP, and what of it
+has room in the pod's termination message (at most 4 KiB), which survives an operator that was away.
 """
 
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 
 from pydantic import Field
 
 from tuneloop_contracts.dataset import Dataset
 from tuneloop_contracts.model import Wire
+from tuneloop_contracts.packing import pack, unpack
 
 TERMINATION_LIMIT = 4096
 PROGRESS_PATH = "/v1/namespaces/{namespace}/finetunejobs/{name}/progress"
@@ -135,14 +137,32 @@ class Report(Wire):
     """Where a run tracker shows the training."""
     fault: Fault | None = None
 
+    cut: bool = False
+    """Whether details are left out, for want of room in a termination message."""
+
     def to_termination_message(self) -> str:
-        """JSON of at most TERMINATION_LIMIT bytes: what only serves people goes first, then the funnel's detail."""
-        trimmed = [self, self.model_copy(update={"seconds": {}})]
-        for detail in ({"scores": ()}, {"scores": (), "forgetting": ()}, {"scores": (), "forgetting": (), "reason": "", "interval": ""}):
-            terse = tuple(adapter.model_copy(update=detail) for adapter in self.adapters)
-            trimmed.append(self.model_copy(update={"seconds": {}, "adapters": terse}))
-        if self.dataset:
-            bare = self.dataset.model_copy(update={"dropped": (), "quarantined": (), "redacted": ()})
-            trimmed.append(trimmed[-1].model_copy(update={"dataset": bare}))
-        texts = [report.model_dump_json(by_alias=True, exclude_none=True) for report in trimmed]
-        return next((text for text in texts if len(text.encode()) <= TERMINATION_LIMIT), texts[-1])
+        """At most TERMINATION_LIMIT bytes, plain JSON or packed: what only serves people goes first. Where not even what was made has room
+        (50 domains with the longest names, and those like random text), it says that alone."""
+        trimmed = self._trimmed()
+        texts = (form(report.model_dump_json(by_alias=True, exclude_defaults=True)) for report in trimmed for form in (str, pack))
+        return next(text for text in texts if len(text.encode()) <= TERMINATION_LIMIT)
+
+    @classmethod
+    def from_termination_message(cls, text: str) -> "Report":
+        """Raises ValueError."""
+        return cls.model_validate_json(unpack(text))
+
+    def _trimmed(self) -> Iterator["Report"]:
+        yield self
+        report = self.model_copy(update={"seconds": {}, "cut": True})
+        yield report
+        for detail in ({"scores": ()}, {"forgetting": ()}, {"reason": "", "interval": ""}):
+            yield (report := report._with_adapters(detail))
+        for counts in (("dropped", "quarantined", "redacted", "imported"), ("domains",) if self.adapters else ()):
+            bare = report.dataset and report.dataset.model_copy(update=dict.fromkeys(counts, ()))
+            yield (report := report.model_copy(update={"dataset": bare}))
+        yield report._with_adapters({"loss": Losses(base="", candidate=""), "examples": 0, "truncated": 0})
+        yield Report(fault=self.fault and self.fault.model_copy(update={"message": self.fault.message[:500]}), cut=True)
+
+    def _with_adapters(self, detail: Mapping[str, object]) -> "Report":
+        return self.model_copy(update={"adapters": tuple(adapter.model_copy(update=detail) for adapter in self.adapters)})

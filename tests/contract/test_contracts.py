@@ -1,5 +1,8 @@
 """The values that cross images: each survives its own wire, and each refuses what is not its own."""
 
+import json
+import random
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -11,7 +14,8 @@ from tuneloop_contracts.base import base_digest
 from tuneloop_contracts.dataset import Count, Dataset, DomainCounts
 from tuneloop_contracts.domains import DEFAULT_DOMAINS, Domain, classify
 from tuneloop_contracts.names import revision_name, revision_number
-from tuneloop_contracts.progress import TERMINATION_LIMIT, Losses, ProgressBody, Report, Score, TrainedAdapter, Verdict
+from tuneloop_contracts.packing import MARK, pack, unpack
+from tuneloop_contracts.progress import TERMINATION_LIMIT, Fault, FaultReason, Losses, ProgressBody, Report, Score, TrainedAdapter, Verdict
 from tuneloop_contracts.record import Feedback, Record, days_between, record_stream
 from tuneloop_contracts.stores import BadUri, Store
 
@@ -142,24 +146,82 @@ def test_a_termination_message_fits_and_keeps_digests_and_verdicts() -> None:
     whole = Report(dataset=dataset, adapters=tuple(adapter(n) for n in range(8)), seconds={"train": 12.5})
     text = whole.to_termination_message()
     assert len(text.encode()) <= TERMINATION_LIMIT
-    kept = Report.model_validate_json(text)
+    kept = Report.from_termination_message(text)
     assert [(a.domain, a.digest, a.verdict) for a in kept.adapters] == [(a.domain, a.digest, a.verdict) for a in whole.adapters]
     assert kept.dataset is not None
     assert kept.dataset.domains == counts
 
 
+def numbers(seed: int) -> Iterator[str]:
+    drawn = random.Random(seed)
+    while True:
+        yield f"{drawn.random():.4f}"
+
+
 def test_a_termination_message_gives_up_scores_before_it_gives_up_forgetting_and_reasons() -> None:
-    scores = tuple(Score(name=f"Figure{n}", base="0.1234", serving="0.2345", candidate="0.3456", interval="[-0.1, 0.1]") for n in range(12))
+    drawn = numbers(1)
+    scores = tuple(Score(name=f"Figure{n}", base=next(drawn), serving=next(drawn), candidate=next(drawn)) for n in range(400))
     told = tuple(adapter(n).model_copy(update={"scores": scores, "forgetting": scores[:2], "reason": "Better."}) for n in range(4))
     text = Report(adapters=told).to_termination_message()
     assert len(text.encode()) <= TERMINATION_LIMIT
-    kept = Report.model_validate_json(text).adapters
-    assert [(one.scores, one.forgetting, one.reason) for one in kept] == [((), scores[:2], "Better.")] * 4
+    kept = Report.from_termination_message(text)
+    assert kept.cut
+    assert [(one.scores, one.forgetting, one.reason) for one in kept.adapters] == [((), scores[:2], "Better.")] * 4
+
+
+WORDS = ("billing", "refunds", "contracts", "kubernetes", "delivery", "warranty", "returns", "passwords", "network", "payroll", "travel")
+
+
+def long_named(number: int) -> TrainedAdapter:
+    """Words as people take them, to the longest that a domain's name may be; whatever else it says is random."""
+    drawn, figures = random.Random(number), numbers(number)
+    name = "-".join(drawn.choice(WORDS) for _ in range(8))[:37] + f"-{number:02}"
+    digest = drawn.randbytes(32).hex()
+    scores = tuple(Score(name=f"Figure{n}", base=next(figures), serving=next(figures), candidate=next(figures)) for n in range(12))
+    return TrainedAdapter(
+        domain=name, digest=f"sha256:{digest}", uri=f"s3://a-rather-long-bucket-name/chat/{name}/sha256-{digest}",
+        loss=Losses(base=next(figures), serving=next(figures), candidate=next(figures)), interval=f"[-{next(figures)}, {next(figures)}]",
+        scores=scores, forgetting=scores * 4, verdict=drawn.choice(list(Verdict)), examples=drawn.randrange(5000), reason="because " * 20,
+    )  # fmt: skip
+
+
+def test_a_termination_message_holds_fifty_domains_of_the_longest_names() -> None:
+    adapters = tuple(long_named(n) for n in range(50))
+    assert {len(one.domain) for one in adapters} == {40}
+    counts = tuple(DomainCounts(name=one.domain, train=one.examples, held_out=20) for one in adapters)
+    dataset = Dataset(uri="u", digest="d", from_="a", to="b", read=9, kept=8, domains=counts)
+    text = Report(dataset=dataset, adapters=adapters).to_termination_message()
+    assert len(text.encode()) <= TERMINATION_LIMIT
+    kept = Report.from_termination_message(text)
+    assert [(a.domain, a.digest, a.uri, a.verdict) for a in kept.adapters] == [(a.domain, a.digest, a.uri, a.verdict) for a in adapters]
+    assert kept.cut
+    harvested = Report(dataset=dataset)
+    assert Report.from_termination_message(harvested.to_termination_message()) == harvested
+
+
+def test_what_has_no_room_in_a_termination_message_at_all_is_said() -> None:
+    drawn = random.Random(7)
+    adapters = tuple(long_named(n).model_copy(update={"domain": drawn.randbytes(20).hex()}) for n in range(200))
+    text = Report(adapters=adapters).to_termination_message()
+    assert Report.from_termination_message(text) == Report(cut=True)
+    fault = Fault(reason=FaultReason.INTERNAL, message=drawn.randbytes(9000).hex())
+    kept = Report.from_termination_message(Report(fault=fault).to_termination_message())
+    assert kept.fault == Fault(reason=FaultReason.INTERNAL, message=fault.message[:500])
+
+
+def test_a_packed_text_is_given_back_or_refused() -> None:
+    digests = ["1" * 64, "ab" * 32]
+    text = json.dumps([digests[0], digests[0], digests[1], digests[0], "f" * 100, "é\0\1"])
+    assert unpack(pack(text)) == text
+    assert unpack(text) == text
+    for cut in range(1, len(pack(text)) - len(MARK)):
+        with pytest.raises(ValueError, match=r".+"):
+            unpack(pack(text)[:-cut])
 
 
 def test_a_small_report_is_kept_whole() -> None:
     whole = Report(adapters=(adapter(1),), seconds={"train": 12.5})
-    assert Report.model_validate_json(whole.to_termination_message()) == whole
+    assert Report.from_termination_message(whole.to_termination_message()) == whole
 
 
 def test_progress_is_read_as_transformers_sends_it() -> None:

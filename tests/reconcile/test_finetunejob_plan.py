@@ -269,6 +269,13 @@ def test_plan(world: Seen, want_stage: str, want_reason: str, want_actions: list
     assert list(got.actions) == want_actions
 
 
+def test_a_report_that_had_no_room_ends_the_job_and_says_how_it_gets_through() -> None:
+    untold = seen(old=HARVESTED, train=job("train", phase=Phase.COMPLETE, report=Report(cut=True)))
+    standing = plan(untold, SETTINGS).standing
+    assert standing.stage == "Failed"
+    assert "progress port" in standing.message
+
+
 def test_every_rule_and_every_stage_has_a_case() -> None:
     worlds = [case.values[0] for case in CASES] + [seen()]
     speaking = {next((rule.__name__ for rule in RULES if rule(world, SETTINGS)), "start") for world in worlds}

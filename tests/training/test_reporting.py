@@ -1,4 +1,3 @@
-import json
 import socket
 import threading
 import time
@@ -81,7 +80,7 @@ def test_the_report_comes_by_http_and_by_termination_message(receiver: Receiver,
     made, _ = reporter(receiver, tmp_path)
     made.finish(FAULT)
     assert Report.model_validate(receiver.bodies("report")[0]) == FAULT
-    assert Report.model_validate(json.loads((tmp_path / "termination").read_text())) == FAULT
+    assert Report.from_termination_message((tmp_path / "termination").read_text()) == FAULT
 
 
 def test_the_report_is_tried_again_while_the_operator_restarts(receiver: Receiver, tmp_path: Path) -> None:

@@ -6,8 +6,6 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from pydantic import ValidationError
-
 from tuneloop_contracts.jobs import CONFIG_ENV
 from tuneloop_contracts.progress import Report
 from tuneloop_operator.api.conditions import parse_time
@@ -117,8 +115,8 @@ def _terminated(pod: Object) -> dict[str, Any]:
 
 def _parsed(pod: Object) -> Report | None:
     try:
-        return Report.model_validate_json(_terminated(pod).get("message", ""))
-    except ValidationError:
+        return Report.from_termination_message(_terminated(pod).get("message", ""))
+    except ValueError:
         return None
 
 

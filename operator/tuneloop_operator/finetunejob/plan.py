@@ -110,8 +110,9 @@ def train_without_report(seen: Seen, settings: Settings) -> Plan | None:
     """Its pod is gone and nobody heard it. Run again: it finds what it made, and only says so."""
     if seen.train is None or seen.train.phase != Phase.COMPLETE:
         return None
-    if seen.train.report is not None:
-        return _plan(seen, Stage.FAILED, "InternalError", f"{seen.train.name} reported no adapters")
+    if (report := seen.train.report) is not None:
+        why = ": they have no room in a termination message; let its pods reach the operator's progress port" if report.cut else ""
+        return _plan(seen, Stage.FAILED, "InternalError", f"{seen.train.name} reported no adapters{why}")
     return _plan(seen, Stage.TRAINING, "ReportLost", "the training pod's report is lost; it runs again", DeleteJob(seen.train))
 
 
