@@ -55,7 +55,8 @@ async def test_streamed_and_whole_share_an_entry_both_ways(redis_url: str) -> No
         parsed = [json.loads(event.removeprefix("data: ")) for event in events]
         assert parsed[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}
         assert parsed[-2]["choices"][0]["finish_reason"] == "stop"
-        assert parsed[-1]["usage"] == whole.json()["usage"]
+        assert [event["usage"] for event in parsed] == [None] * (len(parsed) - 1) + [whole.json()["usage"]]
+        assert '"usage"' not in streamed.text, "nobody asked for it"
         assert (done, len({event["id"] for event in parsed})) == ("data: [DONE]", 1)
 
 

@@ -42,7 +42,8 @@ def test_a_stream_adds_up_to_the_answer(tiny_server: ServerProcess) -> None:
     whole = create(**FIXED, seed=3)
     assert "".join(chunk.choices[0].text for chunk in chunks if chunk.choices) == whole.choices[0].text
     assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == whole.choices[0].finish_reason
-    assert [chunk.usage for chunk in chunks if chunk.usage] == [whole.usage]
+    assert [chunk.usage for chunk in chunks] == [None] * (len(chunks) - 1) + [whole.usage]
+    assert all("usage" in chunk.model_fields_set for chunk in chunks), "null, not left out"
     assert {chunk.object for chunk in chunks} == {"text_completion"}
 
 

@@ -31,7 +31,8 @@ async def test_a_stream_with_usage_adds_up_to_the_answer(client: openai.AsyncOpe
     stream = await client.chat.completions.create(**FIXED, max_tokens=12, stream=True, stream_options={"include_usage": True})
     chunks = [chunk async for chunk in stream]
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == answer.choices[0].message.content
-    assert [chunk.usage for chunk in chunks if chunk.usage] == [answer.usage]
+    assert [chunk.usage for chunk in chunks] == [None] * (len(chunks) - 1) + [answer.usage]
+    assert all("usage" in chunk.model_fields_set for chunk in chunks), "null, not left out"
     assert [chunk.choices for chunk in chunks][-1] == [], "the usage comes last, and alone"
 
 

@@ -74,9 +74,9 @@ class _Taken:
 
 async def _send(repeat: Repeat, send: Send) -> None:
     request, turn = repeat.turn.reading.request, repeat.turn
-    envelope = Envelope(turn.id, turn.created, request.model)
+    envelope = Envelope(turn.id, turn.created, request.model, request.wants_usage)
     if request.stream:
-        body, headers = replayed(envelope, repeat.answer, with_usage=request.wants_usage), EVENTS | repeat.headers
+        body, headers = replayed(envelope, repeat.answer), EVENTS | repeat.headers
     else:
         body, headers = envelope.whole(repeat.answer), {"Content-Type": "application/json"} | repeat.headers
     raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()] + [(b"content-length", b"%d" % len(body))]

@@ -57,7 +57,7 @@ class AnswerStream(StreamingResponse):
 
     def __init__(self, reply: Reply, envelope: type[Envelope]) -> None:
         self._reply = reply
-        stream = events(_filled(envelope, reply), reply.pieces, reply.prompt_tokens, with_usage=reply.turn.reading.request.wants_usage)
+        stream = events(_filled(envelope, reply), reply.pieces, reply.prompt_tokens)
         super().__init__(stream, headers=EVENTS | reply.headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,7 +70,8 @@ class AnswerStream(StreamingResponse):
 
 
 def _filled(envelope: type[Envelope], reply: Reply) -> Envelope:
-    return envelope(reply.turn.id, reply.turn.created, reply.turn.reading.request.model)
+    request = reply.turn.reading.request
+    return envelope(reply.turn.id, reply.turn.created, request.model, request.wants_usage)
 
 
 async def unless_gone(request: Request, work: Awaitable[T]) -> T | None:

@@ -3,7 +3,7 @@
 data: {"choices": [{"delta": {"role": "assistant", "content": ""}}]}
 data: {"choices": [{"delta": {"content": "Hello"}}]}       one for each piece with text
 data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}
-data: {"choices": [], "usage": {...}}                      if the client asked for it
+data: {"choices": [], "usage": {...}}                      if the client asked for it; those before then have `"usage": null`
 data: [DONE]
 """
 
@@ -34,6 +34,8 @@ class Envelope:
     id: str
     created: int
     model: str
+    counted: bool = False
+    """Whether the client asked for usage in a stream."""
 
     def whole(self, answer: Stored) -> bytes:
         """The answer in one piece."""
@@ -49,21 +51,29 @@ class Envelope:
     def end(self, finish: str) -> bytes:
         return self._delta({}, finish)
 
-    def event(self, **fields: Any) -> bytes:
-        return _event({"id": self.id, "object": self.part, "created": self.created, "model": self.model} | fields)
+    def closing(self, prompt_tokens: int, completion_tokens: int) -> list[bytes]:
+        used = [self._event([], usage(prompt_tokens, completion_tokens))] if self.counted else []
+        return [*used, DONE]
+
+    def choice(self, **fields: Any) -> bytes:
+        return self._event([{"index": 0} | fields])
 
     def _delta(self, delta: dict[str, str], finish: str | None = None) -> bytes:
-        return self.event(choices=[{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}])
+        return self.choice(delta=delta, logprobs=None, finish_reason=finish)
+
+    def _event(self, choices: list[dict[str, Any]], used: dict[str, int] | None = None) -> bytes:
+        event = {"id": self.id, "object": self.part, "created": self.created, "model": self.model, "choices": choices}
+        return _event(event | {"usage": used} if self.counted else event)
 
 
-def replayed(envelope: Envelope, answer: Stored, *, with_usage: bool) -> bytes:
+def replayed(envelope: Envelope, answer: Stored) -> bytes:
     """The events of an answer that is there already."""
     text = [envelope.text(answer.text)] if answer.text else []
-    closing = _closing(envelope, answer.prompt_tokens, answer.completion_tokens, with_usage)
+    closing = envelope.closing(answer.prompt_tokens, answer.completion_tokens)
     return b"".join([envelope.opening(), *text, envelope.end(answer.finish), *closing])
 
 
-async def events(envelope: Envelope, pieces: AsyncIterator[Piece], prompt_tokens: int, *, with_usage: bool) -> AsyncIterator[bytes]:
+async def events(envelope: Envelope, pieces: AsyncIterator[Piece], prompt_tokens: int) -> AsyncIterator[bytes]:
     """An engine that breaks on the way ends the stream with an `error` event and no [DONE]: the status line is long gone."""
     tokens = 0
     yield envelope.opening()
@@ -77,17 +87,12 @@ async def events(envelope: Envelope, pieces: AsyncIterator[Piece], prompt_tokens
     except ApiError as error:
         yield _event(error.body())
         return
-    for event in _closing(envelope, prompt_tokens, tokens, with_usage):
+    for event in envelope.closing(prompt_tokens, tokens):
         yield event
 
 
 def usage(prompt_tokens: int, completion_tokens: int) -> dict[str, int]:
     return {"prompt_tokens": prompt_tokens, "completion_tokens": completion_tokens, "total_tokens": prompt_tokens + completion_tokens}
-
-
-def _closing(envelope: Envelope, prompt_tokens: int, tokens: int, with_usage: bool) -> list[bytes]:
-    used = [envelope.event(choices=[], usage=usage(prompt_tokens, tokens))] if with_usage else []
-    return [*used, DONE]
 
 
 def _event(value: dict[str, Any]) -> bytes:

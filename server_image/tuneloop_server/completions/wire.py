@@ -2,7 +2,7 @@
 
 data: {"choices": [{"text": "Hello", "finish_reason": null}]}      one for each piece with text
 data: {"choices": [{"text": "", "finish_reason": "stop"}]}
-data: {"choices": [], "usage": {...}}                              if the client asked for it
+data: {"choices": [], "usage": {...}}                              if the client asked for it; those before then have `"usage": null`
 data: [DONE]
 """
 
@@ -26,4 +26,4 @@ class TextEnvelope(Envelope):
         return self._choice("", finish)
 
     def _choice(self, text: str, finish: str | None = None) -> bytes:
-        return self.event(choices=[{"index": 0, "text": text, "logprobs": None, "finish_reason": finish}])
+        return self.choice(text=text, logprobs=None, finish_reason=finish)
