@@ -129,6 +129,12 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def unknown(_: Request, error: Exception) -> JSONResponse:
-        frames = "".join(traceback.format_tb(error.__traceback__))
-        log.error("unexpected %s\n%s", type(error).__name__, frames)  # without its text, which may hold a prompt
+        log.error("unexpected %s", without_texts(error))
         return Failed("internal error", code="internal_error").response()
+
+
+def without_texts(error: BaseException) -> str:
+    """Kind and place of an error, and of each of a group: its text may hold a prompt."""
+    if isinstance(error, BaseExceptionGroup):
+        return "; ".join(without_texts(one) for one in error.exceptions)
+    return f"{type(error).__name__}\n{''.join(traceback.format_tb(error.__traceback__))}"

@@ -1,9 +1,8 @@
 """The parts of one server, put together, and the background tasks that keep them going."""
 
 import asyncio
-import logging
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
@@ -38,8 +37,7 @@ from tuneloop_server.status.service import StatusService
 from tuneloop_server.tenants.keys import Tenants
 from tuneloop_server.tenants.limit import Concurrency
 from tuneloop_server.tracing.span import Tracing
-
-log = logging.getLogger(__name__)
+from tuneloop_server.upkeep import kept_up
 
 FLUSH_SECONDS = 3.0
 """For the record, at the end."""
@@ -79,23 +77,27 @@ class Parts:
     @asynccontextmanager
     async def running(self, env: Mapping[str, str] = os.environ) -> AsyncIterator[None]:
         """Follow the manifest and the cache, and write the record, for as long as this lasts; then write what is left of it."""
-        followed = follow(self.settings.target, self.settings.manifest_file, env, self.current.take)
-        tasks: list[asyncio.Task[None]] = [asyncio.create_task(followed, name="manifest")]
-        if self.settings.api_keys_file:
-            tasks.append(asyncio.create_task(self.tenants.follow(self.settings.api_keys_file), name="API keys"))
-        if self.exact and self._cache_link:
-            tasks.append(asyncio.create_task(watch(self._cache_link, EXACT_PREFIX, self.exact), name="cache watch"))
-        if self.semantic:
-            tasks += [asyncio.create_task(work, name=name) for name, work in self.semantic.tasks().items()]
-        if self.recorder:
-            tasks.append(asyncio.create_task(self.recorder.run(), name="record"))
-            tasks.append(asyncio.create_task(self.health.run(), name="record health"))
-        for task in tasks:
-            task.add_done_callback(_must_not_end)
+        tasks = [asyncio.create_task(kept_up(name, work), name=name) for name, work in self._upkeep(env).items()]
         try:
             yield
         finally:
             await self._stop(tasks)
+
+    def _upkeep(self, env: Mapping[str, str]) -> dict[str, Callable[[], Awaitable[None]]]:
+        """What must run beside the answers, by name."""
+        settings = self.settings
+        works: dict[str, Callable[[], Awaitable[None]]] = {
+            "manifest": partial(follow, settings.target, settings.manifest_file, env, self.current.take)
+        }
+        if settings.api_keys_file:
+            works["API keys"] = partial(self.tenants.follow, settings.api_keys_file)
+        if self.exact and self._cache_link:
+            works["cache watch"] = partial(watch, self._cache_link, EXACT_PREFIX, self.exact)
+        if self.semantic:
+            works |= {"semantic cache": self.semantic.follower.run, "verification": self.semantic.shadow.run}
+        if self.recorder:
+            works |= {"record": self.recorder.run, "record health": self.health.run}
+        return works
 
     async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
         for task in tasks:
@@ -154,8 +156,3 @@ def start_tracing() -> Tracing:
 
 def _up(link: Link) -> float:
     return float(bool(link.up))
-
-
-def _must_not_end(task: "asyncio.Task[None]") -> None:
-    if not task.cancelled() and (error := task.exception()):
-        log.critical("the %s task ended: %s", task.get_name(), type(error).__name__)

@@ -28,5 +28,5 @@ class Current:
         """A manifest that vanished is no order to drop everything: only its writer's next one is."""
         if seen == self._seen or (seen == EMPTY and self._seen):
             return
-        self._seen = seen
         self._apply(seen.manifest)
+        self._seen = seen  # after it, so that one that broke off is applied once more

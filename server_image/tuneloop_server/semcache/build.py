@@ -2,10 +2,8 @@
 
 import random
 import time
-from collections.abc import Coroutine
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from prometheus_client import CollectorRegistry
 
@@ -33,10 +31,6 @@ class SemanticCache:
     shadow: Shadow
     follower: Follower
     news: Link
-
-    def tasks(self) -> dict[str, Coroutine[Any, Any, None]]:
-        """What must run beside it, by name."""
-        return {"semantic cache": self.follower.run(), "verification": self.shadow.run()}
 
     async def close(self) -> None:
         await self.news.close()

@@ -1,0 +1,85 @@
+"""What must run for as long as the server does is begun again when it breaks."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from lightserver import light_server, until
+from tuneloop_contracts.manifest import AdapterManifest
+from tuneloop_server import upkeep
+from tuneloop_server.manifest.current import Current
+from tuneloop_server.manifest.source import parse
+from tuneloop_server.record.recorder import Recorder
+from tuneloop_server.upkeep import kept_up
+
+SECRET = "what a user wrote"
+
+
+class Breaks:
+    """Work that breaks the first time, and then goes as it should."""
+
+    def __init__(self, well: Callable[..., Awaitable[None]]) -> None:
+        self.begun = 0
+        self._well = well
+
+    async def __call__(self, *given: Any) -> None:
+        self.begun += 1
+        if self.begun == 1:
+            raise KeyError(SECRET)
+        await self._well(*given)
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "PAUSE", 0.01)
+
+
+async def test_a_task_that_broke_or_ended_is_begun_again_and_the_log_quotes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async def ends() -> None:
+        return
+
+    work = Breaks(ends)
+
+    async def in_a_group() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(work())
+
+    task = asyncio.create_task(kept_up("follower", in_a_group))
+    await until(lambda: work.begun >= 3)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled()
+    said = [record.getMessage() for record in caplog.records if record.levelno == logging.CRITICAL]
+    assert said[0].startswith("the follower task broke: KeyError\n")
+    assert "test_upkeep.py" in said[0]
+    assert said[1] == "the follower task ended"
+    assert SECRET not in caplog.text
+
+
+async def test_the_record_goes_on_after_its_task_broke(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Recorder.run
+    broken = Breaks(whole)
+    monkeypatch.setattr(Recorder, "run", lambda recorder: broken(recorder))
+    async with light_server(redis_url) as pod:
+        await pod.ask()
+        await until(lambda: pod.parts.metrics.written._value.get() == 1)
+    assert broken.begun == 2
+
+
+def test_a_manifest_that_could_not_be_applied_is_applied_when_it_comes_again() -> None:
+    applied = []
+
+    def apply(manifest: AdapterManifest) -> None:
+        applied.append(manifest.salt)
+        if len(applied) == 1:
+            raise RuntimeError
+
+    current, seen = Current(apply), parse('{"version": 1, "salt": "one"}', "7")
+    with pytest.raises(RuntimeError):
+        current.take(seen)
+    for _ in range(2):
+        current.take(seen)
+    assert applied == ["one", "one"]
