@@ -26,6 +26,7 @@ class Domain(Wire):
 
     name: str = Field(
         pattern=DOMAIN_PATTERN,
+        max_length=40,
         description="Also the model id that clients may ask for: a DNS label of at most 40 characters, not `auto`, not the base's name.",
     )
     keywords: tuple[Keyword, ...] = Field(

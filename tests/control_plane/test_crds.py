@@ -80,6 +80,7 @@ REFUSED = [
     pytest.param(job(pods={"securityContext": {"privileged": True}}), 'unknown field "spec.pods.securityContext"', id="privileged"),
     pytest.param(target(domains=[{"name": "auto"}]), "no domain may be named auto", id="auto"),
     pytest.param(target(domains=[{"name": "smollm2"}]), "no domain may be named like the base model", id="domain named as base"),
+    pytest.param(target(domains=[{"name": "support-v3-1a2b3c4d"}]), "no domain may be named like a revision", id="named as revision"),
     pytest.param(target(domains=[{"name": "a"}, {"name": "a"}]), "Duplicate value", id="domain twice"),
     pytest.param(target(artifacts={"adapters": {"uri": "file:///x"}}), "uri must be pvc://claim/path or s3://bucket/path", id="file store"),
     pytest.param(target(artifacts={"adapters": {"uri": "http://169.254.169.254/x"}}), "should match", id="another scheme"),

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field
 
 from tuneloop_contracts.domains import DEFAULT_DOMAINS, Domain
 from tuneloop_contracts.jobs import RedisMode
-from tuneloop_contracts.names import AUTO
+from tuneloop_contracts.names import AUTO, REVISION_PATTERN
 from tuneloop_operator.api.conditions import Conditions
 from tuneloop_operator.api.model import Model, NameRef, StoreUri, immutable, validations
 
@@ -20,6 +20,10 @@ _BASE_URI = (
 )
 _DOMAIN_RULES = (
     {"rule": f"self.all(d, d.name != '{AUTO}')", "message": f"no domain may be named {AUTO}: it is the model name that routes by content"},
+    {
+        "rule": f"self.all(d, !d.name.matches('{REVISION_PATTERN}'))",
+        "message": "no domain may be named like a revision, <name>-v<number>-<8 hexadecimal digits>: clients ask for both by name",
+    },
 )
 _SPEC_RULES = (
     {
