@@ -2,16 +2,18 @@
 
 The peer is what RedisVL's SemanticCache and GPTCache do: MiniLM, a flat float32 search, a threshold on the cosine, the answer from Redis.
 Right: the 600 pairs of PyPI's fow-cache (300 that may share an answer, 300 look-alikes; CC BY 4.0), at equal recall. The guard was not
-written against them. Fast: a whole hit, embedding to answer, among 10,000 entries; and the search alone among 100,000 and a million.
+written against them: its authors never read them, but saw how many each rule kept apart, and by what kind of difference. Fast: a whole
+hit, embedding to answer, among 10,000 entries; and the search alone among 100,000 and a million.
 """
 
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import TypeVar
 
 import numpy as np
 from prometheus_client import CollectorRegistry
@@ -35,11 +37,13 @@ from tuneloop_server.semcache.store import EntryStore
 from tuneloop_server.semcache.tier import SemanticTier
 from tuneloop_vectors.words import Vectors, unit
 
+T = TypeVar("T")
+
 FILLERS = 10_000
 REPEATS = 5
 SIZES = (100_000, 1_000_000)
 """Of one partition. The second is five times what a pod holds (semcache.shelf.CAPACITY)."""
-QUERIES = 200
+QUERIES, WARM, ROUNDS = 200, 40, 3
 PEER = "MiniLM + flat"
 PEERS_BUDGET = 0.01
 """False hits that the peer's own best threshold may give."""
@@ -149,6 +153,18 @@ async def timed(work: Awaitable[object]) -> float:
     return time.perf_counter() - began
 
 
+def timed_pass(find: Callable[[Vectors], T], queries: Vectors) -> tuple[list[T], list[float]]:
+    """What is found, and the seconds of each; after some that are not timed, since the other way has just filled every cache."""
+    for query in queries[:WARM]:
+        find(query)
+    found, spent = [], []
+    for query in queries:
+        began = time.perf_counter()
+        found.append(find(query))
+        spent.append(time.perf_counter() - began)
+    return found, spent
+
+
 async def word_vectors(embedder: Embedder, count: int = 5000) -> Vectors:
     return await embedder.embed([word for word in vocabulary() if len(word) > 3][:count])
 
@@ -167,15 +183,16 @@ def search(size: int, words: Vectors) -> list[Row]:
     index.add(range(size), rows)
     picked = np.random.default_rng(1).integers(0, size, QUERIES)
     queries = unit(4 * rows[picked] + 3 * made_vectors(QUERIES, words, seed=2))
-    ours, theirs, right = [], [], []
-    for query in queries:
-        began = time.perf_counter()
-        near = index.nearest(query, 8)
-        ours.append(time.perf_counter() - began)
-        began = time.perf_counter()
-        best = float((rows @ query).max())
-        theirs.append(time.perf_counter() - began)
-        right.append(max(float(rows[one.key] @ query) for one in near) >= best - 1e-3)
+    ours: list[float] = []
+    theirs: list[float] = []
+    right = []
+    for _ in range(ROUNDS):  # in turns, but not query by query: numpy's threads spin on for a while after each of its own
+        found, spent = timed_pass(lambda query: index.nearest(query, 8), queries)
+        best, flat = timed_pass(lambda query: float((rows @ query).max()), queries)
+        ours += spent
+        theirs += flat
+        answers = zip(found, queries, best, strict=True)
+        right += [max(float(rows[one.key] @ query) for one in near) >= top - 1e-3 for near, query, top in answers]
     p99 = [1000 * float(np.quantile(times, 0.99)) for times in (ours, theirs)]
     return [
         lower_is_better(f"search among {size:,}, p99", "ms", p99[0], "flat float32", p99[1]),
