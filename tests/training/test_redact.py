@@ -41,6 +41,7 @@ PERSONAL = [
     ("IBAN DE89 3704 0044 0532 0130 00", "IBAN [IBAN]", ["Iban"]),
     ("pay to GB82WEST12345698765432 TODAY", "pay to [IBAN] TODAY", ["Iban"]),
     ("Authorization: Bearer abcdef1234567890abcdef", "Authorization: Bearer [APIKEY]", ["ApiKey"]),
+    ("Authorization: Basic YW5hOmNvcnJlY3QtaG9yc2U=", "Authorization: Basic [APIKEY]", ["ApiKey"]),
     ("password = hunter2secret", "password = [APIKEY]", ["ApiKey"]),
     ('{"password": "Secret123!", "user": "ana"}', '{"password": "[APIKEY]", "user": "ana"}', ["ApiKey"]),
     ("minha senha: mudar123.", "minha senha: [APIKEY].", ["ApiKey"]),
@@ -61,6 +62,7 @@ HARMLESS = [
     "the password is required", "password: string", "Password: required!", "senha: obrigatória", "password = get_password(user1)",
     "PWD=/home/user1/work", "password=${DB_PASSWORD_2}", "password: [API_KEY_1]", "password=config.password2", "pwd: 12345",
     "Authorization: Bearer authentication", "bearer responsibilities-of-shareholders",
+    "Basic Responsibilities/obligations", "basic YW5hIG5vdGhpbmcgZWxzZSE=",
 ]  # fmt: skip
 
 

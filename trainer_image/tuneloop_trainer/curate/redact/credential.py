@@ -1,7 +1,9 @@
 """Secrets of programs: private keys, tokens, API keys."""
 
+import base64
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 
 _PEM_BEGIN = re.compile(r"-----BEGIN (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----")
 _PEM_END = re.compile(r"-----END (?:[A-Z0-9]+ ){0,3}PRIVATE KEY(?: BLOCK)?-----")
@@ -28,7 +30,7 @@ _KEYS = tuple((begin, re.compile(rf"(?<![\w-]){re.escape(begin)}{rest}(?!\w)")) 
 _IS = r"[\w-]{0,16}[\"']?\s{0,3}(?:=>?|:|\bis\b|\bé\b)\s{0,3}[\"'`]?"
 _VALUE = r"([A-Za-z0-9_\-+/.~]{15,}[A-Za-z0-9_\-+/~]={0,2})"
 _PASSWORD_NAMES = ("password", "passwd", "pwd", "senha")
-_NAMES = dict.fromkeys(("key", "token", "secret", *_PASSWORD_NAMES), _IS) | {"bearer": r"\s{1,3}"}
+_NAMES = dict.fromkeys(("key", "token", "secret", *_PASSWORD_NAMES), _IS) | dict.fromkeys(("bearer", "basic"), r"\s{1,3}")
 _NAMED = tuple((name, re.compile(name + between + _VALUE, re.IGNORECASE)) for name, between in _NAMES.items())
 """What a text calls a secret, and the secret."""
 SHORTEST = 15
@@ -90,7 +92,11 @@ def _at_each(word: str, form: re.Pattern[str], where: str, text: str) -> Iterato
 
 
 def _is_secret(name: str, value: str) -> bool:
-    """What a header bears is nothing else: of an opaque token a digit is enough."""
+    """What a header bears is nothing else: of an opaque token a digit is enough, and a basic one says who, a colon, and the password."""
+    if name == "basic":
+        with suppress(ValueError):
+            return b":" in base64.b64decode(value, validate=True)
+        return False
     return any(map(str.isdecimal, value)) if name == "bearer" else looks_random(value)
 
 
