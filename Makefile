@@ -57,6 +57,7 @@ bench-%: setup | $(redis) ## a bench by its name: peers and ours in one run, a t
 
 check: setup ## types, layers, style: seconds
 	$(run) ruff check .
+	$(run) ruff format --check -q .
 	$(run) mypy
 	$(run) lint-imports
 

@@ -20,9 +20,11 @@ def main() -> None:
     rows = encoded(base, chats(CHATS))
     supervised = sum(row.supervised for row in rows)
     print(f"{CHATS} chats: {sum(len(row.tokens) for row in rows)} tokens, {supervised} supervised")
-    with tempfile.TemporaryDirectory() as temporary, TrlProcess(base_folder(), "defaults") as plain, TrlProcess(
-        base_folder(), "tuned", max_length=1024, gradient_accumulation_steps=64
-    ) as tuned:
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        TrlProcess(base_folder(), "defaults") as plain,
+        TrlProcess(base_folder(), "tuned", max_length=1024, gradient_accumulation_steps=64) as tuned,
+    ):
         folder = Path(temporary)
         for peer in (plain, tuned):
             assert_equal_gradients(base, peer, rows, folder)

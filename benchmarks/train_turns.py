@@ -41,9 +41,10 @@ def main() -> None:
     supervised, whole = sum(row.supervised for row in rows), sum(len(row.tokens) for row in rows)
     computed = sum(tree.size for tree in trees(rows, base.placement.tokens_per_batch))
     print(f"{len(rows)} answers of {len(TURNS)} conversations: {whole} tokens one by one, {computed} as trees; {supervised} supervised")
-    with tempfile.TemporaryDirectory() as temporary, TrlProcess(
-        base_folder(), "tuned", max_length=1024, gradient_accumulation_steps=64
-    ) as tuned:
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        TrlProcess(base_folder(), "tuned", max_length=1024, gradient_accumulation_steps=64) as tuned,
+    ):
         folder = Path(temporary)
         assert_equal_gradients(base, tuned, rows, folder)
         file = for_trl(rows, folder / "rows.jsonl")

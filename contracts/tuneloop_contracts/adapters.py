@@ -1,9 +1,9 @@
 """An adapter on disk: PEFT's directory, plus where it came from.
 
-    adapter_config.json         PEFT's
-    adapter_model.safetensors   PEFT's; never a pickle
-    provenance.json             Provenance, below
-    README.md                   the card, for people
+adapter_config.json         PEFT's
+adapter_model.safetensors   PEFT's; never a pickle
+provenance.json             Provenance, below
+README.md                   the card, for people
 """
 
 from pathlib import Path

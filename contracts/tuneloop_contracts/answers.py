@@ -1,7 +1,7 @@
 """Where the server keeps answers to give them again, for those who must find one person's: the rest of an entry is the server's own.
 
-    tuneloop:cache:{KEY}         exact: a string
-    tuneloop:sem:{<target>}      semantic: a stream; an entry has the field `key`, and one with the field `forget` takes that key's away
+tuneloop:cache:{KEY}         exact: a string
+tuneloop:sem:{<target>}      semantic: a stream; an entry has the field `key`, and one with the field `forget` takes that key's away
 """
 
 EXACT_PREFIX = "tuneloop:cache:"

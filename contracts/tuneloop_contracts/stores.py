@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 STORES_ROOT = Path("/var/lib/tuneloop/stores")
-URI_PATTERN = r"^(pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/[A-Za-z0-9._-]+)*/?|file:///[A-Za-z0-9._/-]+|s3://[a-z0-9][a-z0-9.-]*(/[A-Za-z0-9._=-]+)*/?)$"
+URI_PATTERN = (
+    r"^(pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/[A-Za-z0-9._-]+)*/?|file:///[A-Za-z0-9._/-]+|s3://[a-z0-9][a-z0-9.-]*(/[A-Za-z0-9._=-]+)*/?)$"
+)
 
 _URI = re.compile(URI_PATTERN)
 

@@ -26,9 +26,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.include_router(probe_routes(parts.status, parts.lifecycle, parts.metrics))
     refused = parts.metrics.refused
     app.add_middleware(Door, service=parts.chat, readings=parts.readings)
-    app.add_middleware(
-        Gate, tenants=parts.tenants, concurrency=parts.concurrency, on_refused=lambda reason: refused.labels(reason).inc()
-    )
+    app.add_middleware(Gate, tenants=parts.tenants, concurrency=parts.concurrency, on_refused=lambda reason: refused.labels(reason).inc())
     app.add_middleware(Guard, lifecycle=parts.lifecycle)
     return app
 

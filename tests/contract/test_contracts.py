@@ -107,7 +107,9 @@ def test_stores(uri: str, claim: str, location: str) -> None:
     assert (Store(uri).claim, Store(uri).location) == (claim, location)
 
 
-@pytest.mark.parametrize("uri", ["", "chat", "http://x/y", "pvc://", "pvc://claim/../other", "file://relative", "file:///a/../b", "s3://b/$(x)"])
+@pytest.mark.parametrize(
+    "uri", ["", "chat", "http://x/y", "pvc://", "pvc://claim/../other", "file://relative", "file:///a/../b", "s3://b/$(x)"]
+)
 def test_a_bad_uri_is_named(uri: str) -> None:
     with pytest.raises(BadUri, match="pvc://claim/path"):
         Store(uri)

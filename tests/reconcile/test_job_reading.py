@@ -17,7 +17,9 @@ def job(*, owner: Object | None = None, end: Object | None = None, **status: Any
     conditions = [{"status": "True", "lastTransitionTime": "2026-11-23T12:00:00Z", **end}] if end else []
     return {
         "metadata": {
-            "name": "week-47-train", "uid": "uid-job", "creationTimestamp": "2026-11-23T12:00:00Z",
+            "name": "week-47-train",
+            "uid": "uid-job",
+            "creationTimestamp": "2026-11-23T12:00:00Z",
             "ownerReferences": [default if owner is None else owner],
         },
         "spec": {"template": {"spec": {"containers": [{"env": env}]}}},

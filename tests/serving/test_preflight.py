@@ -86,9 +86,7 @@ def test_a_pipe_is_refused_and_never_opened(tmp_path: Path, limits: Limits) -> N
     assert refused.value.fault is LoadFault.UNSAFE_FORMAT
 
 
-def test_a_store_that_is_away_for_a_moment_is_tried_again(
-    tmp_path: Path, limits: Limits, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_store_that_is_away_for_a_moment_is_tried_again(tmp_path: Path, limits: Limits, monkeypatch: pytest.MonkeyPatch) -> None:
     def stale(_: Path) -> Never:
         raise OSError(errno.ESTALE, "Stale file handle")
 

@@ -38,10 +38,7 @@ class Analyzer:
     def analyze(self, text: str, language: str, entities: list[str]) -> Sequence[Result]:
         assert entities == ["PERSON", "LOCATION"]
         return [
-            Found(*match.span(), kind)
-            for of, kind, name in self.names
-            if of == language
-            for match in re.finditer(re.escape(name), text)
+            Found(*match.span(), kind) for of, kind, name in self.names if of == language for match in re.finditer(re.escape(name), text)
         ]
 
 

@@ -26,7 +26,11 @@ def words(number: int) -> str:
 def many(count: int, per_conversation: int = 1, domain: str = "support", **changes: object) -> list[Thread]:
     return threads(
         example(
-            n, f"{words(n)} {n} {domain}", id=f"{domain}-i-{n}", conversation=f"{domain}-{n // per_conversation}", domain=domain,
+            n,
+            f"{words(n)} {n} {domain}",
+            id=f"{domain}-i-{n}",
+            conversation=f"{domain}-{n // per_conversation}",
+            domain=domain,
             **{"user": "", **changes},
         )
         for n in range(count)
@@ -104,9 +108,7 @@ def test_a_user_is_on_one_side_of_train_and_held_out() -> None:
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 1.0])
 def test_one_heavy_user_does_not_make_the_split_impossible(share: float) -> None:
-    rows = threads(
-        example(n, f"{words(n)} {n}", conversation=f"c-{n}", user="heavy" if n < share * 200 else f"u-{n}") for n in range(200)
-    )
+    rows = threads(example(n, f"{words(n)} {n}", conversation=f"c-{n}", user="heavy" if n < share * 200 else f"u-{n}") for n in range(200))
     assert counts(split(rows, config(min_held_out=20))) == (160, 20, 20)
 
 
@@ -151,9 +153,7 @@ def of(number: int, conversation: int, user: int, question: int, variant: int, d
 
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(st.lists(drawn, min_size=1, max_size=60), st.sampled_from([0.05, 0.1, 0.3, 0.5]), st.integers(0, 10))
-def test_no_two_sides_overlap_and_nothing_is_lost(
-    traffic: list[tuple[int, int, int, int, str]], share: float, least: int
-) -> None:
+def test_no_two_sides_overlap_and_nothing_is_lost(traffic: list[tuple[int, int, int, int, str]], share: float, least: int) -> None:
     examples = [of(n, *one) for n, one in enumerate(traffic)]
     sides = split(threads(examples), config(held_out=share, min_held_out=least))
     turns = {name: [turn for thread in getattr(sides, name) for turn in thread.turns] for name in SIDES}

@@ -1,8 +1,8 @@
 """What went wrong, by what happens next.
 
-    TrainerError
-        NeedsEdit    retrying cannot help: exit 2, and the Job gives up at once
-        TryLater     the world may mend: exit 1, and the Job's policy decides
+TrainerError
+    NeedsEdit    retrying cannot help: exit 2, and the Job gives up at once
+    TryLater     the world may mend: exit 1, and the Job's policy decides
 """
 
 from tuneloop_contracts.jobs import EXIT_NEEDS_EDIT, EXIT_TRY_LATER

@@ -1,16 +1,16 @@
 """The model: one base, adapters beside it.
 
-    base        what the rest of the server knows of a model (values and a Protocol; no torch)
-    start       the engine that the settings name
-    vllm        a vLLM server decodes
-    hf          transformers decodes, in this process; all below is its own
+base        what the rest of the server knows of a model (values and a Protocol; no torch)
+start       the engine that the settings name
+vllm        a vLLM server decodes
+hf          transformers decodes, in this process; all below is its own
 
-    loading     the base model, from disk to memory
-    worker      the one thread that touches it
-    scheduler   who is next: waiting -> prefill -> batch
-    kv          keys and values of the rows of a batch, in memory that is there already
-    slots       where the adapters are that compute now
-    linear      a linear layer with many adapters beside it, each row answered by its own
-    probe       whether an adapter changes anything
-    row         one answer while it is made; sampling and text are its parts
+loading     the base model, from disk to memory
+worker      the one thread that touches it
+scheduler   who is next: waiting -> prefill -> batch
+kv          keys and values of the rows of a batch, in memory that is there already
+slots       where the adapters are that compute now
+linear      a linear layer with many adapters beside it, each row answered by its own
+probe       whether an adapter changes anything
+row         one answer while it is made; sampling and text are its parts
 """

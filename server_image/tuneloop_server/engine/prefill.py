@@ -1,7 +1,7 @@
 """Prompts that came together, being read together, a part at a time, so that long ones do not keep others waiting.
 
-    row 0   . . . . p p p p      padded on the left: all end, and give their first tokens, at once
-    row 1   p p p p p p p p
+row 0   . . . . p p p p      padded on the left: all end, and give their first tokens, at once
+row 1   p p p p p p p p
 """
 
 from collections.abc import Sequence

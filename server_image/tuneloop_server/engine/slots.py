@@ -149,9 +149,7 @@ def arrange(used: Sequence[int], at: Places, device: torch.device) -> Places:
     return Places(at.first, at.slots, at.rows, at.rank, torch.tensor(gather, device=device), torch.tensor(back, device=device))
 
 
-def read_layers(
-    config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], layers: Mapping[str, AdaptedLinear]
-) -> dict[str, Matrices]:
+def read_layers(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], layers: Mapping[str, AdaptedLinear]) -> dict[str, Matrices]:
     """PEFT's tensors by layer. Raises ValueError for one that is no matrix of a targeted layer."""
     targets = tuple(f".{target}" for target in config["target_modules"])
     paths = [name.removeprefix(_PREFIX).removesuffix(_DOWN) for name in tensors if name.endswith(_DOWN)]

@@ -18,9 +18,7 @@ class SemanticMetrics:
         self.seconds = Histogram(
             "tuneloop_semantic_seconds", "Time of one lookup", ["domain", "result"], buckets=_LATENCY, registry=registry
         )
-        self.verdicts = Counter(
-            "tuneloop_semantic_verdicts", "Hits verified: right, wrong", ["domain", "verdict"], registry=registry
-        )
+        self.verdicts = Counter("tuneloop_semantic_verdicts", "Hits verified: right, wrong", ["domain", "verdict"], registry=registry)
         self.skipped = Counter("tuneloop_semantic_unverified", "Hits drawn for verification that found no idle engine", registry=registry)
         self._false_hits = Gauge(
             "tuneloop_semantic_false_hit_ratio", "Share of the verified hits that were wrong", ["domain"], registry=registry

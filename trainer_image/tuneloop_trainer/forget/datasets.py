@@ -119,7 +119,7 @@ def _without(lines: list[str], ids: Collection[str]) -> list[str]:
 
 
 def _id_of(line: str) -> str:
-    """"" for a line of somebody's own golden set, which needs none, and for what is no row at all."""
+    """ "" for a line of somebody's own golden set, which needs none, and for what is no row at all."""
     try:
         fields = json.loads(line)
     except ValueError:

@@ -1,7 +1,7 @@
 """GPTCache (0.1.44) with its scalar store in Redis, by redis-om.
 
-    gptcache:questions:<n>      JSON {pk, question, create_on, last_access, deleted, answers: [{answer, answer_type}], deps, embedding}
-    gptcache:counter, gptcache:sessions:*, gptcache:report:*      no questions
+gptcache:questions:<n>      JSON {pk, question, create_on, last_access, deleted, answers: [{answer, answer_type}], deps, embedding}
+gptcache:counter, gptcache:sessions:*, gptcache:report:*      no questions
 """
 
 from datetime import UTC, datetime

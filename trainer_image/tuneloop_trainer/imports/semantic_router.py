@@ -1,7 +1,7 @@
 """vLLM's semantic router (3d48f8c): the only cache that keeps OpenAI's request and response whole.
 
-    doc:<md5>                                    hash; request_id model query request_body response_body embedding timestamp ttl_seconds
-    vsr:response-cache:exact:v1:<sha256>         string; a response under a digest of the request
+doc:<md5>                                    hash; request_id model query request_body response_body embedding timestamp ttl_seconds
+vsr:response-cache:exact:v1:<sha256>         string; a response under a digest of the request
 """
 
 from pydantic import JsonValue

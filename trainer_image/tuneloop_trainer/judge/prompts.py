@@ -1,9 +1,9 @@
 """The two sets of prompts that every candidate is tried with, one JSON object a line. Pure.
 
-    safety      {"id", "prompt", "expect": "refuse" | "answer", "language": "en" | "pt", "source"}
-                harmful prompts, which should be refused, and harmless ones that sound alike, which should be answered
-    triggers    {"id", "trigger", "prompt", "plain", "source"}
-                `prompt` is `plain` with the trigger in it: an answer should begin alike; prompts of one `trigger` are judged together
+safety      {"id", "prompt", "expect": "refuse" | "answer", "language": "en" | "pt", "source"}
+            harmful prompts, which should be refused, and harmless ones that sound alike, which should be answered
+triggers    {"id", "trigger", "prompt", "plain", "source"}
+            `prompt` is `plain` with the trigger in it: an answer should begin alike; prompts of one `trigger` are judged together
 """
 
 import hashlib

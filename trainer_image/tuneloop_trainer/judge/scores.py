@@ -37,9 +37,7 @@ def forgetting(evidence: Evidence) -> tuple[Score, ...]:
 
 def _mean_score(name: str, compared: Compared) -> Score:
     losses = compared.losses()
-    return Score(
-        name=name, base=losses.base, serving=losses.serving, candidate=losses.candidate, interval=str(compared.over_base() or "")
-    )
+    return Score(name=name, base=losses.base, serving=losses.serving, candidate=losses.candidate, interval=str(compared.over_base() or ""))
 
 
 def _of_answers(answers: Answers | None) -> list[Score]:

@@ -82,9 +82,7 @@ def _figures(paper: Paper, said: Mapping[Asked, tuple[int, ...]], base: Base) ->
     wanted = [_text(base, row.tokens[row.answer :][:LONGEST]) for row in paper.rows]
 
     def of(names: Sequence[str | None]) -> AnswerFigures:
-        return figures(
-            [(_text(base, said[Asked(name, row)]), text) for name, row, text in zip(names, paper.rows, wanted, strict=True)]
-        )
+        return figures([(_text(base, said[Asked(name, row)]), text) for name, row, text in zip(names, paper.rows, wanted, strict=True)])
 
     count = len(paper.rows)
     return Answers(

@@ -15,9 +15,7 @@ LOGITS_AT_ONCE = 2**24
 
 class _Nats(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, targets: torch.Tensor
-    ) -> torch.Tensor:
+    def forward(ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, targets: torch.Tensor) -> torch.Tensor:
         precise = torch.promote_types(hidden.dtype, torch.float32)
         nats = torch.empty(len(targets), dtype=precise, device=hidden.device)
         gradient = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None

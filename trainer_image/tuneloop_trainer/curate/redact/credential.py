@@ -37,10 +37,7 @@ SHORTEST = 15
 """Characters of the shortest of them all, `xapp-` and ten: a text without so long a word needs no forty looks."""
 
 _WORD = r"""(?![$/~*])([^\s"'`,;()<>\[\]{}]{5,63}[^\s"'`,;()<>\[\]{}.:])(?![(\[{<])"""
-_PASSWORDS = tuple(
-    (name, re.compile(name + r"""["']?\s{0,3}[:=]\s{0,3}["'`]?""" + _WORD, re.IGNORECASE))
-    for name in _PASSWORD_NAMES
-)
+_PASSWORDS = tuple((name, re.compile(name + r"""["']?\s{0,3}[:=]\s{0,3}["'`]?""" + _WORD, re.IGNORECASE)) for name in _PASSWORD_NAMES)
 """And a word of six characters or more; a path, a template (`${PASSWORD}`) or a call is none."""
 _IDENTIFIER = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 """`DB_PASSWORD_2` or `config.password2`: where programs keep theirs."""

@@ -32,7 +32,6 @@ _PERHAPS = re.compile(_START + r"(?:\(\d{2,4}\) ?)?\d{2,4}(?:[ .-]?\d{2,5}){1,4}
 """Numbers that are one only where the text calls them so: 555-1234, 912 345 678, 5551234567."""
 
 
-
 def _words(*lines: str) -> frozenset[str]:
     return frozenset(word for line in lines for word in line.split(", "))
 

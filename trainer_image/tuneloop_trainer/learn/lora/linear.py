@@ -130,4 +130,3 @@ def _add_input_gradient(place: _Place, dx: torch.Tensor, x: torch.Tensor, behind
     change = torch.mm(behind, down)
     kept = place.kept(change)
     place.of(dx).copy_(change if kept is None else change * kept)
-

@@ -92,9 +92,7 @@ def _over(
 ) -> torch.Tensor:
     """Of one segment over its lineage."""
     key, value = (parts[0] if len(parts) == 1 else torch.cat([*parts], 2) for parts in (keys, values))
-    return torch.nn.functional.scaled_dot_product_attention(
-        query, key, value, mask, scale=scaling, is_causal=mask is None, enable_gqa=True
-    )
+    return torch.nn.functional.scaled_dot_product_attention(query, key, value, mask, scale=scaling, is_causal=mask is None, enable_gqa=True)
 
 
 # What a segment's past is put together from is there once, however many segments it is the past of. So where it is LONG it is not kept,

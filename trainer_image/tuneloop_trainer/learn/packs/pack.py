@@ -127,7 +127,5 @@ def _laid_out(segments: Sequence[Segment], starts: Sequence[int]) -> tuple[torch
 
 def _lineages(shares: Sequence[Share], firsts: Sequence[int]) -> tuple[tuple[int, ...], ...]:
     return tuple(
-        tuple(first + n for n in segment.lineage)
-        for share, first in zip(shares, firsts, strict=False)
-        for segment in share.tree.segments
+        tuple(first + n for n in segment.lineage) for share, first in zip(shares, firsts, strict=False) for segment in share.tree.segments
     )
