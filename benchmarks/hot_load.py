@@ -153,7 +153,7 @@ async def under_load(ours: Ours) -> tuple[list[float], list[float]]:
 
 
 def main() -> None:
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)  # the engine's thread has two, and the loads are copies
     with tempfile.TemporaryDirectory() as temporary, asyncio.Runner() as runner, torch.inference_mode():
         vllm = VllmProcess(Path(temporary) / "vllm.log")
         vllm.launch()
@@ -173,7 +173,7 @@ def measure(folders: dict[str, Path], vllm: VllmProcess, runner: asyncio.Runner)
     print(f"equal to PEFT: the logits of {len(DOMAINS)} adapters")
     loaded = load_base(base_folder())
     endless = replace(loaded, vocabulary=replace(loaded.vocabulary, ends=frozenset()))
-    ours = Ours(HfEngine(endless, max_batch=8), {domain: (folder, adapter_digest(folder)) for domain, folder in folders.items()})
+    ours = Ours(HfEngine(endless, max_batch=8, threads=2), {domain: (folder, adapter_digest(folder)) for domain, folder in folders.items()})
     vllm.wait()
     folder = folders[DOMAINS[0]]
     runs: dict[str, Callable[[], float]] = {

@@ -1,11 +1,13 @@
 """The decoding loop on tiny random models."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from threading import Event
 
 import pytest
+import torch
 
 from serving.tiny import PROMPTS, asked, decode, plain, running, text_of, tiny
 from tuneloop_server.engine.base import Answer, Sampling
@@ -188,3 +190,17 @@ async def test_closing_fails_what_still_runs() -> None:
         answer = await engine.generate(asked("x", 240))
     with pytest.raises(ApiError):
         [piece async for piece in answer.pieces()]
+
+
+def test_the_cores_are_the_workers() -> None:
+    """Another thread with a pool of its own would put all of them to sleep between two products."""
+    before = torch.get_num_threads()
+    engine = HfEngine(tiny("llama"), 4, threads=2)
+    try:
+        assert engine._worker.call(torch.get_num_threads).result() == 2
+        assert torch.get_num_threads() == 1
+        with ThreadPoolExecutor(1) as others:
+            assert others.submit(torch.get_num_threads).result() == 1
+    finally:
+        engine.close()
+        torch.set_num_threads(before)

@@ -18,12 +18,17 @@ async def started(settings: Settings) -> AsyncIterator[Engine]:
         async with connected(settings) as vllm:
             yield vllm
     else:
+        import torch
+
         from tuneloop_server.engine.hf import HfEngine
         from tuneloop_server.engine.loading import load_base
 
-        engine = HfEngine(await asyncio.to_thread(load_base, settings.model_path), settings.max_batch)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # also of the thread that loads: the engine says why
+        engine = HfEngine(await asyncio.to_thread(load_base, settings.model_path), settings.max_batch, threads)
         gc.freeze()  # the libraries' half a million objects: to look for cycles in them would stop every answer for a quarter of a second
         try:
             yield engine
         finally:
+            torch.set_num_threads(threads)
             gc.unfreeze()  # some of them tell of a leak when they are not taken away at the end
