@@ -41,7 +41,7 @@ class VectorIndex:
         self._rows |= dict(zip(keys, vectors, strict=True))
         self._matrix = None
         if len(self._rows) > FLAT:
-            from tuneloop_server.semcache.lists import Lists  # FAISS: 50 MB that most pods never need
+            from tuneloop_server.semcache.lists import Lists  # FAISS: 64 MB on disk, which most pods never load
 
             self._lists = Lists(list(self._rows), np.stack(list(self._rows.values())))
             self._rows = {}
