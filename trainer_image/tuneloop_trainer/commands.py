@@ -103,7 +103,7 @@ def _add_redis(command: argparse.ArgumentParser) -> None:
 def _add_run(run: argparse.ArgumentParser) -> None:
     _add_redis(run)
     run.add_argument("--target", metavar="NS/NAME", required=True, help="whose traffic; `inspect` lists them")
-    run.add_argument("--base-model", metavar="DIR", required=True, help="folder of the base model, as safetensors")
+    run.add_argument("--base-model", metavar="DIR-OR-URI", required=True, help="the base model, as safetensors: a folder, hf:// or s3://")
     run.add_argument("--out", metavar="DIR", required=True, help="datasets/ and adapters/ are written below it")
     run.add_argument("--domains", metavar="NAME", nargs="*", default=[], help="only these (default: technical, support, legal, general)")
     run.add_argument("--tenants", metavar="NAME", nargs="*", default=[], help="whose records; needed if there are several tenants")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from tuneloop_contracts.base import HUB_SCHEME
 from tuneloop_contracts.dataset import Dataset, DomainCounts
 from tuneloop_contracts.domains import DEFAULT_DOMAINS
 from tuneloop_contracts.jobs import CONFIG_ENV, EXIT_DONE, REDIS_URL_ENV, Gate, HarvestConfig, Lora, RedisMode, TrainConfig, Training
@@ -94,11 +95,12 @@ def harvest_wish(options: argparse.Namespace, now: datetime) -> HarvestConfig:
 def train_wish(options: argparse.Namespace, harvest: HarvestConfig) -> TrainConfig:
     """The dataset in it is only the place where it will be."""
     place = dataset_store(harvest).uri
+    base = options.base_model if "://" in options.base_model else _uri(options.base_model)
     return TrainConfig(
         job=harvest.job,
         target=harvest.target,
-        base_model=Path(options.base_model).resolve().name,
-        base_uri=_uri(options.base_model),
+        base_model=_name_of(base),
+        base_uri=base,
         dataset=Dataset(uri=place, digest="", from_=harvest.window_start, to=harvest.window_end, read=0, kept=0),
         adapters_uri=_uri(options.out, "adapters"),
         datasets_uri=harvest.datasets_uri,
@@ -132,6 +134,12 @@ def _line(domain: DomainCounts, trained: TrainedAdapter | None) -> tuple[str, ..
 
 def _as_env(wish: Wire) -> dict[str, str]:
     return {CONFIG_ENV: wish.model_dump_json(by_alias=True)}
+
+
+def _name_of(base_uri: str) -> str:
+    """The last part of where it is; a hub's revision is no part of it."""
+    place = base_uri.partition("@")[0] if base_uri.startswith(HUB_SCHEME) else base_uri
+    return place.rstrip("/").rpartition("/")[2]
 
 
 def _uri(folder: str, *parts: str) -> str:
