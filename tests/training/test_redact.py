@@ -47,6 +47,17 @@ PERSONAL = [
     ("minha senha: mudar123.", "minha senha: [APIKEY].", ["ApiKey"]),
     ("DB_PASSWD=p@ssword; PWD:abc123", "DB_PASSWD=[APIKEY]; PWD:[APIKEY]", ["ApiKey", "ApiKey"]),
     ("from 203.0.113.77 and 192.168.1.10:8080", "from [IP] and [IP]:8080", ["Ip", "Ip"]),
+    ("7,4111111111111111,12/27", "7,[CARD],12/27", ["Card"]),
+    ("cartão 4111.1111.1111.1111", "cartão [CARD]", ["Card"]),
+    ("Bob,202-555-0143,NY,+12025550144", "Bob,[PHONE],NY,[PHONE]", ["Phone", "Phone"]),
+    ("202-555-0143/202-555-0144 (+44) 20 7946 0123", "[PHONE]/[PHONE] [PHONE]", ["Phone"] * 3),
+    ("phone=2025550143&x=1, +1 202 555 0143x12", "phone=[PHONE]&x=1, [PHONE]x12", ["Phone", "Phone"]),
+    ("https://wa.me/5511987654321 _+12025550143_", "https://wa.me/[PHONE] _[PHONE]_", ["Phone", "Phone"]),
+    ("CPF 529 982 247 25, CPF529.982.247-25", "CPF [CPF], CPF[CPF]", ["Cpf", "Cpf"]),
+    ("CNPJ 12.abc.345/01de-35, cnpj 12ABC34501DE35", "CNPJ [CNPJ], cnpj [CNPJ]", ["Cnpj", "Cnpj"]),
+    (r'{"to": "a\nana@example.com\n4111111111111111"}', r'{"to": "a\n[EMAIL]\n[CARD]"}', ["Email", "Card"]),
+    ("my API key 8f14e45fceea167a5a36dedd4bea2543", "my API key [APIKEY]", ["ApiKey"]),
+    ("a chave: x7Kq29LmZ04tRb81Wc", "a chave: [APIKEY]", ["ApiKey"]),
 ]
 
 HARMLESS = [
@@ -63,6 +74,9 @@ HARMLESS = [
     "PWD=/home/user1/work", "password=${DB_PASSWORD_2}", "password: [API_KEY_1]", "password=config.password2", "pwd: 12345",
     "Authorization: Bearer authentication", "bearer responsibilities-of-shareholders",
     "Basic Responsibilities/obligations", "basic YW5hIG5vdGhpbmcgZWxzZSE=",
+    "card 4532 1234 5678 9015", "IBAN DE00 3704 0044 0532 0130 00", "529 982 247 25", "id=11912345678", "0,4111111111111111",
+    "12.4111111111111111", "EAN 5901234123457", "/users/11912345678", "1.2.3.4-beta, app-1.2.3.4.jar, ver. 4.3.2.1", "feed::add() cafe::",
+    "12ABC34501DE35", "call 12/10/2024", "1,234,567,890 calls", "51.23456789, 11.987654321",
 ]  # fmt: skip
 
 
@@ -70,6 +84,7 @@ ADVERSARIAL = (
     "a", "1", "1 ", "a.b-", "A", "AB12 ", "+1", "+1 ", "key=", "token: ", "-----BEGIN PRIVATE KEY-----", "eyJ", "eyJaaaaaaaaaa.", "a://",
     "a://b:c", ":", "1:", "fe80:", "(11) ", "0 ", "00 1", "call 555-1234 ", "@", "a@b.", "a'b", "sk-", "sk-ant-", "555 123 4567 ", "1.2.",
     "visa 4", "(0", "SG.aaaaaaaaaaaaaaaaaaaa.", "GB82", "bearer ", "1-", "11.222.333/", "#", "password: ", "senha=a1", "pwd:",
+    "cnpj ", "\\n", "api key ", "1234567890:AA", "(+1", "cpf 1 ", "a@b-", "1111.",
 )  # fmt: skip
 
 

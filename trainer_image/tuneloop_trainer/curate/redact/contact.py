@@ -6,7 +6,7 @@ from collections.abc import Iterator
 _LOCAL = re.compile(r"(?:\b[A-Za-z]')?[\w.%+-]+$")
 _LONGEST = 64
 """Characters before the @ (RFC 5321); of a longer run that many are taken."""
-_DOMAIN = re.compile(r"(?:[\w-]{1,63}\.){1,8}[^\W\d_]{2,24}(?![^\W_])")
+_DOMAIN = re.compile(r"(?:[\w-]{1,63}\.){1,16}[^\W\d_]{2,24}(?![^\W_])")
 _FILES = ("png", "jpg", "jpeg", "gif", "svg", "webp", "pdf", "html", "json")
 """Endings of file names: `logo@2x.png` is no address."""
 

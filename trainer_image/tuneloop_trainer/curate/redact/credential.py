@@ -17,24 +17,35 @@ _FORMS = {
     "sk-": r"(?:(?:ant|proj|svcacct|admin|or)-[\w-]{20,}|[A-Za-z0-9]{20,})",  # OpenAI, Anthropic, OpenRouter
     "AKIA": r"[A-Z0-9]{16}", "ASIA": r"[A-Z0-9]{16}",  # AWS
     "gh": r"[pousr]_[A-Za-z0-9]{30,}", "github_pat_": r"\w{22,}", "glpat-": r"[\w-]{20,}",
-    "xox": r"[abeoprs]-[\w-]{10,}", "xapp-": r"[\w-]{10,}", "https://hooks.slack.com/": r"services/[\w/]{20,}",
+    "xox": r"(?:e\.xox[bp]|[abeoprs])-[\w-]{10,}", "xapp-": r"[\w-]{10,}", "https://hooks.slack.com/": r"services/[\w/]{20,}",
     "sk_": r"(?:live|test)_[A-Za-z0-9]{10,}", "pk_": r"(?:live|test)_[A-Za-z0-9]{10,}", "rk_": r"(?:live|test)_[A-Za-z0-9]{10,}",
     "whsec_": r"[A-Za-z0-9+/]{20,}",  # Stripe, as the three before it
     "AIza": r"[\w-]{35}", "GOCSPX-": r"[\w-]{20,}", "ya29.": r"[\w-]{20,}",  # Google
     "hf_": r"[A-Za-z0-9]{30,}", "npm_": r"[A-Za-z0-9]{36}", "pypi-": r"AgE[\w-]{50,}", "SG.": r"[\w-]{16,64}\.[\w-]{16,}",
     "dop_v1_": r"[a-f0-9]{64}", "shp": r"(?:at|ca|pa|ss)_[a-fA-F0-9]{32}", "gsk_": r"[A-Za-z0-9]{40,}",
+    "doo_v1_": r"[a-f0-9]{64}", "dckr_pat_": r"[\w-]{20,}", "dapi": r"[a-f0-9]{32}(?:-\d)?", "xai-": r"[A-Za-z0-9]{40,}",
+    "pplx-": r"[A-Za-z0-9]{40,}", "nvapi-": r"[\w-]{40,}", "tvly-": r"[\w-]{20,}", "r8_": r"[A-Za-z0-9]{30,}", "key-": r"[a-f0-9]{32}",
+    "SK": r"[a-f0-9]{32}", "sq0": r"(?:atp|csp)-[\w-]{20,}", "EAAA": r"[\w-]{60}", "lin_api_": r"[A-Za-z0-9]{32,}",
+    "hvs.": r"[\w-]{20,}", "PMAK-": r"[a-f0-9]{24}-[a-f0-9]{34}", "ntn_": r"[A-Za-z0-9]{40,}", "secret_": r"[A-Za-z0-9]{43}",
+    "lsv2_": r"(?:pt|sk)_[a-f0-9]{32}_[a-f0-9]{10}", "sbp_": r"[a-f0-9]{40}", "sb_secret_": r"[\w-]{20,}", "glsa_": r"\w{32}_[a-f0-9]{8}",
+    "NRAK-": r"[A-Z0-9]{27}", "ATATT3": r"[\w=-]{60,}", "figd_": r"[\w-]{40,}", "dp.": r"(?:pt|st|ct)\.[\w.-]{40,}",
+    "AGE-SECRET-KEY-1": r"[A-Z0-9]{50,}",
 }  # fmt: skip
 """How a key begins, and goes on, by its issuer's documents."""
 _KEYS = tuple((begin, re.compile(rf"(?<![\w-]){re.escape(begin)}{rest}(?!\w)")) for begin, rest in _FORMS.items())
 
+_TELEGRAM = re.compile(r"(?<!\d)\d{8,10}:AA[\w-]{32,33}(?![\w-])")
+
 _IS = r"[\w-]{0,16}[\"']?\s{0,3}(?:=>?|:|\bis\b|\bé\b)\s{0,3}[\"'`]?"
 _VALUE = r"([A-Za-z0-9_\-+/.~]{15,}[A-Za-z0-9_\-+/~]={0,2})"
 _PASSWORD_NAMES = ("password", "passwd", "pwd", "senha")
-_NAMES = dict.fromkeys(("key", "token", "secret", *_PASSWORD_NAMES), _IS) | dict.fromkeys(("bearer", "basic"), r"\s{1,3}")
+_NAMES = dict.fromkeys(("key", "token", "secret", "chave", *_PASSWORD_NAMES), _IS)
+_NAMES |= dict.fromkeys(("bearer", "basic", "api key"), r"\s{1,3}")
 _NAMED = tuple((name, re.compile(name + between + _VALUE, re.IGNORECASE)) for name, between in _NAMES.items())
 """What a text calls a secret, and the secret."""
 SHORTEST = 15
-"""Characters of the shortest of them all, `xapp-` and ten: a text without so long a word needs no forty looks."""
+"""Characters of the shortest of them all, `xapp-` and ten: a text without so long a word needs no seventy looks,
+and another only at its long words."""
 
 _WORD = r"""(?![$/~*])([^\s"'`,;()<>\[\]{}]{5,63}[^\s"'`,;()<>\[\]{}.:])(?![(\[{<])"""
 _PASSWORDS = tuple((name, re.compile(name + r"""["']?\s{0,3}[:=]\s{0,3}["'`]?""" + _WORD, re.IGNORECASE)) for name in _PASSWORD_NAMES)
@@ -60,11 +71,14 @@ def jwts(text: str) -> Iterator[tuple[int, int]]:
 
 def api_keys(text: str) -> Iterator[tuple[int, int]]:
     """By the form that an issuer gives them; of no known form, by what the text calls them and by looking random."""
-    if max(map(len, text.split()), default=0) < SHORTEST:
+    long_words = " ".join([word for word in text.split() if len(word) >= SHORTEST])
+    if not long_words:
         return
     for begin, form in _KEYS:
-        if begin in text:
+        if begin in long_words:
             yield from (match.span() for match in _at_each(begin, form, text, text) if len(set(match.group())) > 9)
+    if ":AA" in long_words:
+        yield from (match.span() for match in _TELEGRAM.finditer(text))
     lower = text.replace("İ", "I").lower()  # the one letter that would move the others
     for name, form in _NAMED:
         if name in lower:

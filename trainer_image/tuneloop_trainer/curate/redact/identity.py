@@ -5,9 +5,11 @@ from collections.abc import Iterator, Sequence
 
 from tuneloop_trainer.curate.redact.digits import Window
 
-_CPF = re.compile(r"(?<![\w.])\d{3}\.?\d{3}\.?\d{3}-?\d{2}(?!\w)")
+_CPF = re.compile(r"(?:(?<![\w.])|(?<=CPF))\d{3}[. ]?\d{3}[. ]?\d{3}[-/ ]?\d{2}(?!\w)")
+_CALLED_CPF = re.compile(r"\bcpf\b[^\d\n]{0,20}$", re.IGNORECASE)
 _CNPJ = re.compile(r"(?<![\w.])(?:\d{2}\.?\d{3}\.?\d{3}/?\d{4}-?\d{2})(?!\w)")
-_CNPJ_OF_LETTERS = re.compile(r"(?<![\w.])[A-Z0-9]{2}\.[A-Z0-9]{3}\.[A-Z0-9]{3}/[A-Z0-9]{4}-\d{2}(?!\w)")
+_CNPJ_OF_LETTERS = re.compile(r"(?<![\w.])[A-Za-z0-9]{2}\.[A-Za-z0-9]{3}\.[A-Za-z0-9]{3}/[A-Za-z0-9]{4}-\d{2}(?!\w)")
+_CALLED_CNPJ = re.compile(r"\bcnpj\b[^\d\n]{0,20}?(?<![^\W_])([A-Z0-9]{12}\d{2})(?!\w)", re.IGNORECASE)
 _CNPJ_WEIGHTS = (6, 5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2)
 _SSN = re.compile(r"(?<![\w.-])(?!000|666|9)\d{3}([ -]?)(?!00)\d{2}\1(?!0000)\d{4}(?![\w-])")
 _CALLED_SSN = re.compile(r"\b(?:ssn|social security)\b[^\d\n]{0,30}$", re.IGNORECASE)
@@ -16,6 +18,8 @@ _CALLED_SSN = re.compile(r"\b(?:ssn|social security)\b[^\d\n]{0,30}$", re.IGNORE
 def cpfs(window: Window) -> Iterator[tuple[int, int]]:
     for match in window.matches(_CPF):
         digits = _values(match.group())
+        if " " in match.group() and not _CALLED_CPF.search(window.text, max(0, match.start() - 30), match.start()):
+            continue
         if len(set(digits)) > 1 and all(_mod_11(digits[:n], range(n + 1, 1, -1)) == digits[n] for n in (9, 10)):
             yield match.span()
 
@@ -33,6 +37,11 @@ def cnpjs_of_letters(text: str) -> Iterator[tuple[int, int]]:
     return (match.span() for match in _CNPJ_OF_LETTERS.finditer(text) if _is_cnpj(_values(match.group())))
 
 
+def called_cnpjs(text: str) -> Iterator[tuple[int, int]]:
+    """Of letters and digits in one: only where the text calls it so."""
+    return (match.span(1) for match in _CALLED_CNPJ.finditer(text) if _is_cnpj(_values(match[1])))
+
+
 def ssns(window: Window) -> Iterator[tuple[int, int]]:
     """With hyphens; without them only where the text calls it so."""
     for match in window.matches(_SSN):
@@ -41,7 +50,7 @@ def ssns(window: Window) -> Iterator[tuple[int, int]]:
 
 
 def _values(text: str) -> list[int]:
-    return [ord(c) - ord("0") for c in text if c.isalnum()]
+    return [ord(c) - ord("0") for c in text.upper() if c.isalnum()]
 
 
 def _is_cnpj(values: list[int]) -> bool:

@@ -5,15 +5,17 @@ from collections.abc import Iterator
 from ipaddress import AddressValueError, IPv6Address
 
 _OCTET = r"(?:25[0-5]|2[0-4]\d|1?\d?\d)"
-_IPV4 = re.compile(rf"\d(?<![\w.]\d)\d{{0,2}}(?:\.{_OCTET}){{3}}(?!\w|\.\d)")
+_IPV4 = re.compile(rf"\d(?<![\w.]\d)\d{{0,2}}(?:\.{_OCTET}){{3}}(?!\w|\.\d|-[A-Za-z]|\.(?:jar|tar|t?gz|zip|exe|dll|deb|rpm|whl|msi)\b)")
 """A search for a digit and a look back from there: three times quicker than to look back everywhere."""
 _NOBODYS = (0, 127, *range(255, 1000))
 """First parts: this host, the local host, masks, and what is no address."""
-_VERSION_BEFORE = re.compile(r"(?:version|versão|versao|release|firmware|build|section|seção|\bv)\W{0,3}$|[A-Za-z]/$", re.IGNORECASE)
-"""Before what is no address: "version 1.2.3.4", "Chrome/120.0.0.0"."""
+_VERSION_BEFORE = re.compile(
+    r"(?:version|versão|versao|\bver|release|firmware|assembly|build|section|seção|\bv)\W{0,3}$|[A-Za-z]/$", re.IGNORECASE
+)
+"""Before what is no address: "version 1.2.3.4", "Chrome/120.0.0.0"; nor is `1.2.3.4-beta` or `1.2.3.4.jar`."""
 _IPV6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f]{0,4})(?!\w|:\w|\.\d)")
-_IPV6_BEGINS = re.compile(r"[0-9A-Fa-f]{4}:|::ffff:|64:ff9b:", re.IGNORECASE)
-"""As every address in use does; `f64::` and `a::b` are code."""
+_IPV6_BEGINS = re.compile(r"(?=.*\d)[0-9A-Fa-f]{4}:|::ffff:|64:ff9b:", re.IGNORECASE)
+"""As every address in use does, and one without a single digit is rare; `f64::`, `a::b` and `feed::add` are code."""
 _URL = re.compile(r"""(?<![\w+.-])[A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s/?#@:'"<>{}]{0,256}:([^\s/?#@'"<>{}]{1,256})@[^\s'"<>`{}]+""")
 _MASK = re.compile(r"[*x•]+|\$\w+", re.IGNORECASE)
 

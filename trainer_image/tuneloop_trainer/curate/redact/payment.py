@@ -6,15 +6,17 @@ from collections.abc import Iterator
 from tuneloop_trainer.curate.redact.digits import Window, groups_of
 
 _LENGTHS = range(12, 20)
-_CARD = re.compile(r"(?<![\w.,])\d[\d \u00a0-]{10,60}\d(?!\w)")
+_CARD = re.compile(r"(?<![\w.])(?<!\b0,)(?:\d[\d \u00a0-]{10,60}\d|(?:\d{4}\.){3}\d{4})(?!\w)")
+"""After a comma too, as in a file of such values; not the digits of "0,4111..."."""
 _CALLED_CARD = re.compile(r"\b(?:cards?|cart(?:ão|ao|ões)|visa|master ?card|amex|maestro)\b[^\d\n]{0,30}$", re.IGNORECASE)
 _ISSUERS: tuple[tuple[str, str, range], ...] = (
     ("4", "4", range(16, 20, 3)), ("51", "55", range(16, 17)), ("2221", "2720", range(16, 17)), ("34", "34", range(15, 16)),
     ("37", "37", range(15, 16)), ("300", "305", range(14, 20)), ("36", "36", range(14, 20)), ("38", "39", range(14, 20)),
-    ("3528", "3589", range(16, 20)), ("50", "50", range(13, 20)), ("56", "69", range(13, 20)),
+    ("3528", "3589", range(16, 20)), ("50", "50", range(16, 20)), ("56", "69", range(16, 20)),
 )  # fmt: skip
 """First and last prefix of ISO/IEC 7812 numbers, and their lengths: Visa, Mastercard, American Express, Diners, JCB, and the rest
-(Maestro, Discover, UnionPay, Elo, Hipercard). Others pass only where the text says "card": one number in ten passes Luhn."""
+(Maestro, Discover, UnionPay, Elo, Hipercard). Others pass only where the text says "card": one number in ten passes Luhn, and bar codes
+have 13 digits."""
 
 _IBAN = re.compile(r"\d{2}(?<=[A-Za-z]{2}\d{2})(?<![^\W_][A-Za-z]{2}\d{2})(?=[ -]?[A-Za-z0-9])")
 """Its check digits: two letters stand before them, and no third; a search for digits is quicker than one for letters."""
@@ -38,7 +40,8 @@ def cards(window: Window) -> Iterator[tuple[int, int]]:
         first = 0
         while first < len(groups):  # 19 digits in groups of 3 and more are 6 groups at most
             ends = range(min(len(groups), first + 6), first, -1)
-            last = next((n for n in ends if _is_card([digits for _, _, digits in groups[first:n]], match)), None)
+            called = first == 0 and _is_called_card(match)
+            last = next((n for n in ends if _is_card([digits for _, _, digits in groups[first:n]], called and n == len(groups))), None)
             if last:
                 yield groups[first][0], groups[last - 1][1]
             first = last or first + 1
@@ -63,11 +66,12 @@ def passes_97(iban: str) -> bool:
     return int("".join(str(int(c, 36)) for c in iban[4:] + iban[:4])) % 97 == 1
 
 
-def _is_card(groups: list[str], match: re.Match[str]) -> bool:
+def _is_card(groups: list[str], called: bool) -> bool:
+    """By its issuer, or a whole number that the text calls a card: a part of another is none."""
     number = "".join(groups)
     if len(number) not in _LENGTHS or (len(groups) > 1 and min(map(len, groups)) < 3) or len(set(number)) == 1:
         return False
-    return passes_luhn(number) and (_is_issued(number) or _is_called_card(match))
+    return passes_luhn(number) and (called or _is_issued(number))
 
 
 def _is_called_card(match: re.Match[str]) -> bool:
@@ -88,5 +92,5 @@ def _end_of(text: str, start: int, length: int) -> int | None:
             return None
         last = text[place]
         place += 1
-    goes_on = place < len(text) and (text[place].isalnum() or text[place] == "_")
+    goes_on = place < len(text) and text[place].isalnum()
     return None if length or goes_on or place == start else place

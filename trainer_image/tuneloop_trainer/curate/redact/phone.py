@@ -5,10 +5,15 @@ from collections.abc import Iterator
 
 from tuneloop_trainer.curate.redact.digits import Window, digits_of, groups_of
 
-_START = r"(?<![\w.,/$€£#=-])"
-_END = r"(?![\w%]|[.,/-]\d)"
+_START = r"(?<![\w.$€£#-])(?<!\D/)"
+_END = r"(?![\w%]|[.-]\d|/\d{1,2}(?!\d))"
 
-_INTERNATIONAL = re.compile(r"(?<![\w.,/$€£#=-])(?:\+ ?|00 ?)[1-9]\d{0,14}(?:(?:[ .\u00a0-]| ?/ ?)?(?:\(\d{1,4}\) ?)?\d{1,12}){0,7}")
+_INTERNATIONAL = re.compile(
+    r"(?<![^\W_])(?<![.$€£#-])(?:\(\+[1-9]\d{0,2}\)|(?:\+ ?|(?<=\bwa\.me/)|(?<![_/])(?<!\d )00 ?)[1-9]\d{0,14})"
+    r"(?:(?:[ .\u00a0-]| ?/ ?)?(?:\(\d{1,4}\) ?)?\d{1,12}){0,7}"
+)
+_GOES_ON = re.compile(r"(?!x\d)[^\W_]|[.,/-]\d{1,2}\b(?![ .-]?\d)")
+"""After a group of digits that is no number's last: an extension such as x12 is."""
 _NATIONAL_DIGITS = {
     "1": (10, 10), "55": (10, 11), "351": (9, 9), "44": (9, 10), "33": (9, 9), "34": (9, 9), "49": (6, 11), "39": (6, 11), "54": (10, 11),
     "52": (10, 11), "56": (9, 9), "57": (10, 10), "41": (9, 9), "31": (9, 9), "32": (8, 9), "43": (7, 12), "91": (10, 10), "81": (9, 10),
@@ -22,7 +27,7 @@ _SURE = re.compile(_START + r"(?<!\d )(?:" + "|".join((
     r"\(0?[1-9]\d\) ?(?:9[ .]?\d{4}|[2-5]\d{3})[ .-]?\d{4}",  # BR: (11) 91234-5678, (11) 3456-7890
     r"(?:55 ?)?0?[1-9]\d[ -](?:9[ .]?\d{4}[ .-]?\d{4}|[2-5]\d{3}[.-]?\d{4})",  # 11 91234-5678, 11 3456-7890
     r"(?:1[1-9]|2[12478]|3[1-578]|4[1-9]|5[1345]|6[1-9]|7[134579]|8[1-9]|9[1-9])9\d{8}",  # 11912345678
-    r"9\d{4}-\d{4}",  # 91234-5678
+    r"9\d{4}-\d{4}|[1-9]\d\.9\d{4}\.\d{4}",  # 91234-5678, 11.91234.5678
     r"0[1-9](?:[ .-]\d{2}){4}|0[67]\d{8}",  # FR: 06 12 34 56 78
     r"\(0\d{2,4}\) ?\d{3,4}[ -]?\d{3,4}|07\d{3} ?\d{3} ?\d{3}|0[1-9]\d{1,3}[ -]\d{3,4}[ -]?\d{3,4}|0\d{4} \d{5,6}",  # UK: 020 7946 0958
     r"0[1-9]\d{1,4}(?:[ /-]| / )\d{3,8}(?:-\d{1,4})?|0[1-9]\d{1,4} \d{2,4}(?: \d{2,4}){1,3}|01[567]\d{8,9}",  # DE: 030/123456
@@ -37,8 +42,8 @@ def _words(*lines: str) -> frozenset[str]:
 
 
 _PHONE_WORDS = _words(
-    "phone, phones, telephone, tel, mobile, cell, cellphone, fax, whatsapp, zap, call, called, calling, dial, ring, sms, hotline",
-    "text me, reach me, reach us, contact number, my number, his number, her number, our number, work number",
+    "phone, phones, telephone, tel, mobile, cell, cellphone, fax, whatsapp, whats, zap, mob, call, called, calling, dial, ring, sms",
+    "hotline, text me, reach me, reach us, contact number, my number, his number, her number, our number, work number",
     "telefone, telefones, telemóvel, telemovel, celular, cel, fone, ligar, ligue, liga, ligo, liguei, contato, contacto",
     "meu número, meu numero, teléfono, telefono, móvil, movil, llama, llame, llámame, llamar, mi número, mi numero",
     "telefon, telefonnummer, handy, handynummer, mobil, rufnummer, anrufen, meine nummer",
@@ -60,7 +65,8 @@ _YEARS = re.compile(r"(?:^|\D)(?:19|20)\d\d[ -](?:19|20)\d\d$")
 def phones(window: Window) -> Iterator[tuple[int, int]]:
     yield from (span for match in window.matches(_INTERNATIONAL) if (span := _international(match, window)))
     for match in window.matches(_SURE):
-        if not _is_other(match) and (match.group().startswith("(") or _called(match) is not False):
+        called = _called(match)
+        if not _is_other(match) and (called or (called is None and not _is_set(match)) or match.group().startswith("(")):
             yield match.span()
     for match in window.matches(_PERHAPS):
         least = 8 if match.group().isdecimal() else 7
@@ -71,6 +77,11 @@ def phones(window: Window) -> Iterator[tuple[int, int]]:
 def _is_other(match: re.Match[str]) -> bool:
     """Two years, or a ZIP code after its state."""
     return bool(_YEARS.search(match.group()) or _STATE.search(match.string, max(0, match.start() - 4), match.start()))
+
+
+def _is_set(match: re.Match[str]) -> bool:
+    """To a name, as programs and queries do: `id=11912345678`."""
+    return match.string.startswith("=", max(0, match.start() - 1))
 
 
 def _called(match: re.Match[str]) -> bool | None:
@@ -96,7 +107,7 @@ def _international(match: re.Match[str], window: Window) -> tuple[int, int] | No
     for _, end, group in groups_of(match):
         trunk = group == "0" and match.string[end : end + 1] == ")"
         digits += "" if trunk else group.removeprefix("00") if not digits else group
-        if _is_whole(digits) and not re.match(r"\w|[.,/-]\d{1,2}\b(?![ .-]?\d)", match.string[end : end + 4]):
+        if _is_whole(digits) and not _GOES_ON.match(match.string, end, end + 4):
             ends.append(end)
     return (start, ends[-1]) if ends else None
 
