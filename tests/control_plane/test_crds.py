@@ -86,6 +86,8 @@ REFUSED = [
     pytest.param(target(artifacts={"adapters": {"uri": "http://169.254.169.254/x"}}), "should match", id="another scheme"),
     pytest.param(adapter(artifact={"uri": "pvc://a/b", "digest": "md5:1"}), "spec.artifact.digest in body should match", id="weak digest"),
     pytest.param(adapter(domain="Support!"), "spec.domain in body should match", id="domain is no label"),
+    pytest.param(adapter(domain="support-v3-1a2b3c4d"), "no domain may be named like a revision", id="adapter's domain as revision"),
+    pytest.param(adapter(domain="auto"), "no domain may be named auto", id="adapter's domain auto"),
 ]  # fmt: skip
 
 

@@ -6,9 +6,8 @@ from pydantic import ConfigDict, Field
 
 from tuneloop_contracts.domains import DEFAULT_DOMAINS, Domain
 from tuneloop_contracts.jobs import RedisMode
-from tuneloop_contracts.names import AUTO, REVISION_PATTERN
 from tuneloop_operator.api.conditions import Conditions
-from tuneloop_operator.api.model import Model, NameRef, StoreUri, immutable, validations
+from tuneloop_operator.api.model import DOMAIN_NAME_RULES, Model, NameRef, StoreUri, immutable, validations
 
 ARTIFACT_STORE = {
     "rule": "self.uri.startsWith('pvc://') || self.uri.startsWith('s3://')",
@@ -18,13 +17,7 @@ _BASE_URI = (
     r"^(file:///[A-Za-z0-9._/-]+|pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/[A-Za-z0-9._-]+)*/?"
     r"|hf://[A-Za-z0-9._-]+/[A-Za-z0-9._-]+(@[A-Za-z0-9._-]+)?|s3://[a-z0-9][a-z0-9.-]*(/[A-Za-z0-9._=-]+)*/?)$"
 )
-_DOMAIN_RULES = (
-    {"rule": f"self.all(d, d.name != '{AUTO}')", "message": f"no domain may be named {AUTO}: it is the model name that routes by content"},
-    {
-        "rule": f"self.all(d, !d.name.matches('{REVISION_PATTERN}'))",
-        "message": "no domain may be named like a revision, <name>-v<number>-<8 hexadecimal digits>: clients ask for both by name",
-    },
-)
+_DOMAIN_RULES = tuple({**rule, "rule": f"self.all(d, {rule['rule'].replace('self', 'd.name')})"} for rule in DOMAIN_NAME_RULES)
 _SPEC_RULES = (
     {
         "rule": "!has(self.domains) || self.domains.all(d, d.name != self.baseModel.name)",

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from tuneloop_contracts.names import MAX_NAME
+from tuneloop_contracts.names import AUTO, MAX_NAME, REVISION_PATTERN
 from tuneloop_contracts.stores import URI_PATTERN
 
 Rule = dict[str, str]
@@ -62,6 +62,15 @@ ADAPTER_NAME_RULE: Rule = {
     "message": "metadata.name may have at most 100 characters",
 }
 """Longer than others': a job names its LoRAAdapters `<target>-<domain>`, and nothing is named after them."""
+
+DOMAIN_NAME_RULES: tuple[Rule, ...] = (
+    {"rule": f"self != '{AUTO}'", "message": f"no domain may be named {AUTO}: it is the model name that routes by content"},
+    {
+        "rule": f"!self.matches('{REVISION_PATTERN}')",
+        "message": "no domain may be named like a revision, <name>-v<number>-<8 hexadecimal digits>: clients ask for both by name",
+    },
+)
+"""Of a string that names a domain."""
 
 _DURATION_RULE: Rule = {
     "rule": "self.matches('^([0-9]+[dhms])+$') && self.matches('[1-9]')",
