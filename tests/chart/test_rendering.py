@@ -54,6 +54,11 @@ def test_it_renders_and_lints(settings: tuple[str, ...]) -> None:
         ("settings.learningRate=fast", "/settings/learningRate"),
         ("settings.learningRate=0", "/settings/learningRate"),
         ("settings.autoTrainingInterval=weekly", "/settings/autoTrainingInterval"),
+        ("settings.autoTrainingInterval=0d", "/settings/autoTrainingInterval"),
+        ("settings.autoTrainingInterval=9999999d", "/settings/autoTrainingInterval"),
+        ("image.registry=https://ghcr.io/x", "/image/registry"),
+        ("image.registry=ghcr.io/x/", "/image/registry"),
+        ("image.names.server=server:v3", "/image/names/server"),
         ("image.pullPolicy=Sometimes", "/image/pullPolicy"),
         ("watchNamespaces={a_b}", "/watchNamespaces/0"),
         ("crds.keep=maybe", "/crds/keep"),
@@ -137,12 +142,12 @@ def test_the_cache_lifetime_reaches_the_server() -> None:
 
 def test_images_come_from_one_registry_with_one_tag() -> None:
     manifests = render(
-        QUICKSTART, "image.registry=127.0.0.1:5000", "image.tag=v2", "image.names.redis=redis@sha256:abc", "image.pullPolicy=Never"
+        QUICKSTART, "image.registry=127.0.0.1:5000", "image.tag=v2", f"image.names.redis=redis:7@sha256:{'a' * 64}", "image.pullPolicy=Never"
     )
     images = {name: container(manifests, name)["image"] for name in pod_templates(manifests)}
     assert images == {
         OPERATOR: "127.0.0.1:5000/tuneloop-operator:v2", f"{SERVER}-target": "127.0.0.1:5000/tuneloop-operator:v2",
-        SERVER: "127.0.0.1:5000/tuneloop-server:v2", f"{SERVER}-redis": "127.0.0.1:5000/redis@sha256:abc",
+        SERVER: "127.0.0.1:5000/tuneloop-server:v2", f"{SERVER}-redis": "127.0.0.1:5000/redis:7@sha256:" + "a" * 64,
     }  # fmt: skip
     assert {container(manifests, name)["imagePullPolicy"] for name in images} == {"Never"}
     operator = environment(manifests, OPERATOR)
