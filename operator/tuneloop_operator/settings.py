@@ -39,7 +39,7 @@ class Settings(BaseModel):
     auto_training_interval: str = "7d"
     """A target that had no job for that long gets one; empty is off."""
     min_examples_per_domain: Annotated[int, Field(ge=1)] = 50
-    training_data_days: Annotated[int, Field(ge=1)] = 30
+    training_data_days: Annotated[int, Field(ge=1, le=36500)] = 30
     lora_rank: Annotated[int, Field(ge=1, le=512)] = 16
     lora_alpha: Annotated[int, Field(ge=1, le=1024)] = 32
     training_epochs: Annotated[int, Field(ge=1, le=100)] = 3

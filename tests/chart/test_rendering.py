@@ -142,7 +142,11 @@ def test_the_cache_lifetime_reaches_the_server() -> None:
 
 def test_images_come_from_one_registry_with_one_tag() -> None:
     manifests = render(
-        QUICKSTART, "image.registry=127.0.0.1:5000", "image.tag=v2", f"image.names.redis=redis:7@sha256:{'a' * 64}", "image.pullPolicy=Never"
+        QUICKSTART,
+        "image.registry=127.0.0.1:5000",
+        "image.tag=v2",
+        f"image.names.redis=redis:7@sha256:{'a' * 64}",
+        "image.pullPolicy=Never",
     )
     images = {name: container(manifests, name)["image"] for name in pod_templates(manifests)}
     assert images == {

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tuneloop_operator.api.conditions import MESSAGE_LIMIT, Condition, kstatus, set_conditions
-from tuneloop_operator.api.durations import parse_duration
+from tuneloop_operator.api.durations import MAX_DURATION, parse_duration
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LATER = NOON + timedelta(minutes=1)
@@ -42,7 +42,12 @@ def test_durations(text: str, want: timedelta) -> None:
     assert parse_duration(text) == want
 
 
-@pytest.mark.parametrize("text", ["", "0d", "-1d", "1", "d", "1w", "1.5h", "00h0m"])
+def test_the_longest_duration_before_today_is_still_a_date() -> None:
+    longest = "99999d" * (MAX_DURATION // 6)
+    assert NOON - parse_duration(longest) < NOON
+
+
+@pytest.mark.parametrize("text", ["", "0d", "-1d", "1", "d", "1w", "1.5h", "00h0m", "1000000d", "30d" * 11])
 def test_what_is_no_duration_above_zero_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a duration above 0"):
         parse_duration(text)

@@ -75,8 +75,16 @@ class DatasetRef(Model):
     """status.dataset.digest of that job."""
 
 
+_EXAMPLES_RULE: Rule = {
+    "rule": "!has(self.minExamplesPerDomain) || self.minExamplesPerDomain <= self.maxExamplesPerDomain",
+    "message": "minExamplesPerDomain may not be above maxExamplesPerDomain: no domain could ever have enough",
+}
+
+
 class DataSpec(Model):
     """Which recorded interactions to train on."""
+
+    model_config = ConfigDict(json_schema_extra=validations(_EXAMPLES_RULE))
 
     window: Duration | None = None
     """How far back to read, such as 30d. Default: the operator's TRAINING_DATA_DAYS."""

@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 from tuneloop_contracts.domains import DEFAULT_DOMAINS, Domain
 from tuneloop_contracts.jobs import RedisMode
 from tuneloop_operator.api.conditions import Conditions
-from tuneloop_operator.api.model import DOMAIN_NAME_RULES, Model, NameRef, StoreUri, immutable, validations
+from tuneloop_operator.api.model import DOMAIN_NAME_RULES, NO_WAY_UP, Model, NameRef, StoreUri, immutable, validations
 
 ARTIFACT_STORE = {
     "rule": "self.uri.startsWith('pvc://') || self.uri.startsWith('s3://')",
@@ -31,7 +31,7 @@ class BaseModelSpec(Model):
 
     name: Annotated[str, Field(min_length=1, max_length=96, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")]
     """The model id that clients ask for; the server's MODEL_NAME must be the same."""
-    uri: Annotated[str, Field(max_length=512, pattern=_BASE_URI)]
+    uri: Annotated[str, Field(max_length=512, pattern=_BASE_URI, json_schema_extra=validations(NO_WAY_UP))]
     """Where a training pod finds it: file:///path (in the image), pvc://claim/path, hf://org/model@revision or s3://bucket/path."""
     secret_ref: NameRef | None = None
     """Secret whose keys become environment variables of the training pod, for a private s3:// or hf:// model."""

@@ -45,7 +45,9 @@ class LoRAAdapterSpec(Model):
 
     target_ref: Annotated[NameRef, Field(json_schema_extra=validations(immutable("targetRef")))]
     """The InferenceTarget."""
-    domain: Annotated[str, Field(max_length=40, pattern=DOMAIN_PATTERN, json_schema_extra=validations(immutable("domain"), *DOMAIN_NAME_RULES))]
+    domain: Annotated[
+        str, Field(max_length=40, pattern=DOMAIN_PATTERN, json_schema_extra=validations(immutable("domain"), *DOMAIN_NAME_RULES))
+    ]
     """A domain of the target: the model id that clients may ask for. If two claim it, the older serves."""
     artifact: ArtifactSpec | None = None
     """The weights. Left out, the base answers: so Git can own the rest of this object while jobs own the artifact."""

@@ -8,6 +8,7 @@ from pydantic.alias_generators import to_camel
 
 from tuneloop_contracts.names import AUTO, MAX_NAME, REVISION_PATTERN
 from tuneloop_contracts.stores import URI_PATTERN
+from tuneloop_operator.api.durations import DURATION_PATTERN, MAX_DURATION
 
 Rule = dict[str, str]
 """One CEL rule of the CRD: `rule` and the `message` that people read."""
@@ -73,13 +74,14 @@ DOMAIN_NAME_RULES: tuple[Rule, ...] = (
 """Of a string that names a domain."""
 
 _DURATION_RULE: Rule = {
-    "rule": "self.matches('^([0-9]+[dhms])+$') && self.matches('[1-9]')",
+    "rule": f"self.matches('{DURATION_PATTERN}') && self.matches('[1-9]')",
     "message": "must be a duration above 0, such as 30d, 12h or 1h30m",
 }
-Duration = Annotated[str, Field(min_length=2, max_length=32, json_schema_extra=validations(_DURATION_RULE))]
+Duration = Annotated[str, Field(min_length=2, max_length=MAX_DURATION, json_schema_extra=validations(_DURATION_RULE))]
 """A Go-style duration, days allowed."""
 
-StoreUri = Annotated[str, Field(max_length=512, pattern=URI_PATTERN)]
+NO_WAY_UP: Rule = {"rule": "!self.matches('/[.][.](/|$)')", "message": "uri may not hold .. as a part of its path"}
+StoreUri = Annotated[str, Field(max_length=512, pattern=URI_PATTERN, json_schema_extra=validations(NO_WAY_UP))]
 Digest = Annotated[str, Field(max_length=71, pattern=r"^sha256:[0-9a-f]{64}$")]
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 

@@ -4,11 +4,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from tuneloop_contracts.jobs import CONFIG_ENV, PROGRESS_TOKEN_ENV, PROGRESS_URL_ENV, REDIS_URL_ENV
+from tuneloop_contracts.jobs import CONFIG_ENV, INDEX_ENV, MASTER_ENV, PODS_ENV, PROGRESS_TOKEN_ENV, PROGRESS_URL_ENV, REDIS_URL_ENV
 from tuneloop_contracts.names import GROUP
 from tuneloop_operator.api.model import Model, NameRef, validations
 
-RESERVED_ENV = (CONFIG_ENV, REDIS_URL_ENV, PROGRESS_URL_ENV, PROGRESS_TOKEN_ENV, "HOME")
+RESERVED_ENV = (CONFIG_ENV, REDIS_URL_ENV, PROGRESS_URL_ENV, PROGRESS_TOKEN_ENV, MASTER_ENV, INDEX_ENV, PODS_ENV, "HOME")
 
 _ENV_RULE = {
     "rule": f"self.all(e, !(e.name in [{', '.join(repr(name) for name in RESERVED_ENV)}]))",
