@@ -24,6 +24,9 @@ def test_a_target_without_a_job_for_long_gets_one(plane: ControlPlane, operator:
         assert job["metadata"]["name"].startswith(f"{TARGET}-auto-")
         assert job["spec"]["targetRef"] == {"name": TARGET}
         until(lambda: stage.find(JOBS, f"{job['metadata']['name']}-harvest"))
+        made = job["metadata"]["creationTimestamp"]
+        until(lambda: stage.get(TARGETS, TARGET)["status"].get("lastJobTime") == made)
+        assert len(stage.list(FINE_TUNE_JOBS)) == 1, "the first is still at work"
         assert elsewhere.condition(FINE_TUNE_JOBS, "elsewhere", "Ready")[:2] == ("Unknown", "Pending")
         elsewhere.delete(FINE_TUNE_JOBS, "elsewhere")
     finally:

@@ -1,12 +1,14 @@
 """Settings, links, status patches, automatic training: the small pure parts."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from tuneloop_contracts.names import DATA_UNTIL_ANNOTATION
 from tuneloop_operator.api.loraadapter import LoRAAdapterSpec
-from tuneloop_operator.inferencetarget.autotrain import due_in, fine_tune_job, job_name, trained_at
+from tuneloop_operator.finetunejob.seen import read_adapter
+from tuneloop_operator.inferencetarget.autotrain import at_work, due_in, fine_tune_job, job_name, newest, trained_at
 from tuneloop_operator.ledger.seen import Adapter
 from tuneloop_operator.links import Links
 from tuneloop_operator.queue import Key
@@ -91,7 +93,40 @@ def test_a_job_that_was_deleted_after_it_published_still_counts() -> None:
         Adapter("chat-support", "uid", "2026-01-01T00:00:00Z", spec, {DATA_UNTIL_ANNOTATION: "2026-11-22T03:04:00.000Z"}),
         Adapter("chat-legal", "uid", "2026-01-01T00:00:00Z", spec),
     ]
-    of_another = {"metadata": {"creationTimestamp": "2026-11-23T03:00:00Z"}, "spec": {"targetRef": {"name": "other"}}}
-    trained = trained_at("chat", [of_another], adapters)
+    trained = trained_at(None, adapters)
     assert trained == [NOW - timedelta(days=1)]
     assert due_in(NOW - timedelta(days=30), trained, timedelta(days=7), NOW) == timedelta(days=6)
+
+
+def test_a_job_that_failed_and_was_deleted_still_counts() -> None:
+    """It left no adapter: only the target's status remembers it."""
+    before = newest([a_job("2026-11-22T03:04:00Z"), a_job("2026-11-20T03:04:00Z")], "2026-11-21T03:04:00Z")
+    assert newest([], before) == before == "2026-11-22T03:04:00Z"
+    assert due_in(NOW - timedelta(days=30), trained_at(before, []), timedelta(days=7), NOW) == timedelta(days=6)
+    assert newest([], None) is None
+
+
+def test_an_annotation_that_is_no_time_is_none() -> None:
+    spec = LoRAAdapterSpec.parse({"targetRef": {"name": "chat"}, "domain": "support"})
+    for said in ("yesterday", "2026-11-22T03:04:00"):
+        assert Adapter("a", "uid", "2026-01-01T00:00:00Z", spec, {DATA_UNTIL_ANNOTATION: said}).data_until == ""
+        body = {
+            "metadata": {"name": "a", "annotations": {DATA_UNTIL_ANNOTATION: said}},
+            "spec": {"targetRef": {"name": "c"}, "domain": "d"},
+        }
+        assert read_adapter(body).data_until == ""
+
+
+@pytest.mark.parametrize(
+    ("stage", "ended", "want"),
+    [("", "", False), ("Pending", "", False), ("Queued", "", True), ("Suspended", "", True), ("Complete", "Complete", False),
+     ("Failed", "Failed", False)],
+)  # fmt: skip
+def test_no_second_job_is_made_while_one_is_at_work(stage: str, ended: str, want: bool) -> None:
+    conditions = [{"type": ended, "status": "True"}] if ended else []
+    status = {"stage": stage, "conditions": conditions} if stage else {}
+    assert at_work([a_job("2026-11-01T00:00:00Z") | {"status": status}]) is want
+
+
+def a_job(made: str) -> dict[str, Any]:
+    return {"metadata": {"creationTimestamp": made}, "spec": {"targetRef": {"name": "chat"}}}

@@ -92,5 +92,13 @@ def timestamp(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def is_time(text: str) -> bool:
+    """Whether it is RFC 3339 with a zone: an annotation may hold anything."""
+    try:
+        return parse_time(text).tzinfo is not None
+    except ValueError:
+        return False
+
+
 def parse_time(text: str) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00"))

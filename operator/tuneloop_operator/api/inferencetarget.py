@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 from tuneloop_contracts.domains import DEFAULT_DOMAINS, Domain
 from tuneloop_contracts.jobs import RedisMode
 from tuneloop_operator.api.conditions import Conditions
-from tuneloop_operator.api.model import DOMAIN_NAME_RULES, NO_WAY_UP, Model, NameRef, StoreUri, immutable, validations
+from tuneloop_operator.api.model import DOMAIN_NAME_RULES, NO_WAY_UP, Model, NameRef, StoreUri, Time, immutable, validations
 
 ARTIFACT_STORE = {
     "rule": "self.uri.startsWith('pvc://') || self.uri.startsWith('s3://')",
@@ -139,5 +139,7 @@ class InferenceTargetStatus(Model):
     """Which revision answers which domain."""
     recorded: dict[str, int] = Field(default_factory=dict)
     """Interactions recorded so far, by domain."""
+    last_job_time: Time | None = None
+    """When the newest FineTuneJob of this target was made, also after it was deleted: AUTO_TRAINING_INTERVAL counts from it."""
     conditions: Conditions = ()
     """Ready, Reconciling and Stalled as kstatus reads them; the message says how to mend what is wrong."""

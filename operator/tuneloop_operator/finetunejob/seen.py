@@ -7,6 +7,7 @@ from datetime import datetime
 from tuneloop_contracts.dataset import Dataset
 from tuneloop_contracts.names import DATA_UNTIL_ANNOTATION, TRAINED_BY_ANNOTATION, adapter_name
 from tuneloop_contracts.progress import ProgressBody
+from tuneloop_operator.api.conditions import is_time
 from tuneloop_operator.api.finetunejob import FineTuneJobSpec, FineTuneJobStatus
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.kinds import Object
@@ -86,6 +87,7 @@ def read_adapter(body: Object) -> AdapterSeen:
         revisions = LoRAAdapterStatus.parse(body.get("status", {}), "status").revisions
     except InvalidSpec:
         revisions = ()
+    until = meta.get("annotations", {}).get(DATA_UNTIL_ANNOTATION, "")
     owners = [entry["manager"] for entry in meta.get("managedFields", []) if "f:artifact" in entry.get("fieldsV1", {}).get("f:spec", {})]
     return AdapterSeen(
         name=meta["name"],
@@ -93,7 +95,7 @@ def read_adapter(body: Object) -> AdapterSeen:
         domain=body["spec"]["domain"],
         digest=artifact.get("digest", ""),
         trained_by=meta.get("annotations", {}).get(TRAINED_BY_ANNOTATION, ""),
-        data_until=meta.get("annotations", {}).get(DATA_UNTIL_ANNOTATION, ""),
+        data_until=until if is_time(until) else "",
         managed_by=next((owner for owner in owners if owner != MANAGER), ""),
         revisions=revisions,
     )

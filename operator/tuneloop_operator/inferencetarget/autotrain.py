@@ -5,15 +5,28 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tuneloop_contracts.names import MAX_NAME, TARGET_LABEL
-from tuneloop_operator.api.conditions import parse_time
+from tuneloop_operator.api.conditions import is_true, parse_time
+from tuneloop_operator.api.finetunejob import Stage
 from tuneloop_operator.api.kinds import FINE_TUNE_JOBS, Object
 from tuneloop_operator.ledger.seen import Adapter
 
 
-def trained_at(target: str, jobs: Sequence[Object], adapters: Sequence[Adapter]) -> list[datetime]:
-    """When its jobs were made, and where the data of its adapters ends: the jobs that made those may be deleted by now."""
-    made = [job["metadata"]["creationTimestamp"] for job in jobs if job["spec"]["targetRef"]["name"] == target]
-    return [parse_time(text) for text in (*made, *(adapter.data_until for adapter in adapters)) if text]
+def newest(jobs: Sequence[Object], before: str | None) -> str | None:
+    """When the newest of a target's jobs was made. `before`: as the status had it, since that job may be deleted by now."""
+    return max([*(str(job["metadata"]["creationTimestamp"]) for job in jobs), *([before] if before else [])], default=None)
+
+
+def at_work(jobs: Sequence[Object]) -> bool:
+    """Whether one has begun and not ended; one that waits for something to be mended is no reason to wait too."""
+    said = [job.get("status", {}) for job in jobs]
+    return any(
+        one.get("stage") not in (None, Stage.PENDING) and not is_true(one, "Complete") and not is_true(one, "Failed") for one in said
+    )
+
+
+def trained_at(newest_job: str | None, adapters: Sequence[Adapter]) -> list[datetime]:
+    """When its newest job was made, and where the data of its adapters ends: a status may be lost too."""
+    return [parse_time(text) for text in (newest_job, *(adapter.data_until for adapter in adapters)) if text]
 
 
 def due_in(target_created: datetime, trained: Sequence[datetime], interval: timedelta, now: datetime) -> timedelta:

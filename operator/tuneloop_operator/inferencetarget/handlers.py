@@ -53,7 +53,7 @@ async def reconcile(world: World, key: Key) -> float | None:
         wake_dependents(world, key)
     if not verdict.ready:
         return SECONDS_WHEN_NOT
-    return min(SECONDS_WHEN_READY, await _train_if_due(world, key, body, seen))
+    return min(SECONDS_WHEN_READY, await _train_if_due(world, key, body, seen, status.get("lastJobTime")))
 
 
 async def _keep(world: World, seen: Seen, verdict: Verdict, settled: Settled) -> tuple[Verdict, bool]:
@@ -66,17 +66,18 @@ async def _keep(world: World, seen: Seen, verdict: Verdict, settled: Settled) ->
         return replace(verdict, ready=False, reason=why.reason, message=str(why), needs_edit=True), False
 
 
-async def _train_if_due(world: World, key: Key, body: Object, seen: Seen) -> float:
+async def _train_if_due(world: World, key: Key, body: Object, seen: Seen, newest_job: str | None) -> float:
     """Seconds until a job may be due."""
     text = world.settings.auto_training_interval
     if not text or not world.settings.enable_fine_tuning:
         return SECONDS_WHEN_READY
     interval, now = parse_duration(text), world.now()
-    jobs = await world.kube.list(FINE_TUNE_JOBS, key.namespace)
-    trained = autotrain.trained_at(key.name, jobs, seen.adapters)
+    trained = autotrain.trained_at(newest_job, seen.adapters)
     rest = autotrain.due_in(parse_time(body["metadata"]["creationTimestamp"]), trained, interval, now).total_seconds()
     if rest > 0:
         return rest
+    if autotrain.at_work(seen.jobs):
+        return SECONDS_WHEN_READY
     with suppress(AlreadyExists):
         await world.kube.create(FINE_TUNE_JOBS, key.namespace, autotrain.fine_tune_job(key.name, key.namespace, now))
         log.info("%s: had no FineTuneJob for %s, so one was made", key, text)

@@ -9,6 +9,7 @@ from tuneloop_contracts.names import TARGET_LABEL, manifest_configmap
 from tuneloop_operator.api.conditions import kstatus, set_conditions
 from tuneloop_operator.api.inferencetarget import InferenceTargetStatus, ReplicasStatus, RouteStatus
 from tuneloop_operator.api.kinds import TARGETS
+from tuneloop_operator.inferencetarget.autotrain import newest
 from tuneloop_operator.inferencetarget.plan import Verdict
 from tuneloop_operator.inferencetarget.seen import Seen
 from tuneloop_operator.ledger.model import LEDGER_KEY, Ledger
@@ -55,6 +56,7 @@ def status(
             for route in routes
         ),
         recorded=recorded or old.get("recorded", {}),
+        last_job_time=newest(seen.jobs, old.get("lastJobTime")),
     ).to_wire()
     return new | {"conditions": set_conditions(old.get("conditions", []), conditions, generation=generation, now=now)}
 

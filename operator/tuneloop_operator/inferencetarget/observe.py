@@ -6,7 +6,7 @@ from typing import Any
 from tuneloop_contracts.names import manifest_configmap
 from tuneloop_contracts.pods import STATUS_PORT, STATUS_PORT_NAME
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
-from tuneloop_operator.api.kinds import ADAPTERS, CLAIMS, CONFIG_MAPS, DEPLOYMENTS, PODS, TARGETS, Object
+from tuneloop_operator.api.kinds import ADAPTERS, CLAIMS, CONFIG_MAPS, DEPLOYMENTS, FINE_TUNE_JOBS, PODS, TARGETS, Object
 from tuneloop_operator.clients.kube import Kube
 from tuneloop_operator.inferencetarget.follow import Address, Followers
 from tuneloop_operator.inferencetarget.seen import Seen, claims_of
@@ -30,6 +30,7 @@ async def observe(kube: Kube, followers: Followers, key: Key, body: Object, spec
         absent_claims=tuple([claim for claim in claims_of(spec) if await kube.get(CLAIMS, namespace, claim) is None]),
         config_map=await kube.get(CONFIG_MAPS, namespace, manifest_configmap(key.name)),
         adapters=await adapters_of(kube, namespace, key.name),
+        jobs=tuple(job for job in await kube.list(FINE_TUNE_JOBS, namespace) if job["spec"]["targetRef"]["name"] == key.name),
     )
 
 

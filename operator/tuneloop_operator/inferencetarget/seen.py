@@ -25,6 +25,8 @@ class Seen:
     """Claims that stores name and that do not exist."""
     config_map: Object | None = None
     adapters: tuple[Adapter, ...] = ()
+    jobs: tuple[Object, ...] = ()
+    """Its FineTuneJobs."""
 
 
 def claims_of(spec: InferenceTargetSpec) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from tuneloop_contracts.names import DATA_UNTIL_ANNOTATION, ROLLBACK_ANNOTATION, TRAINED_BY_ANNOTATION
 from tuneloop_contracts.pods import AdapterReport, PodReport
+from tuneloop_operator.api.conditions import is_time
 from tuneloop_operator.api.loraadapter import LoRAAdapterSpec, LoRAAdapterStatus
 from tuneloop_operator.api.model import InvalidSpec
 
@@ -27,7 +28,8 @@ class Adapter:
 
     @property
     def data_until(self) -> str:
-        return self.annotations.get(DATA_UNTIL_ANNOTATION, "")
+        said = self.annotations.get(DATA_UNTIL_ANNOTATION, "")
+        return said if is_time(said) else ""
 
     @property
     def trained_by(self) -> str:
