@@ -22,14 +22,14 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]
     return patch
 
 
-async def report(kube: Kube, kind: Kind, body: Object, status: Mapping[str, Any]) -> bool:
-    """True if anything was written. The uid keeps it from landing on a later object of the same name (Stale)."""
+async def report(kube: Kube, kind: Kind, body: Object, status: Mapping[str, Any]) -> frozenset[str]:
+    """The fields that were written, if any. The uid keeps it from landing on a later object of the same name (Stale)."""
     patch = difference(body.get("status", {}), status)
     if patch:
         meta = body["metadata"]
         change = {"metadata": {"uid": meta["uid"]}, "status": patch}
         await kube.patch(kind, meta["namespace"], meta["name"], change, "status")
-    return bool(patch)
+    return frozenset(patch)
 
 
 async def report_invalid(kube: Kube, kind: Kind, body: Object, message: str, now: datetime) -> None:

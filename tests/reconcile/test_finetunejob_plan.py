@@ -12,10 +12,11 @@ from tuneloop_operator.api.finetunejob import AdapterStatus, FineTuneJobSpec, Fi
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.loraadapter import RevisionState, RevisionStatus
 from tuneloop_operator.finetunejob.actions import CreateHarvest, CreateTrain, DeleteJob, Publish, SetSuspend
+from tuneloop_operator.finetunejob.facts import seconds_to_expiry
 from tuneloop_operator.finetunejob.jobs import JobSeen, Owner, Phase, Trouble
 from tuneloop_operator.finetunejob.plan import RULES, Plan, plan
 from tuneloop_operator.finetunejob.seen import AdapterSeen, Seen, TargetSeen
-from tuneloop_operator.finetunejob.stages import STAGES, Standing, conditions
+from tuneloop_operator.finetunejob.stages import STAGES, Standing, conditions, is_end
 from tuneloop_operator.finetunejob.status import status, throttled
 from tuneloop_operator.settings import Settings
 
@@ -379,3 +380,27 @@ def test_the_address_of_a_run_is_told_and_kept() -> None:
     later = seen(old=FineTuneJobStatus.parse(told, "status"), train=None)
     assert status(later, plan(later, SETTINGS), told, 1)["runUrl"] == "https://runs/7"
     assert "runUrl" not in status(seen(), plan(seen(), SETTINGS), {}, 1)
+
+
+@pytest.mark.parametrize(
+    ("ttl", "jobs", "want"),
+    [
+        pytest.param(None, {"train": COMPLETE_TRAIN}, None, id="Jobs stay"),
+        pytest.param(3600, {}, None, id="there are none"),
+        pytest.param(3600, {"train": replace(COMPLETE_TRAIN, owner=Owner.STRANGER)}, None, id="a stranger's stays"),
+        pytest.param(3600, {"train": COMPLETE_TRAIN}, 1800.0, id="half of the time is over"),
+        pytest.param(60, {"harvest": job("harvest", phase=Phase.COMPLETE)}, 0.0, id="it is time"),
+    ],
+)
+def test_an_ended_job_is_looked_at_again_only_to_delete_its_jobs(ttl: int | None, jobs: dict[str, JobSeen], want: float | None) -> None:
+    old = TRAINED.model_copy(update={"stage": Stage.COMPLETE, "completed_at": "2026-11-23T11:30:00Z"})
+    world = seen({"ttlSecondsAfterFinished": ttl} if ttl is not None else {}, old=old, **jobs)
+    assert seconds_to_expiry(world) == want
+    assert plan(world, SETTINGS).actions == (tuple(DeleteJob(one) for one in jobs.values()) if want == 0 else ())
+
+
+def test_only_ends_are_ends() -> None:
+    ends = {stage.value for stage in Stage if is_end(stage.value)}
+    assert ends == {"Complete", "InsufficientData", "Collected", "Rejected", "Inconclusive", "Failed"}
+    assert not is_end(None)
+    assert not is_end("Unheard")

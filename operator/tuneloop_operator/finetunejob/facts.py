@@ -128,7 +128,18 @@ def train_stage(seen: Seen, job: JobSeen) -> tuple[Stage, str, str]:
 
 def expired(seen: Seen, delete: Callable[[JobSeen], T]) -> tuple[T, ...]:
     """Jobs whose time after the end is over."""
+    left = seconds_to_expiry(seen)
+    return tuple(delete(job) for job in _ours(seen)) if left == 0 else ()
+
+
+def seconds_to_expiry(seen: Seen) -> float | None:
+    """Until the Jobs of an ended one are to be deleted; None: there are none, or they stay."""
     ttl, over = seen.spec.ttl_seconds_after_finished, seen.old.completed_at
-    if ttl is None or over is None or seen.now < parse_time(over) + timedelta(seconds=ttl):
-        return ()
-    return tuple(delete(job) for job in (seen.harvest, seen.train) if job and job.owner == "Ours")
+    if ttl is None or not _ours(seen):
+        return None
+    end = parse_time(over) if over else seen.now
+    return max((end + timedelta(seconds=ttl) - seen.now).total_seconds(), 0.0)
+
+
+def _ours(seen: Seen) -> list[JobSeen]:
+    return [job for job in (seen.harvest, seen.train) if job and job.owner == "Ours"]

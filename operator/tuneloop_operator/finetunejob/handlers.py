@@ -10,15 +10,17 @@ from tuneloop_operator.api.kinds import FINE_TUNE_JOBS, JOBS, PODS, TARGETS
 from tuneloop_operator.api.model import InvalidSpec
 from tuneloop_operator.clients.errors import NeedsEdit, Rejected
 from tuneloop_operator.finetunejob.act import act
+from tuneloop_operator.finetunejob.facts import seconds_to_expiry
 from tuneloop_operator.finetunejob.observe import observe
 from tuneloop_operator.finetunejob.plan import Plan, plan, refused
 from tuneloop_operator.finetunejob.seen import Seen
+from tuneloop_operator.finetunejob.stages import is_end
 from tuneloop_operator.finetunejob.status import status, throttled
 from tuneloop_operator.queue import Key
 from tuneloop_operator.reporting import report, report_invalid
 from tuneloop_operator.world import World
 
-SECONDS_WHEN_WAITING, SECONDS_AT_REST, SECONDS_AFTER_ACTS = 15.0, 600.0, 0.2
+SECONDS_WHEN_WAITING, SECONDS_WHEN_SUSPENDED, SECONDS_AFTER_ACTS = 15.0, 600.0, 0.2
 
 
 async def reconcile(world: World, key: Key) -> float | None:
@@ -47,13 +49,13 @@ async def reconcile(world: World, key: Key) -> float | None:
     return again if again is not None else _next_look(seen, decided)
 
 
-def _next_look(seen: Seen, decided: Plan) -> float:
+def _next_look(seen: Seen, decided: Plan) -> float | None:
+    """An end needs none but to delete its Jobs; the revisions that LoRAAdapters make of its adapters come as events."""
     if decided.actions:
         return SECONDS_AFTER_ACTS
     if not decided.ends:
-        return SECONDS_AT_REST if decided.standing.stage == Stage.SUSPENDED else SECONDS_WHEN_WAITING
-    ttl = seen.spec.ttl_seconds_after_finished
-    return min(SECONDS_AT_REST, ttl + 1) if ttl is not None and (seen.harvest or seen.train) else SECONDS_AT_REST
+        return SECONDS_WHEN_SUSPENDED if decided.standing.stage == Stage.SUSPENDED else SECONDS_WHEN_WAITING
+    return seconds_to_expiry(seen)
 
 
 def _forget_posts(world: World, seen: Seen) -> None:
@@ -63,7 +65,7 @@ def _forget_posts(world: World, seen: Seen) -> None:
 
 
 def watch(registry: kopf.OperatorRegistry, world: World) -> None:
-    """FineTuneJobs, and the Jobs and pods that carry their name in a label."""
+    """FineTuneJobs, and the Jobs and pods that carry their name in a label. What has ended is not woken by its target any more."""
 
     @kopf.on.event(FINE_TUNE_JOBS.group, FINE_TUNE_JOBS.version, FINE_TUNE_JOBS.plural, registry=registry)
     async def job_changed(body: kopf.Body, namespace: str | None, name: str | None, type: str | None, **_: Any) -> None:
@@ -72,7 +74,8 @@ def watch(registry: kopf.OperatorRegistry, world: World) -> None:
         if type == "DELETED":
             return world.links.forget(key)
         target = body.get("spec", {}).get("targetRef", {}).get("name", "")
-        world.links.set(key, frozenset({Key(TARGETS.name, key.namespace, target)}))
+        over = is_end(body.get("status", {}).get("stage"))
+        world.links.set(key, frozenset() if over else frozenset({Key(TARGETS.name, key.namespace, target)}))
 
     async def owned_changed(labels: kopf.Labels, namespace: str | None, **_: Any) -> None:
         world.queue.add(Key(FINE_TUNE_JOBS.name, namespace or "", labels[JOB_LABEL]))

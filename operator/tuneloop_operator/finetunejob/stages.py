@@ -38,6 +38,11 @@ STAGES: dict[Stage, Row] = {
     Stage.FAILED: Row(ready=False, reconciling=False, stalled=True, also="Failed", ends=True),
 }
 
+
+def is_end(stage: str | None) -> bool:
+    return stage in STAGES and STAGES[Stage(stage)].ends
+
+
 MARKS = ("Suspended", "Complete", "Failed")
 
 

@@ -27,6 +27,8 @@ from tuneloop_operator.world import World
 
 log = logging.getLogger(__name__)
 
+COUNTERS = {"recorded", "lastJobTime"}
+"""Of a target's status, what moves all the time and what its jobs and adapters do not look at."""
 SECONDS_WHEN_READY, SECONDS_WHEN_NOT = 30.0, 5.0
 """Until the next look: counters of recorded interactions, and things outside that nothing watches, such as a claim."""
 
@@ -49,7 +51,7 @@ async def reconcile(world: World, key: Key) -> float | None:
     status = manifests.status(
         seen, verdict, settled.manifest, world.followers.recorded(key), body.get("status", {}), body["metadata"]["generation"], world.now()
     )
-    if await report(world.kube, TARGETS, body, status) or wrote:
+    if await report(world.kube, TARGETS, body, status) - COUNTERS or wrote:
         wake_dependents(world, key)
     if not verdict.ready:
         return SECONDS_WHEN_NOT
