@@ -83,8 +83,15 @@ def test_a_seed_repeats_and_heat_does_not(server: ServerProcess) -> None:
         pytest.param({"top_p": 0}, 400, None, "top_p", id="top_p zero"),
         pytest.param({"n": 2}, 400, None, "n", id="two choices"),
         pytest.param({"max_tokens": 0}, 400, None, "max_tokens", id="no tokens"),
-        pytest.param({"tools": [{"type": "function"}]}, 400, None, None, id="tools"),
-        pytest.param({"response_format": {"type": "json_object"}}, 400, None, None, id="JSON mode"),
+        pytest.param({"tools": [{"type": "function"}]}, 400, None, "tools", id="tools"),
+        pytest.param({"response_format": {"type": "json_object"}}, 400, None, "response_format", id="JSON mode"),
+        pytest.param({"tool_choice": "required"}, 400, None, "tool_choice", id="a tool without tools"),
+        pytest.param({"modalities": ["text", "audio"]}, 400, None, "modalities", id="sound"),
+        pytest.param({"top_k": 5}, 400, None, "top_k", id="vLLM's top_k"),
+        pytest.param({"repetition_penalty": 1.2}, 400, None, "repetition_penalty", id="vLLM's penalty"),
+        pytest.param(
+            {"messages": [{"role": "assistant", "content": "x", "tool_calls": [{"id": "1"}]}]}, 400, None, "messages.0", id="a tool's call"
+        ),
         pytest.param(
             {"messages": [{"role": "user", "content": "word " * 9000}]}, 400, "context_length_exceeded", "messages", id="too long"
         ),
@@ -123,8 +130,10 @@ def test_without_a_key_nothing(server: ServerProcess, headers: dict[str, str], p
 
 
 def test_unknown_fields_are_ignored(server: ServerProcess) -> None:
-    answer = server.ask(BASE, "hi", max_tokens=1, service_tier="auto", parallel_tool_calls=False, logit_bias={}, tools=None, store=True)
-    assert answer.status_code == 200
+    harmless = {"logit_bias": {}, "tools": None, "tool_choice": "auto", "modalities": ["text"], "response_format": {"type": "text"}}
+    of_vllm = {"top_k": -1, "repetition_penalty": 1.0, "min_p": 0, "best_of": 1}
+    ignored = {"service_tier": "auto", "parallel_tool_calls": False, "store": True}
+    assert server.ask(BASE, "hi", max_tokens=1, **harmless | of_vllm | ignored).status_code == 200
 
 
 def test_models(server: ServerProcess, adapters: Path) -> None:

@@ -1,15 +1,18 @@
 """OpenAI's chat completions on the wire: what we read of a request. Pure; answers are in wire.
 
-Fields that we do not know are ignored, as OpenAI's servers do. What would change the answer in a way that we cannot give is
+Fields that we do not know are ignored, as vLLM's server does. What would change the answer in a way that we cannot give is
 refused: tools, several choices, penalties, formats other than text, content other than text.
 """
 
+import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from tuneloop_server.engine.base import Message, Sampling
+from tuneloop_server.errors import BadRequest
 
 _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 
@@ -17,6 +20,19 @@ MOST_TOKENS = 2**20
 """No model reads as many: who asks for more has made a slip. Below it, an answer ends at MAX_NEW_TOKENS or at the context's end."""
 
 Tokens = Annotated[int, Field(ge=1, le=MOST_TOKENS)]
+
+Refused = Mapping[str, tuple[object, ...]]
+"""Fields that would change the answer, and what they may say all the same. Null, zero and empty ones ask for nothing."""
+
+_OPENAI: Refused = dict.fromkeys(("logprobs", "top_logprobs", "logit_bias", "frequency_penalty", "presence_penalty"), ())
+_VLLM: Refused = {
+    "top_k": (-1,), "min_p": (), "repetition_penalty": (1,), "length_penalty": (1,), "best_of": (1,), "use_beam_search": (),
+    "stop_token_ids": (), "min_tokens": (), "ignore_eos": (), "structured_outputs": (), "guided_json": (), "guided_regex": (),
+    "guided_choice": (), "guided_grammar": (), "prompt_logprobs": (), "logits_processors": (), "bad_words": (),
+}  # fmt: skip
+"""Its extra parameters, which clients made for it send along: https://docs.vllm.ai/en/latest/serving/openai_compatible_server/"""
+_TOOLS: Refused = {"tools": (), "functions": (), "tool_choice": ("none", "auto"), "function_call": ("none", "auto")}
+_OTHER_MEDIA: Refused = {"audio": (), "modalities": (["text"],), "response_format": ({"type": "text"},)}
 
 
 class StreamOptions(BaseModel):
@@ -32,8 +48,7 @@ class AnswerRequest(BaseModel, ABC):
     """As OpenTelemetry calls it."""
     id_prefix: ClassVar[str]
     """Of an answer's id, as OpenAI's servers make it."""
-    refused: ClassVar[tuple[str, ...]] = ("logprobs", "top_logprobs", "logit_bias", "frequency_penalty", "presence_penalty")
-    """Would change the answer; null, zero and empty ones ask for nothing."""
+    refused: ClassVar[Refused] = {**_OPENAI, **_VLLM}
 
     model: Annotated[str, Field(min_length=1)]
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
@@ -51,9 +66,11 @@ class AnswerRequest(BaseModel, ABC):
     @model_validator(mode="before")
     @classmethod
     def refuse_what_we_cannot_do(cls, value: dict[str, Any]) -> dict[str, Any]:
-        for name in cls.refused:
-            if value.get(name):
-                raise ValueError(f"{name} is not supported")
+        for name, harmless in cls.refused.items():
+            asked = value.get(name)
+            if asked and asked not in harmless:
+                but = f"; only {' or '.join(map(json.dumps, harmless))} is" if harmless else ""
+                raise BadRequest(f"{name} is not supported{but}", param=name)
         return value
 
     @field_validator("n")
@@ -103,6 +120,15 @@ class ChatMessage(BaseModel):
     role: str
     content: str
 
+    @model_validator(mode="before")
+    @classmethod
+    def no_calls(cls, message: object) -> object:
+        """What an assistant called, or heard, is part of what the model should read."""
+        asked = [name for name in ("tool_calls", "function_call", "audio") if isinstance(message, dict) and message.get(name)]
+        if asked:
+            raise ValueError(f"{asked[0]} is not supported")
+        return message
+
     @field_validator("role")
     @classmethod
     def known_role(cls, role: str) -> str:
@@ -124,18 +150,11 @@ class ChatMessage(BaseModel):
 class ChatRequest(AnswerRequest):
     operation = "chat"
     id_prefix = "chatcmpl"
-    refused = (*AnswerRequest.refused, "tools", "functions", "audio", "prediction", "web_search_options")
+    refused: ClassVar[Refused] = {**AnswerRequest.refused, **_TOOLS, **_OTHER_MEDIA, "prediction": (), "web_search_options": ()}
 
     messages: Annotated[list[ChatMessage], Field(min_length=1)]
     max_completion_tokens: Tokens | None = None
     """The newer name of max_tokens."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def text_or_nothing(cls, value: dict[str, Any]) -> dict[str, Any]:
-        if value.get("response_format") not in (None, {"type": "text"}):
-            raise ValueError("response_format other than text is not supported")
-        return value
 
     @property
     def asked_tokens(self) -> int | None:

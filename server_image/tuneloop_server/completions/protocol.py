@@ -1,11 +1,12 @@
 """OpenAI's text completions on the wire: what we read of a request. Pure."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, field_validator, model_validator
 
-from tuneloop_server.chat.protocol import AnswerRequest
+from tuneloop_server.chat.protocol import AnswerRequest, Refused
 from tuneloop_server.engine.base import BARE, Message
+from tuneloop_server.errors import BadRequest
 
 DEFAULT_TOKENS = 16
 """OpenAI's: https://platform.openai.com/docs/api-reference/completions/create"""
@@ -14,17 +15,15 @@ DEFAULT_TOKENS = 16
 class CompletionRequest(AnswerRequest):
     operation = "text_completion"
     id_prefix = "cmpl"
-    refused = (*AnswerRequest.refused, "suffix", "echo")
+    refused: ClassVar[Refused] = {**AnswerRequest.refused, "suffix": (), "echo": ()}
 
     prompt: Annotated[str, Field(min_length=1)]
 
     @model_validator(mode="before")
     @classmethod
-    def one_answer(cls, value: dict[str, Any]) -> dict[str, Any]:
-        if value.get("best_of") not in (None, 1):
-            raise ValueError("only best_of=1 is supported")
+    def no_logprobs(cls, value: dict[str, Any]) -> dict[str, Any]:
         if value.get("logprobs") == 0:  # here it is a number of alternatives, and 0 asks for the chosen token's
-            raise ValueError("logprobs is not supported")
+            raise BadRequest("logprobs is not supported", param="logprobs")
         return value
 
     @field_validator("prompt", mode="before")
