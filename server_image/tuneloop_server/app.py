@@ -1,6 +1,7 @@
 """The two HTTP applications: the one that clients and the kubelet see, and the operator's read-only one."""
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tuneloop_server import errors
 from tuneloop_server.chat.door import Door
@@ -37,7 +38,18 @@ def create_status_app(parts: Parts) -> FastAPI:
     return app
 
 
+class HeadAsGet:
+    """What can be asked by GET can be asked by HEAD, as RFC 9110 has it and load balancers do; uvicorn leaves the body out."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app({**scope, "method": "GET"} if scope.get("method") == "HEAD" else scope, receive, send)
+
+
 def _bare() -> FastAPI:
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app.add_middleware(HeadAsGet)
     errors.install(app)
     return app

@@ -47,9 +47,11 @@ class ApiError(Exception):
     def body(self) -> dict[str, object]:
         return {"error": {"message": str(self)[:MESSAGE_LIMIT], "type": self.type, "param": self.param, "code": self.code}}
 
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": str(self.retry_after)} if self.retry_after else {}
+
     def response(self) -> JSONResponse:
-        headers = {"Retry-After": str(self.retry_after)} if self.retry_after else None
-        return JSONResponse(self.body(), self.status, headers)
+        return JSONResponse(self.body(), self.status, self.headers())
 
 
 class BadRequest(ApiError):
@@ -62,6 +64,10 @@ class PromptTooLong(BadRequest):
 
 class Unauthorized(ApiError):
     status, type, code = 401, "invalid_request_error", "invalid_api_key"
+
+    def headers(self) -> dict[str, str]:
+        """RFC 9110, section 11.6.1."""
+        return {"WWW-Authenticate": "Bearer"}
 
 
 class NotFound(ApiError):
@@ -115,8 +121,9 @@ def install(app: FastAPI) -> None:
         return error.response()
 
     @app.exception_handler(HTTPException)
-    async def of_the_framework(_: Request, error: HTTPException) -> JSONResponse:
-        answer = (NotFound if error.status_code == 404 else BadRequest)(error.detail)
+    async def of_the_framework(request: Request, error: HTTPException) -> JSONResponse:
+        kind = NotFound if error.status_code == 404 else BadRequest
+        answer = kind(f"{error.detail}: {request.method} {request.url.path}")
         return JSONResponse(answer.body(), error.status_code, error.headers)
 
     @app.exception_handler(ClientDisconnect)

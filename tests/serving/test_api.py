@@ -127,6 +127,7 @@ def test_without_a_key_nothing(server: ServerProcess, headers: dict[str, str], p
     method = "GET" if path.startswith("models") else "POST"
     answer = httpx.request(method, f"{server.url}/v1/{path}", headers=headers)
     assert (answer.status_code, answer.json()["error"]["code"]) == (401, "invalid_api_key")
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
 def test_unknown_fields_are_ignored(server: ServerProcess) -> None:

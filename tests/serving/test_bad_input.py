@@ -168,3 +168,14 @@ def four_places(server: ServerProcess) -> bool:
     for client in clients:
         client.join()
     return statuses == [200] * 4
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/v1/models"])
+def test_what_can_be_got_has_a_head(tiny_server: ServerProcess, path: str) -> None:
+    answer = httpx.head(f"{tiny_server.url}{path}", headers=KEY)
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_a_place_that_is_not_there_is_named(tiny_server: ServerProcess) -> None:
+    answer = httpx.post(f"{tiny_server.url}/v1/chat", headers=KEY)
+    assert (answer.status_code, answer.json()["error"]["message"]) == (404, "Not Found: POST /v1/chat")
