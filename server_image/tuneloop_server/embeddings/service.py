@@ -18,8 +18,9 @@ class EmbeddingsService:
     async def embed(self, request: EmbeddingsRequest) -> tuple[Vectors, int]:
         """Rows, and the tokens read. Raises NotFound, BadRequest or Unavailable."""
         embedder = await asyncio.to_thread(self._embedder.get)
-        if request.model != embedder.name:
-            raise NotFound(f"The model `{request.model[:200]}` does not exist", param="model", code="model_not_found")
+        if request.model != embedder.model:
+            message = f"The model `{request.model[:200]}` does not exist here; the one for embeddings is `{embedder.model}`"
+            raise NotFound(message, param="model", code="model_not_found")
         try:
             rows = await embedder.embed(request.input)
         except Away as error:

@@ -13,7 +13,12 @@ class Away(Exception):
 class Embedder(Protocol):
     @property
     def name(self) -> str:
-        """Of model and version: vectors of another name mean something else. Also the model's name in /v1/embeddings."""
+        """Of model and version: vectors of another name mean something else."""
+        ...
+
+    @property
+    def model(self) -> str:
+        """Its name in /v1/embeddings, where clients see it: no address."""
         ...
 
     @property

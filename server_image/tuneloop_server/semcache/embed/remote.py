@@ -15,6 +15,7 @@ _PATH = "/embeddings"
 
 
 class RemoteEmbedder:
+    model = "remote"
     threshold = 0.5
     """As MiniLM's: low, since the guard decides."""
 

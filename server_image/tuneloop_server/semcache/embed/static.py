@@ -14,7 +14,7 @@ class StaticEmbedder:
     distilled from MiniLM's outputs, as Model2Vec makes one, finds 79 and 99 %, and would need a build step: 60 CPU seconds and torch.
     """
 
-    name = "minilm-static-384"
+    name = model = "minilm-static-384"
     threshold = 0.4
     """98 % of those paraphrases lie above, and 98 % of other questions below. Look-alikes lie near 0.9: it is not this that keeps them
     out."""
