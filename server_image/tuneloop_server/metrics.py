@@ -30,6 +30,7 @@ class Metrics:
         self.written = self._counter("tuneloop_records_written_total", "Entries of the record that Redis took")
         self.dropped = self._counter("tuneloop_records_dropped_total", "Entries of the record that were given up")
         self.refused = self._counter("tuneloop_refused_total", "Requests turned away at the gate", "reason")
+        self.broke = self._counter("tuneloop_task_failures_total", "Times that a background task ended and was begun again", "task")
         self.prompt_tokens = self._counter("vllm:prompt_tokens_total", "Tokens of prompts read")
         self.generation_tokens = self._counter("vllm:generation_tokens_total", "Tokens generated")
         self._like_vllm()

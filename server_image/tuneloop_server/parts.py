@@ -77,7 +77,8 @@ class Parts:
     @asynccontextmanager
     async def running(self, env: Mapping[str, str] = os.environ) -> AsyncIterator[None]:
         """Follow the manifest and the cache, and write the record, for as long as this lasts; then write what is left of it."""
-        tasks = [asyncio.create_task(kept_up(name, work), name=name) for name, work in self._upkeep(env).items()]
+        works = self._upkeep(env).items()
+        tasks = [asyncio.create_task(kept_up(name, work, self.metrics.broke.labels(name).inc), name=name) for name, work in works]
         try:
             yield
         finally:

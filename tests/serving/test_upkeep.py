@@ -34,7 +34,7 @@ class Breaks:
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "PAUSE", 0.01)
+    monkeypatch.setattr(upkeep, "FIRST_PAUSE", 0.01)
 
 
 async def test_a_task_that_broke_or_ended_is_begun_again_and_the_log_quotes_nothing(caplog: pytest.LogCaptureFixture) -> None:
@@ -47,8 +47,10 @@ async def test_a_task_that_broke_or_ended_is_begun_again_and_the_log_quotes_noth
         async with asyncio.TaskGroup() as group:
             group.create_task(work())
 
-    task = asyncio.create_task(kept_up("follower", in_a_group))
+    told: list[int] = []
+    task = asyncio.create_task(kept_up("follower", in_a_group, lambda: told.append(work.begun)))
     await until(lambda: work.begun >= 3)
+    assert told[:2] == [1, 2]
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert task.cancelled()
@@ -66,7 +68,32 @@ async def test_the_record_goes_on_after_its_task_broke(redis_url: str, monkeypat
     async with light_server(redis_url) as pod:
         await pod.ask()
         await until(lambda: pod.parts.metrics.written._value.get() == 1)
+        assert 'tuneloop_task_failures_total{task="record"} 1.0' in (await pod.http.get("/metrics")).text
     assert broken.begun == 2
+
+
+async def test_one_that_always_breaks_is_begun_ever_more_rarely_until_it_went_well_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twelve times, the eighth after it had gone well for longer than the longest pause."""
+    pauses: list[float] = []
+    last, now = asyncio.Event(), 0.0
+
+    async def breaks() -> None:
+        nonlocal now
+        now += 3600 if len(pauses) == 8 else 1
+        raise KeyError
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 12:
+            last.set()
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(upkeep, "FIRST_PAUSE", 5.0)
+    monkeypatch.setattr(upkeep.asyncio, "sleep", sleep)
+    task = asyncio.create_task(kept_up("follower", breaks, lambda: None, lambda: now))
+    await last.wait()
+    task.cancel()
+    assert pauses == [5, 10, 20, 40, 80, 160, 300, 300, 5, 10, 20, 40]
 
 
 def test_a_manifest_that_could_not_be_applied_is_applied_when_it_comes_again() -> None:
