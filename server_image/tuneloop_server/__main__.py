@@ -1,5 +1,6 @@
 """Settings, model, parts, ports: `python -m tuneloop_server`; `match` judges pairs of texts as the semantic cache does."""
 
+import argparse
 import logging
 import os
 import sys
@@ -9,6 +10,9 @@ import uvloop
 from tuneloop_server.settings import BadSettings, Settings
 
 log = logging.getLogger("tuneloop_server")
+
+HELP = """Runs the inference server. Its settings are environment variables, of which MODEL_PATH is required: see tuneloop_server.settings.
+`match` judges pairs of texts instead: `match --help`."""
 
 
 async def run(settings: Settings) -> None:
@@ -37,6 +41,7 @@ def main(arguments: list[str]) -> int:
         from tuneloop_server.semcache.match import main as match
 
         return match(arguments[1:])
+    argparse.ArgumentParser("python -m tuneloop_server", description=HELP).parse_args(arguments)
     set_up_logging()
     try:
         uvloop.run(run(Settings.from_env(os.environ)))

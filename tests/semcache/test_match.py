@@ -15,7 +15,14 @@ def match(text: str, *arguments: str, **environment: str) -> subprocess.Complete
     places = os.pathsep.join(str(REPOSITORY / name) for name in ("contracts", "server_image"))
     command = [sys.executable, "-m", "tuneloop_server", "match", *arguments]
     return subprocess.run(
-        command, input=text, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": places} | environment, timeout=60, check=False
+        command,
+        input=text,
+        capture_output=True,
+        encoding="utf-8",
+        errors="surrogateescape",
+        env=os.environ | {"PYTHONPATH": places} | environment,
+        timeout=60,
+        check=False,
     )
 
 
@@ -37,12 +44,30 @@ def test_it_judges_pairs_line_by_line() -> None:
 
 
 def test_bad_lines_are_named_and_good_ones_answered() -> None:
-    bad = ["secret nonsense", "[]", '{"id": 1, "a": "x"}', '{"a": "x", "b": "y"}', '{"id": 1, "a": "x", "b": 3}']
+    bad = [
+        "secret nonsense", "[]", '{"id": 1, "a": "x"}', '{"a": "x", "b": "y"}', '{"id": 1, "a": "x", "b": 3}',
+        '{"id": NaN, "a": "x", "b": "x"}', '{"id": "\\ud800", "a": "x", "b": "x"}', '{"id": 1, "a": "\\ud800", "b": "x"}',
+        '{"id": 1, "a": "\udcff", "b": "x"}',
+    ]  # fmt: skip
     done = match("\n".join(bad) + "\n" + line(9, "Where is it?", "where is it"))
     assert done.returncode == 2
-    assert [text.split(":")[0] for text in done.stderr.splitlines()] == [f"line {number}" for number in range(1, 6)]
+    assert [text.split(":")[0] for text in done.stderr.splitlines()] == [f"line {number}" for number in range(1, 10)]
     assert "secret" not in done.stderr
     assert json.loads(done.stdout)["id"] == 9
+
+
+@pytest.mark.parametrize("given", ["4", "café 🎉", None, [1, {"of": "many"}], 1.5, True])
+def test_an_id_comes_back_as_it_was(given: Any) -> None:
+    """Also after the mark that Windows puts before a text, and where the terminal has another encoding."""
+    done = match("\ufeff" + json.dumps({"id": given, "a": "ça va", "b": "ça va"}, ensure_ascii=False), PYTHONIOENCODING="latin-1")
+    assert (done.returncode, json.loads(done.stdout)["id"]) == (0, given)
+
+
+def test_a_command_that_is_not_there_is_refused() -> None:
+    places = os.pathsep.join(str(REPOSITORY / name) for name in ("contracts", "server_image"))
+    command = [sys.executable, "-m", "tuneloop_server", "mach"]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": places}, check=False)
+    assert (done.returncode, "unrecognized arguments: mach" in done.stderr) == (2, True)
 
 
 def test_it_explains_itself_and_refuses_an_unknown_embedder() -> None:

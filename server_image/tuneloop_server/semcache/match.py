@@ -46,8 +46,9 @@ def parse(line: str) -> Pair:
     """Raises BadLine."""
     try:
         value = json.loads(line)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # Python reads halves of surrogate pairs, and NaN
     except (ValueError, RecursionError) as error:
-        raise BadLine("not JSON") from error
+        raise BadLine("not JSON in UTF-8") from error
     if not isinstance(value, dict):
         raise BadLine("not a JSON object")
     for name in ("a", "b"):
@@ -90,7 +91,8 @@ def main(arguments: list[str], env: Mapping[str, str] = os.environ) -> int:
         embedder = make_embedder(env.get("EMBEDDER") or DEFAULT)
     except ValueError as fault:
         parser.error(f"EMBEDDER {fault}")
-    sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+    sys.stdin.reconfigure(encoding="utf-8-sig", errors="surrogateescape")  # type: ignore[union-attr] # what is no UTF-8 is a bad line
+    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     bad = asyncio.run(_run(embedder))
     return BAD_INPUT if bad else 0
 
