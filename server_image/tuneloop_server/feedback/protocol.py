@@ -9,10 +9,10 @@ class FeedbackRequest(BaseModel):
     interaction_id: Annotated[str, Field(max_length=128)]
     """The X-Interaction-Id of the answer; also the completion's `id`."""
     rating: Literal["up", "down"]
-    correction: Annotated[str, Field(max_length=32_000)] = ""
+    correction: Annotated[str, Field(max_length=32_000)] | None = None
     """The answer that should have been given."""
-    comment: Annotated[str, Field(max_length=2000)] = ""
-    user: Annotated[str, Field(max_length=512)] = ""
+    comment: Annotated[str, Field(max_length=2000)] | None = None
+    user: Annotated[str, Field(max_length=512)] | None = None
     """Who says so, as in the request; kept as a keyed hash."""
 
 

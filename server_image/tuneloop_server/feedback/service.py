@@ -23,9 +23,9 @@ class FeedbackService:
         or the cache could not be told."""
         if not self._marks.belongs(request.interaction_id, tenant):
             raise NotFound("no such interaction", param="interaction_id", code="interaction_not_found")
-        by = self._marks.hide(tenant, request.user)
+        by = self._marks.hide(tenant, request.user or "")
         about = self._marks.origin_of(request.interaction_id)
-        feedback = Feedback(about, request.rating, request.correction, by, request.comment)
+        feedback = Feedback(about, request.rating, request.correction or "", by, request.comment or "")
         if self._recorder is None or not self._recorder.put(feedback):
             raise Unavailable("feedback is not being recorded at the moment", code="not_recorded")
         if request.rating == "down":
