@@ -183,6 +183,12 @@ class Scene:
 
         return until(look)
 
+    def bind(self, pod: str, node: str) -> None:
+        """What a scheduler does."""
+        body = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": pod}, "target": {"kind": "Node", "name": node}}
+        answer = self.api.post(PODS.path(self.namespace, pod, "binding"), json=body)
+        assert answer.status_code == 201, answer.text
+
     def run_pod(self, job: str, step: str) -> str:
         name = str(self.pod_of(job, step)["metadata"]["name"])
         self.patch(PODS, name, {"status": {"phase": "Running"}}, "status")

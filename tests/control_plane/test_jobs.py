@@ -100,6 +100,29 @@ def test_a_job_waits_for_its_target_says_why_and_heals(operator: Operator, stage
     until(lambda: stage.find(JOBS, "week-47-harvest"))
 
 
+def test_a_claim_that_another_node_holds_is_told_and_heals(operator: Operator, stage: Scene) -> None:
+    """Their pods have nodes, but no scheduler put them there and no kubelet looks after them."""
+    stage.create(CLAIMS, "artifacts", {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}})
+    stage.make_deployment(1)
+    stage.create(TARGETS, TARGET, target_spec())
+    stage.make_job()
+    volume = {"name": "artifacts", "persistentVolumeClaim": {"claimName": "artifacts"}}
+    stage.create(PODS, "holder", {"nodeName": "a", "containers": [{"name": "x", "image": "x"}], "volumes": [volume]})
+    stage.patch(PODS, "holder", {"status": {"phase": "Running"}}, "status")
+    waiting = stage.pod_of("week-47", "harvest")["metadata"]["name"]
+    stage.bind(waiting, "b")
+    long_ago = {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    stage.patch(PODS, waiting, {"status": {"conditions": [long_ago]}}, "status")
+    stage.patch(DEPLOYMENTS, TARGET, {"metadata": {"labels": {"look": "again"}}})
+    until(lambda: stage.condition(TARGETS, TARGET, "Stalled")[:2] == ("True", "StoreNotShareable"))
+    until(lambda: reason(stage) == "StoreNotShareable")
+    told = stage.condition(FINE_TUNE_JOBS, "week-47", "Ready")[2]
+    assert f"pod {waiting} on node b waits for it while pod holder on node a has it" in told
+    stage.patch(PODS, "holder", {"status": {"phase": "Succeeded"}}, "status")
+    until(lambda: stage.condition(TARGETS, TARGET, "Ready")[0] == "True")
+    until(lambda: reason(stage) == "Harvesting")
+
+
 def test_trouble_of_redis_is_told_by_the_pods_and_heals(operator: Operator, stage: Scene) -> None:
     stage.make_target()
     until(lambda: stage.condition(TARGETS, TARGET, "Ready")[0] == "True")

@@ -2,18 +2,20 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from tuneloop_contracts.manifest import AdapterManifest, Route
 from tuneloop_contracts.pods import PodReport, RedisState
+from tuneloop_operator.api.conditions import timestamp
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.inferencetarget.manifests import config_map, status
 from tuneloop_operator.inferencetarget.observe import address_of, selector_of
 from tuneloop_operator.inferencetarget.plan import RULES, plan
 from tuneloop_operator.inferencetarget.seen import Seen, claims_of
+from tuneloop_operator.inferencetarget.sharing import Unshared, is_shareable, unshared
 from tuneloop_operator.ledger.model import Ledger
 from tuneloop_operator.ledger.seen import Pod
 
@@ -54,6 +56,10 @@ CASES = [
         seen(deployment=deployment("/data")), "StoreNotMounted", True,
         "volumeMounts: [{name: artifacts, mountPath: /var/lib/tuneloop/stores/artifacts, readOnly: true}]", id="mounted elsewhere",
     ),
+    pytest.param(
+        seen(unshared=Unshared("artifacts", "train-0 on node b", "chat-0 on node a")), "StoreNotShareable", True,
+        "pod train-0 on node b waits for it while pod chat-0 on node a has it; make the claim ReadWriteMany", id="held by another node",
+    ),
     pytest.param(seen(deployment=deployment(replicas=0)), "NoReplicas", False, "scaled to 0", id="scaled to 0"),
     pytest.param(seen(pods=()), "NoReadyPods", False, "no pod of Deployment chat is ready", id="no pod is ready"),
     pytest.param(
@@ -79,6 +85,48 @@ def test_plan(world: Seen, want_reason: str, want_edit: bool, want_message: str)
 def test_every_rule_has_a_case() -> None:
     speaking = {next((rule.__name__ for rule in RULES if rule(case.values[0])), "") for case in CASES}
     assert speaking - {""} == {rule.__name__ for rule in RULES}
+
+
+def holder(
+    name: str, node: str, *, claim: str = "artifacts", phase: str = "Running", since: int = 3600, ready: bool = False
+) -> dict[str, Any]:
+    """A pod that mounts a claim, and got its node so many seconds ago. `ready`: its containers may start."""
+    placed = {"type": "PodScheduled", "status": "True", "lastTransitionTime": timestamp(NOON - timedelta(seconds=since))}
+    sandbox = {"type": "PodReadyToStartContainers", "status": str(ready), "lastTransitionTime": timestamp(NOON)}
+    return {
+        "metadata": {"name": name, "creationTimestamp": timestamp(NOON - timedelta(days=1))},
+        "spec": {"nodeName": node, "volumes": [{"name": "tmp"}, {"name": "x", "persistentVolumeClaim": {"claimName": claim}}]},
+        "status": {"phase": phase, "conditions": [placed, sandbox]},
+    }  # fmt: skip
+
+
+SERVES = holder("chat-0", "a")
+
+
+@pytest.mark.parametrize(
+    ("pods", "want"),
+    [
+        pytest.param([SERVES, holder("train-0", "b", phase="Pending")], True, id="another node waits"),
+        pytest.param([SERVES, holder("train-0", "b", phase="Pending", since=30)], False, id="not for long yet"),
+        pytest.param([SERVES, holder("train-0", "b", phase="Pending", ready=True)], False, id="for its image only"),
+        pytest.param([SERVES, holder("train-0", "a", phase="Pending")], False, id="on the same node"),
+        pytest.param([SERVES, holder("train-0", "", phase="Pending")], False, id="without a node"),
+        pytest.param([SERVES, holder("train-0", "b")], False, id="a file system that goes to both"),
+        pytest.param([holder("chat-0", "a", phase="Succeeded"), holder("train-0", "b", phase="Pending")], False, id="the other is over"),
+        pytest.param([SERVES, holder("train-0", "b", claim="other", phase="Pending")], False, id="for another claim"),
+        pytest.param([holder("train-0", "b", phase="Pending")], False, id="nobody has it"),
+    ],
+)  # fmt: skip
+def test_a_claim_is_not_shared_while_a_pod_waits_for_what_another_node_has(pods: list[dict[str, Any]], want: bool) -> None:
+    told = Unshared("artifacts", "train-0 on node b", "chat-0 on node a")
+    assert unshared(["artifacts"], pods, NOON) == (told if want else None)
+
+
+@pytest.mark.parametrize(
+    ("modes", "want"), [(["ReadWriteOnce"], False), (["ReadWriteOncePod"], False), (["ReadWriteOnce", "ReadWriteMany"], True), ([], False)]
+)
+def test_a_claim_says_by_its_modes_whether_it_can_be_shared(modes: list[str], want: bool) -> None:
+    assert is_shareable({"spec": {"accessModes": modes}}) is want
 
 
 def test_stores_that_are_no_claim_need_none() -> None:

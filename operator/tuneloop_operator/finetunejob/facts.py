@@ -16,7 +16,8 @@ from tuneloop_operator.settings import Settings
 
 SAID_OF_TARGETS = (
     "DeploymentNotFound", "NoReplicas", "NoReadyPods", "NotATuneloopServer", "RedisUnreachable", "RedisUnauthorized",
-    "UnsafeEvictionPolicy", "StoreNotFound", "StoreNotMounted", "BaseMismatch",
+    "UnsafeEvictionPolicy", "StoreNotFound", "StoreNotMounted",
+    "StoreNotShareable", "BaseMismatch",
 )  # fmt: skip
 """A target's reasons that are as plain at the job; others become TargetNotReady."""
 
@@ -113,7 +114,8 @@ def trouble(seen: Seen, job: JobSeen) -> Trouble | None:
     if job.podless_since and not job.suspended and seen.now - job.podless_since > PODLESS:
         message = f"Job {job.name} has made no pod: a quota or an admission rule may refuse it; see kubectl describe job {job.name}"
         return Trouble("NoPodYet", message)
-    return None
+    why = seen.target.trouble if seen.target else None
+    return why if why and why.reason == "StoreNotShareable" and not job.running else None
 
 
 def train_stage(seen: Seen, job: JobSeen) -> tuple[Stage, str, str]:

@@ -44,7 +44,7 @@ async def reconcile(world: World, key: Key) -> float | None:
     except InvalidSpec as error:
         await report_invalid(world.kube, TARGETS, body, str(error), world.now())
         return None
-    seen = await observe(world.kube, world.followers, key, body, spec)
+    seen = await observe(world.kube, world.followers, key, body, spec, world.now())
     verdict = plan(seen)
     settled = settle(spec, seen.uid, seen.adapters, read_ledger((seen.config_map or {}).get("data", {})), seen.pods, world.now())
     verdict, wrote = await _keep(world, seen, verdict, settled)

@@ -1,6 +1,7 @@
 """Gathers all that a pass over an InferenceTarget decides on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from tuneloop_contracts.names import manifest_configmap
@@ -10,15 +11,17 @@ from tuneloop_operator.api.kinds import ADAPTERS, CLAIMS, CONFIG_MAPS, DEPLOYMEN
 from tuneloop_operator.clients.kube import Kube
 from tuneloop_operator.inferencetarget.follow import Address, Followers
 from tuneloop_operator.inferencetarget.seen import Seen, claims_of
+from tuneloop_operator.inferencetarget.sharing import Unshared, is_shareable, unshared
 from tuneloop_operator.ledger.seen import Adapter, read_adapter
 from tuneloop_operator.queue import Key
 
 
-async def observe(kube: Kube, followers: Followers, key: Key, body: Object, spec: InferenceTargetSpec) -> Seen:
+async def observe(kube: Kube, followers: Followers, key: Key, body: Object, spec: InferenceTargetSpec, now: datetime) -> Seen:
     """Several reads, none of which may be of an older world than the pass itself."""
     namespace = key.namespace
     deployment = await kube.get(DEPLOYMENTS, namespace, spec.deployment_ref.name)
     pods = await _ready_pods(kube, namespace, deployment)
+    claims = {claim: await kube.get(CLAIMS, namespace, claim) for claim in claims_of(spec)}
     return Seen(
         name=key.name,
         uid=body["metadata"]["uid"],
@@ -27,7 +30,8 @@ async def observe(kube: Kube, followers: Followers, key: Key, body: Object, spec
         deployment=deployment,
         pods=await followers.look(key, [address_of(pod) for pod in pods]),
         elder=_elder(body, await kube.list(TARGETS, namespace)),
-        absent_claims=tuple([claim for claim in claims_of(spec) if await kube.get(CLAIMS, namespace, claim) is None]),
+        absent_claims=tuple(claim for claim, found in claims.items() if found is None),
+        unshared=await _unshared(kube, namespace, claims, now),
         config_map=await kube.get(CONFIG_MAPS, namespace, manifest_configmap(key.name)),
         adapters=await adapters_of(kube, namespace, key.name),
         jobs=tuple(job for job in await kube.list(FINE_TUNE_JOBS, namespace) if job["spec"]["targetRef"]["name"] == key.name),
@@ -37,6 +41,12 @@ async def observe(kube: Kube, followers: Followers, key: Key, body: Object, spec
 async def adapters_of(kube: Kube, namespace: str, target: str) -> tuple[Adapter, ...]:
     read = [read_adapter(body) for body in await kube.list(ADAPTERS, namespace)]
     return tuple(adapter for adapter in read if adapter and adapter.spec.target_ref.name == target)
+
+
+async def _unshared(kube: Kube, namespace: str, claims: Mapping[str, Object | None], now: datetime) -> Unshared | None:
+    """Job pods mount them as server pods do."""
+    exclusive = [name for name, claim in claims.items() if claim and not is_shareable(claim)]
+    return unshared(exclusive, await kube.list(PODS, namespace), now) if exclusive else None
 
 
 async def _ready_pods(kube: Kube, namespace: str, deployment: Object | None) -> list[Object]:

@@ -65,6 +65,17 @@ def mounts(seen: Seen, claim: str) -> bool:
     return any(mount["name"] in volumes and mount["mountPath"].rstrip("/") == mount_path(claim) for mount in places)
 
 
+def store_not_shareable(seen: Seen) -> Verdict | None:
+    if not seen.unshared:
+        return None
+    claim, waiting, holding = seen.unshared.claim, seen.unshared.waiting, seen.unshared.holding
+    message = (
+        f"claim {claim} goes to one node at a time: pod {waiting} waits for it while pod {holding} has it; make the claim ReadWriteMany, "
+        "or keep the pods on one node (spec.pods.nodeSelector of a FineTuneJob)"
+    )
+    return Verdict(False, "StoreNotShareable", message, needs_edit=True)
+
+
 def no_replicas(seen: Seen) -> Verdict | None:
     if (seen.deployment or {})["spec"].get("replicas", 1):
         return None
@@ -134,6 +145,7 @@ RULES: tuple[Rule, ...] = (
     deployment_not_found,
     store_not_found,
     store_not_mounted,
+    store_not_shareable,
     no_replicas,
     no_ready_pods,
     not_a_tuneloop_server,

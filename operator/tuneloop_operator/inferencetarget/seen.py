@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from tuneloop_contracts.stores import BadUri, Store
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.kinds import Object
+from tuneloop_operator.inferencetarget.sharing import Unshared
 from tuneloop_operator.ledger.seen import Adapter, Pod
 
 
@@ -23,6 +24,7 @@ class Seen:
     """Another target that points at the same Deployment and is older."""
     absent_claims: tuple[str, ...] = ()
     """Claims that stores name and that do not exist."""
+    unshared: Unshared | None = None
     config_map: Object | None = None
     adapters: tuple[Adapter, ...] = ()
     jobs: tuple[Object, ...] = ()
