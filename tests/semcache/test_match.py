@@ -63,6 +63,23 @@ def test_an_id_comes_back_as_it_was(given: Any) -> None:
     assert (done.returncode, json.loads(done.stdout)["id"]) == (0, given)
 
 
+def test_it_answers_each_line_at_once_and_ends_when_nobody_reads_on() -> None:
+    places = os.pathsep.join(str(REPOSITORY / name) for name in ("contracts", "server_image"))
+    command = [sys.executable, "-m", "tuneloop_server", "match"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": places}, encoding="utf-8", **pipes) as running:  # type: ignore[call-overload]
+        assert running.stdin
+        assert running.stdout
+        assert running.stderr
+        running.stdin.write(line(1, "x", "x"))
+        running.stdin.flush()
+        assert json.loads(running.stdout.readline())["id"] == 1
+        running.stdout.close()
+        running.stdin.write(line(2, "x", "x"))
+        running.stdin.close()
+        assert (running.stderr.read(), running.wait(60)) == ("", 0)
+
+
 def test_a_command_that_is_not_there_is_refused() -> None:
     places = os.pathsep.join(str(REPOSITORY / name) for name in ("contracts", "server_image"))
     command = [sys.executable, "-m", "tuneloop_server", "mach"]

@@ -79,7 +79,7 @@ async def answer(lines: Iterable[str], embedder: Embedder, out: TextIO, err: Tex
             bad += 1
             print(f"line {number}: {error or 'the embedder gave no vectors'}", file=err)
             continue
-        print(json.dumps(decided, ensure_ascii=False), file=out)
+        print(json.dumps(decided, ensure_ascii=False), file=out, flush=True)  # who asks line by line waits for each
     return bad
 
 
@@ -93,7 +93,11 @@ def main(arguments: list[str], env: Mapping[str, str] = os.environ) -> int:
         parser.error(f"EMBEDDER {fault}")
     sys.stdin.reconfigure(encoding="utf-8-sig", errors="surrogateescape")  # type: ignore[union-attr] # what is no UTF-8 is a bad line
     sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-    bad = asyncio.run(_run(embedder))
+    try:
+        bad = asyncio.run(_run(embedder))
+    except BrokenPipeError:  # as of `| head`; what is left in the buffer goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     return BAD_INPUT if bad else 0
 
 
