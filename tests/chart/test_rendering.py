@@ -76,6 +76,18 @@ def test_a_wrong_value_is_refused_naming_the_field(setting: str, field: str) -> 
     assert field in done.stderr
 
 
+@pytest.mark.parametrize("name", ["settings", "settings.loraRank", "quickstart", "image.names.server", "operator.resources"])
+def test_a_value_that_is_taken_away_is_missed_by_its_name(name: str) -> None:
+    done = try_to_render(f"{name}=null")
+    assert done.returncode != 0
+    assert f"missing property '{name.rpartition('.')[2]}'" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["image.tag", "quickstart.apiKeys.existingSecret", "quickstart.storage.storageClassName"])
+def test_what_may_be_empty_may_be_null(name: str) -> None:
+    assert try_to_render(QUICKSTART, f"{name}=null").returncode == 0
+
+
 def test_every_value_is_in_the_schema_and_described() -> None:
     values = yaml.safe_load((CHART / "values.yaml").read_text())
     schema = yaml.safe_load((CHART / "values.schema.json").read_text())
@@ -87,6 +99,8 @@ def test_every_value_is_in_the_schema_and_described() -> None:
             properties = node["properties"]
             assert isinstance(properties, dict)
             assert set(properties) - {"global"} == set(value), path
+            needed = set() if path.endswith("resources") else {name for name, inner in value.items() if inner}
+            assert set(node.get("required", ())) == needed, f"{path}: what null would take away"  # type: ignore[call-overload]
             for name, inner in value.items():
                 compare(inner, properties[name], f"{path}.{name}")
 
