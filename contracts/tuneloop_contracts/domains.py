@@ -16,6 +16,7 @@ GENERAL = "general"
 """The domain of a text that no keyword claims, where a target has it."""
 
 _WORD = re.compile(r"[a-z0-9_+#.]*[a-z0-9_+#]")
+_URL = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]{1,15}://\S+")
 
 Keyword = Annotated[str, Field(min_length=2, max_length=80)]
 Example = Annotated[str, Field(max_length=500)]
@@ -124,7 +125,12 @@ def _occurrences(words: str, weight: float, phrase: str) -> float:
 
 def _fold(text: str) -> str:
     """Lower case, no accents, one space around every word: so ` fatura ` is found in "A FATURA, por favor" and not in "manufatura"."""
-    return " " + " ".join(_WORD.findall(without_accents(text.lower()))) + " "
+    return " " + " ".join(_WORD.findall(without_accents(without_urls(text).lower()))) + " "
+
+
+def without_urls(text: str) -> str:
+    """What an address is made of (`https`, `github`, `api`) says little about the question."""
+    return _URL.sub(" ", text) if "://" in text else text
 
 
 def without_accents(text: str) -> str:

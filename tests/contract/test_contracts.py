@@ -65,6 +65,7 @@ def test_streams_are_named_by_utc_day() -> None:
         pytest.param("Is this clause of the contract valid in court?", "legal", id="legal"),
         pytest.param("Who painted the Mona Lisa?", "general", id="no keyword"),
         pytest.param("manufatura de peças", "general", id="a keyword inside a word does not count"),
+        pytest.param("See https://api.github.com/python", "general", id="an address has no keywords"),
         pytest.param("", "general", id="empty"),
     ],
 )

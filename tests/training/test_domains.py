@@ -25,7 +25,7 @@ def classifier() -> Classifier:
 @pytest.mark.parametrize("language", ["English", "Portuguese"])
 @pytest.mark.parametrize("domain", QUESTIONS)
 def test_questions_that_nothing_was_made_to_know(domain: str, language: str, classifier: Classifier) -> None:
-    """Of all 160, 150 were right when this was written, 4 another domain's, 6 unassigned."""
+    """Of all 160, 154 were right when this was written, none another domain's, 6 unassigned."""
     questions = QUESTIONS[domain][:20] if language == "English" else QUESTIONS[domain][20:]
     got = Counter(classifier.classify(question).domain for question in questions)
     assert got[domain] >= 17
@@ -69,6 +69,29 @@ def test_keywords_come_first(text: str, domain: str, reason: str, classifier: Cl
     verdict = classifier.classify(text)
     assert (verdict.domain, verdict.reason) == (domain, reason)
     assert 0.5 < verdict.confidence <= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "domain"),
+    [
+        pytest.param("Who won the match on the tennis court yesterday?", "general", id="tennis court"),
+        pytest.param("Sue is my sister; what should I give her for Christmas?", "general", id="a name"),
+        pytest.param("How can I test a payment webhook locally?", "technical", id="payment"),
+        pytest.param("https://api.github.com/python", UNASSIGNED, id="an address"),
+    ],
+)
+def test_a_keyword_that_the_rest_of_the_text_contradicts_decides_nothing(text: str, domain: str, classifier: Classifier) -> None:
+    assert classifier.classify(text).domain == domain
+
+
+def test_a_keyword_of_a_users_own_always_decides() -> None:
+    classifier = Classifier((Domain(name="legal", keywords=("serve",)), *DEFAULT_DOMAINS[:2]))
+    assert classifier.classify("My sister likes to serve tea on the tennis lawn").reason == "Keyword: serve"
+
+
+def test_only_many_keywords_are_nearly_certain(classifier: Classifier) -> None:
+    one, three, of_two = (classifier.classify(text).confidence for text in ("my lawyer", "lawyer, court, divorce", "lawyer, court, refund"))
+    assert 0.5 < of_two < one < three < 1
 
 
 def test_as_many_keywords_of_two_domains_leave_it_to_likeness(classifier: Classifier) -> None:
