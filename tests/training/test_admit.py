@@ -70,12 +70,12 @@ def test_domain(entry: Record, want: str) -> None:
 
 
 def test_a_correction_replaces_the_answer() -> None:
-    example = candidate((1, 0), record(1), CORRECTION, CONFIG).to_example()
+    example = candidate((1, 0), record(1), CORRECTION, CONFIG).to_example("c")
     assert (example.answer, example.judgement) == ("Better.", Judgement.CORRECTED)
 
 
 def test_an_empty_conversation_is_its_own() -> None:
-    example = candidate((1, 0), record(1, conversation=""), None, CONFIG).to_example()
+    example = candidate((1, 0), record(1, conversation=""), None, CONFIG).to_example("")
     assert (example.answer, example.talk) == ("Answer 1.", "i-1")
 
 
@@ -90,4 +90,4 @@ def test_an_empty_conversation_is_its_own() -> None:
     ],
 )
 def test_own_output_weighs_less(revision: str, feedback: Feedback | None, want: float) -> None:
-    assert candidate((1, 0), record(1, revision=revision), feedback, CONFIG).to_example().weight == want
+    assert candidate((1, 0), record(1, revision=revision), feedback, CONFIG).to_example("").weight == want

@@ -43,13 +43,12 @@ class Candidate:
     def answer(self) -> str:
         return self.feedback.correction if self.feedback and self.feedback.correction else self.record.answer
 
-    def to_example(self) -> Example:
+    def to_example(self, conversation: str) -> Example:
+        """`conversation`: the name that it keeps."""
         record = self.record
         messages = self.messages or ()
         by = self.feedback.by if self.feedback else ""
-        return Example(
-            record.id, self.at, record.conversation, record.user, self.domain, messages, self.answer, self.judgement, by, self.weight
-        )  # fmt: skip
+        return Example(record.id, self.at, conversation, record.user, self.domain, messages, self.answer, self.judgement, by, self.weight)
 
     @property
     def weight(self) -> float:

@@ -13,7 +13,7 @@ from tuneloop_trainer.curate.example import EntryId, Example
 from tuneloop_trainer.curate.golden import Golden
 from tuneloop_trainer.curate.redact.digits import LEAST
 from tuneloop_trainer.curate.redact.replace import redact_example
-from tuneloop_trainer.curate.redact.span import Find
+from tuneloop_trainer.curate.redact.span import Find, Span
 
 IN_GOLDEN_SET = "InGoldenSet"
 """It judges another domain's adapter; or this one's, and cannot be held out beside what that learns."""
@@ -36,24 +36,31 @@ steps, unless there is a reason that no other entry has a part in."""
 
 def offering(config: HarvestConfig, golden: Golden, find: Find) -> Offer:
     """`find`: what is taken out where `pii` is Redact."""
-    return partial(_offer, config=config, golden=golden, find=lru_cache(REMEMBERED)(find))
+    if config.curation.pii != "Redact":
+        return partial(_offer, config=config, golden=golden, find=_nothing, named=str)
+    find = lru_cache(REMEMBERED)(find)
+    named = lru_cache(REMEMBERED)(partial(_named, salt=config.salt, find=find))
+    return partial(_offer, config=config, golden=golden, find=find, named=named)
 
 
 def _offer(
-    at: EntryId, record: Record, feedback: Feedback | None, full: Collection[str], *, config: HarvestConfig, golden: Golden, find: Find
-) -> Example | Dropped:
+    at: EntryId, record: Record, feedback: Feedback | None, full: Collection[str],
+    *, config: HarvestConfig, golden: Golden, find: Find, named: Callable[[str], str],
+) -> Example | Dropped:  # fmt: skip
     seen = candidate(at, record, feedback, config)
     if reason := drop_reason(seen, config):
         return Dropped(reason, seen.domain)
     if seen.domain in full:
         return Dropped(OVER_LIMIT, seen.domain)
-    example = seen.to_example()
-    if config.curation.pii == "Redact":
-        example = replace(redact_example(example, find), conversation=_named(record.conversation, config.salt, find))
+    example = redact_example(seen.to_example(named(record.conversation)), find)
     holders = golden.holders(example.asked)
     if holders - {seen.domain}:
         return Dropped(IN_GOLDEN_SET, seen.domain)
     return replace(example, golden=True) if holders else example
+
+
+def _nothing(text: str) -> list[Span]:
+    return []
 
 
 def _named(conversation: str, salt: str, find: Find) -> str:
