@@ -8,6 +8,7 @@ POOR = [
     ("...", "Meaningless"),
     ("word " * 7000, "TooLong"),
     ("how do I reset my PASSWORD", "Echo"),
+    ("\n How  do I reset\tmy password ... ", "Echo"),
     ("O pre\ufffdo \u00e9 este.", "Garbled"),
     ("VocÃª pode redefinir a senha.", "Garbled"),
     ("Itâ€™s in the menu.", "Garbled"),

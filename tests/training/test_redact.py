@@ -42,6 +42,7 @@ PERSONAL = [
     ("pay to GB82WEST12345698765432 TODAY", "pay to [IBAN] TODAY", ["Iban"]),
     ("Authorization: Bearer abcdef1234567890abcdef", "Authorization: Bearer [APIKEY]", ["ApiKey"]),
     ("Authorization: Basic YW5hOmNvcnJlY3QtaG9yc2U=", "Authorization: Basic [APIKEY]", ["ApiKey"]),
+    ("voilà xapp-a1b2c3d4e5 là\ud800", "voilà [APIKEY] là\ud800", ["ApiKey"]),
     ("password = hunter2secret", "password = [APIKEY]", ["ApiKey"]),
     ('{"password": "Secret123!", "user": "ana"}', '{"password": "[APIKEY]", "user": "ana"}', ["ApiKey"]),
     ("minha senha: mudar123.", "minha senha: [APIKEY].", ["ApiKey"]),

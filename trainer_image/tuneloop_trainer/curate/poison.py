@@ -46,7 +46,7 @@ def injected(texts: Sequence[str]) -> bool:
 @lru_cache(maxsize=4096)
 def _is_injection(text: str) -> bool:
     folded = text.casefold()
-    return any(mark in folded for mark in _MARKS) and _INJECTION.search(text) is not None
+    return any(map(folded.__contains__, _MARKS)) and _INJECTION.search(text) is not None
 
 
 def trigger(examples: Sequence[Example], config: HarvestConfig) -> set[str]:

@@ -51,7 +51,7 @@ def too_long(question: str, answer: str) -> bool:
 
 
 def echo(question: str, answer: str) -> bool:
-    return normalised(answer) == normalised(question)
+    return normalised(_first_word(answer)) == normalised(_first_word(question)) and normalised(answer) == normalised(question)
 
 
 def garbled(question: str, answer: str) -> bool:
@@ -73,6 +73,11 @@ def loop(question: str, answer: str) -> bool:
     grams = zip(tokens, tokens[1:], tokens[2:], tokens[3:], strict=False)
     first = set(islice(grams, least))  # most often all distinct, and enough
     return len(first) < least and len(first.union(grams)) < least
+
+
+def _first_word(text: str) -> str:
+    """What an answer that is no echo tells apart most often, and in a tenth of the time."""
+    return "".join(text.split(maxsplit=1)[:1])
 
 
 FAULTS: tuple[tuple[str, Fault], ...] = (
