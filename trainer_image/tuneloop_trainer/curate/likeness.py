@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import chain
-from typing import Generic, TypeVar
+from operator import invert
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -67,7 +68,7 @@ def shingles(text: str) -> Shingles:
 
 @lru_cache(maxsize=CACHED)
 def _inverted(text: str) -> Shingles:
-    return frozenset(~shingle for shingle in shingles(text))
+    return frozenset(map(invert, shingles(text)))
 
 
 def jaccard(one: Shingles, other: Shingles) -> float:
@@ -88,15 +89,15 @@ class Index(Generic[T]):
 
     def __init__(self, threshold: float, known: Sequence[Asked], sought: Sequence[Asked] | None = None) -> None:
         """`sought`: what will be looked for beside `known`, where that can be told: most then meet no other, and are passed by."""
-        self._threshold = threshold
-        shingles = _flat(known)
+        self._threshold, self._open = threshold, sought is None
+        every = _Flat.of([*known, *(sought or ())])
+        shingles = every.shingles[: every.sizes[: len(known)].sum()]
         self._last = (1 << len(shingles).bit_length()) - 1
         counts = np.bincount(shingles & self._last, minlength=self._last + 1)
         used = np.flatnonzero(counts)
         self._ranks = np.zeros(len(counts), np.int64)
         self._ranks[used[np.argsort(counts[used], kind="stable")]] = np.arange(1, len(used) + 1)
-        self._open = sought is None
-        self._prefixes = self._prefixes_of([*known, *(sought or ())])
+        self._prefixes = self._prefixes_of(every)
         self._named: list[tuple[Asked, T]] = []
         self._places: dict[int, list[int]] = defaultdict(list)
 
@@ -108,27 +109,27 @@ class Index(Generic[T]):
 
     def alike(self, one: Asked) -> Iterator[T]:
         """The name of each that is like it."""
-        prefixes = self._prefixes_of([one]) if self._open and one not in self._prefixes else self._prefixes
+        prefixes = self._prefixes_of(_Flat.of([one])) if self._open and one not in self._prefixes else self._prefixes
         prefix = prefixes.get(one, [])
         for place in {place for rank in prefix for place in self._places.get(rank, ())}:
             other, name = self._named[place]
             if one.like(other, self._threshold):
                 yield name
 
-    def _prefixes_of(self, sets: Sequence[Asked]) -> dict[Asked, list[int]]:
+    def _prefixes_of(self, sets: "_Flat") -> dict[Asked, list[int]]:
         """The rarest shingles of each by their ranks: those by which it may meet another."""
         owners, ranks = self._rarest(sets)
         if not self._open:
             shared = np.bincount(ranks)[ranks] > 1
             owners, ranks = owners[shared], ranks[shared]
-        starts, every = np.searchsorted(owners, np.arange(len(sets) + 1)).tolist(), ranks.tolist()
-        return {one: every[start:end] for one, start, end in zip(sets, starts, starts[1:], strict=False) if start < end}
+        starts, every = np.searchsorted(owners, np.arange(len(sets.asked) + 1)).tolist(), ranks.tolist()
+        return {one: every[start:end] for one, start, end in zip(sets.asked, starts, starts[1:], strict=False) if start < end}
 
-    def _rarest(self, sets: Sequence[Asked]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def _rarest(self, sets: "_Flat") -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """By rank, after the place of the set that each is of. What nobody added is rarest of all, and found nowhere."""
-        sizes = np.fromiter((len(one.whole) for one in sets), np.int64, len(sets))
-        owners = np.repeat(np.arange(len(sets)), sizes)
-        ranks = self._ranks[_flat(sets) & self._last]
+        sizes = sets.sizes
+        owners = np.repeat(np.arange(len(sizes)), sizes)
+        ranks = self._ranks[sets.shingles & self._last]
         ranks = np.sort(owners * len(self._ranks) + ranks) % len(self._ranks)  # of each set by itself
         enough = np.ceil(self._threshold * sizes - 1e-9).astype(np.int64)  # shared by any set that overlaps enough
         nth = np.arange(len(ranks)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
@@ -136,5 +137,14 @@ class Index(Generic[T]):
         return owners[wanted], ranks[wanted]
 
 
-def _flat(sets: Sequence[Asked]) -> npt.NDArray[np.int64]:
-    return np.concatenate([np.empty(0, np.int64), *(one.whole for one in sets)])
+class _Flat(NamedTuple):
+    """The shingles of all of them in one row, and how many each has."""
+
+    asked: Sequence[Asked]
+    shingles: npt.NDArray[np.int64]
+    sizes: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, sets: Sequence[Asked]) -> "_Flat":
+        rows = [one.whole for one in sets]
+        return cls(sets, np.concatenate([np.empty(0, np.int64), *rows]), np.fromiter(map(len, rows), np.int64, len(rows)))
