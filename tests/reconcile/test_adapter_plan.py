@@ -164,3 +164,12 @@ def test_without_an_entry_the_old_revisions_stay() -> None:
     old = {"active": name("a"), "revisions": [{"name": name("a")}]}
     world = seen(entry=None)
     assert status(world, plan(world), old, 2, NOON)["revisions"] == old["revisions"]
+
+
+def test_without_a_target_nothing_is_said_to_serve() -> None:
+    revisions = [{"name": name("a"), "state": "Active"}]
+    old = {"active": name("a"), "pods": {"loaded": 2}, "revisions": revisions, "rolledBackTo": name("a")}
+    world = Seen(seen().adapter, None)
+    got = status(world, plan(world), old, 2, NOON)
+    got.pop("conditions")
+    assert got == {"observedGeneration": 2, "revisions": revisions, "rolledBackTo": name("a")}

@@ -10,13 +10,14 @@ from tuneloop_operator.loraadapter.plan import Verdict, conditions, failures, lo
 from tuneloop_operator.loraadapter.seen import Seen
 
 MOST_FAILED_SHOWN = 10
+REMEMBERED = ("revisions", "rolledBackTo")
+"""All that a ledger is rebuilt from."""
 
 
 def status(seen: Seen, verdict: Verdict, old: dict[str, Any], generation: int, now: datetime) -> dict[str, Any]:
-    """Without an entry the old revisions stay: the ledger is rebuilt from them."""
-    projected = _of_entry(seen, seen.entry).to_wire() if seen.entry else {**old, "observedGeneration": generation}
-    if seen.entry:
-        projected["observedGeneration"] = generation
+    """Without an entry the old revisions stay: the ledger is rebuilt from them. Without a target none of them serves."""
+    kept = old if seen.target else {field: old[field] for field in REMEMBERED if field in old}
+    projected = (_of_entry(seen, seen.entry).to_wire() if seen.entry else kept) | {"observedGeneration": generation}
     said = set_conditions(old.get("conditions", []), conditions(seen, verdict), generation=generation, now=now)
     return projected | {"conditions": said}
 
