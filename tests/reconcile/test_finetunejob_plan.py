@@ -11,10 +11,11 @@ from tuneloop_contracts.progress import Losses, Metric, ProgressBody, Report, Tr
 from tuneloop_operator.api.finetunejob import AdapterStatus, FineTuneJobSpec, FineTuneJobStatus, Stage, WindowStatus
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.loraadapter import RevisionState, RevisionStatus
+from tuneloop_operator.clients.errors import NotAllowed
 from tuneloop_operator.finetunejob.actions import CreateHarvest, CreateTrain, DeleteJob, Publish, SetSuspend
 from tuneloop_operator.finetunejob.facts import seconds_to_expiry
 from tuneloop_operator.finetunejob.jobs import JobSeen, Owner, Phase, Trouble
-from tuneloop_operator.finetunejob.plan import RULES, Plan, plan
+from tuneloop_operator.finetunejob.plan import RULES, Plan, plan, refused
 from tuneloop_operator.finetunejob.seen import AdapterSeen, Seen, TargetSeen
 from tuneloop_operator.finetunejob.stages import STAGES, Standing, conditions, is_end
 from tuneloop_operator.finetunejob.status import status, throttled
@@ -192,6 +193,14 @@ CASES = [
         "Complete", "Superseded", [], id="older data never replaces newer",
     ),
     pytest.param(
+        seen(old=TRAINED, adapters={"chat-support": replace(PUBLISHED, digest=digest("z"), data_until="2026-11-30T00:00:00Z")}),
+        "Complete", "Superseded", [], id="nor by an earlier job of this name",
+    ),
+    pytest.param(
+        seen(old=TRAINED, adapters={"chat-support": replace(PUBLISHED, digest=digest("z"))}),
+        "Publishing", "Publishing", [Publish(AdapterStatus(**trained().model_dump()), UNTIL)], id="this job's own first try is replaced",
+    ),
+    pytest.param(
         seen(old=TRAINED, adapters={"chat-support": replace(PUBLISHED, trained_by="week-46", data_until="2026-11-16T00:00:00Z")}),
         "Publishing", "Publishing", [Publish(AdapterStatus(**trained().model_dump()), UNTIL)], id="newer data replaces older",
     ),
@@ -235,6 +244,14 @@ CASES = [
     pytest.param(
         seen({"suspend": True}, old=HARVESTED, train=job("train", running=True)), "Suspended", "Suspended",
         [SetSuspend(job("train", running=True), True)], id="suspended while training",
+    ),
+    pytest.param(
+        seen({"suspend": True}, old=HARVESTED, train=job("train", running=True, queued=True)), "Suspended", "Suspended",
+        [DeleteJob(job("train", running=True, queued=True))], id="suspended, which Kueue would undo",
+    ),
+    pytest.param(
+        seen({"suspend": True}, old=HARVESTED, train=job("train", suspended=True, queued=True)), "Suspended", "Suspended",
+        [DeleteJob(job("train", suspended=True, queued=True))], id="suspended while Kueue lets it wait",
     ),
     pytest.param(
         seen(old=HARVESTED, train=job("train", suspended=True)), "Queued", "Queued", [SetSuspend(job("train", suspended=True), False)],
@@ -404,3 +421,15 @@ def test_only_ends_are_ends() -> None:
     assert ends == {"Complete", "InsufficientData", "Collected", "Rejected", "Inconclusive", "Failed"}
     assert not is_end(None)
     assert not is_end("Unheard")
+
+
+def test_what_waits_for_kueue_says_so() -> None:
+    waits = seen(old=HARVESTED, train=job("train", suspended=True, queued=True))
+    assert plan(waits, SETTINGS).standing.message == "Kueue has not admitted Job week-47-train yet"
+
+
+def test_an_end_stays_said_when_its_jobs_cannot_be_deleted() -> None:
+    old = TRAINED.model_copy(update={"stage": Stage.COMPLETE, "completed_at": UNTIL})
+    decided = plan(seen({"ttlSecondsAfterFinished": 0}, old=old, train=COMPLETE_TRAIN), SETTINGS)
+    assert decided.actions
+    assert refused(decided, NotAllowed("DELETE: 403"), for_good=False) == replace(decided, actions=())

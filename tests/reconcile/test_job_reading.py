@@ -119,6 +119,19 @@ def test_the_report_is_the_one_posted_or_the_newest_pods_own() -> None:
     assert read(job(), own).report is None, "it counts when the Job is complete, not before"
 
 
+@pytest.mark.parametrize(("step", "want"), [("harvest", "data.parallelism"), ("train", "pods.resources")])
+def test_the_way_out_of_too_little_memory_is_the_steps_own(step: str, want: str) -> None:
+    killed = pod("Failed", containerStatuses=terminated(137, reason="OOMKilled"))
+    killed["metadata"]["labels"] = {"tuneloop.dev/step": step}
+    fault = read(job(), killed).fault
+    assert fault
+    assert want in fault.message
+
+
+def test_a_job_that_was_resumed_is_podless_since_then() -> None:
+    assert read(job(startTime="2026-11-24T00:00:00Z")).podless_since == datetime(2026, 11, 24, tzinfo=UTC)
+
+
 def test_a_job_without_any_pod_is_noticed() -> None:
     assert read(job()).podless_since == datetime(2026, 11, 23, 12, tzinfo=UTC)
     assert read(job(), pod("Failed")).podless_since is None

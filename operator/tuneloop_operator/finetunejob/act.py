@@ -5,7 +5,6 @@ import contextlib
 import logging
 
 from tuneloop_contracts.names import DATA_UNTIL_ANNOTATION, TARGET_LABEL, TRAINED_BY_ANNOTATION, adapter_name
-from tuneloop_operator.api.conditions import parse_time
 from tuneloop_operator.api.kinds import ADAPTERS, JOBS, SERVICES, Object
 from tuneloop_operator.clients.errors import AlreadyExists, FieldOwned, Stale
 from tuneloop_operator.clients.kube import Kube
@@ -62,7 +61,7 @@ async def _publish(kube: Kube, seen: Seen, publish: Publish) -> None:
     there = read_adapter(found)
     if seen.is_another(there, publish.adapter.domain):
         raise Stale(f"LoRAAdapter {seen.namespace}/{name} is about another target or domain")
-    if there.data_until and there.trained_by != seen.name and parse_time(there.data_until) >= parse_time(publish.until):
+    if there.is_newer(seen.name, publish.until):
         raise Stale(f"LoRAAdapter {seen.namespace}/{name} has got newer data meanwhile")
     try:
         await kube.apply(ADAPTERS, seen.namespace, name, artifact(seen, name, publish), MANAGER)

@@ -111,11 +111,19 @@ def trouble(seen: Seen, job: JobSeen) -> Trouble | None:
         return Trouble(known, f"the pod of {job.name} waits: {waits_for}")
     if not job.running and job.fault:
         return Trouble("Retrying", f"{job.name} is tried again after {job.fault.reason}: {job.fault.message} ({attempts(job)})")
+    if job.suspended and job.queued:
+        return Trouble("Queued", f"Kueue has not admitted Job {job.name} yet")
     if job.podless_since and not job.suspended and seen.now - job.podless_since > PODLESS:
         message = f"Job {job.name} has made no pod: a quota or an admission rule may refuse it; see kubectl describe job {job.name}"
         return Trouble("NoPodYet", message)
     why = seen.target.trouble if seen.target else None
     return why if why and why.reason == "StoreNotShareable" and not job.running else None
+
+
+def harvest_stage(seen: Seen, job: JobSeen) -> tuple[str, str]:
+    if why := trouble(seen, job):
+        return why.reason, why.message
+    return "Harvesting", "reading recorded interactions" if job.running else "the harvest pod is not running yet"
 
 
 def train_stage(seen: Seen, job: JobSeen) -> tuple[Stage, str, str]:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from tuneloop_contracts.jobs import CONFIG_ENV
+from tuneloop_contracts.names import STEP_LABEL
 from tuneloop_contracts.progress import Report
 from tuneloop_operator.api.conditions import parse_time
 from tuneloop_operator.api.kinds import Object
@@ -49,7 +50,7 @@ class JobSeen:
     running: bool = False
     """Whether a pod of it runs now."""
     podless_since: datetime | None = None
-    """When it was made, while it has no pod at all."""
+    """When it was made, or resumed, while it has no pod at all."""
     failures: int = 0
     """Pods that failed."""
     ended: str = ""
@@ -78,7 +79,7 @@ def read_job(job: Object, pods: Sequence[Object], *, name: str, uid: str, posted
         suspended=bool(spec.get("suspend")),
         queued=QUEUE_LABEL in job["metadata"].get("labels", {}),
         running=any(pod.get("status", {}).get("phase") == "Running" for pod in mine),
-        podless_since=parse_time(job["metadata"]["creationTimestamp"]) if not mine else None,
+        podless_since=parse_time(status.get("startTime") or job["metadata"]["creationTimestamp"]) if not mine else None,
         failures=int(status.get("failed", 0)),
         ended=str(end["lastTransitionTime"]) if end else "",
         report=(posted or _report(mine)) if phase == Phase.COMPLETE else None,
@@ -147,11 +148,17 @@ def _image_trouble(reason: str) -> str:
 def _fault(pods: Sequence[Object], failed: dict[str, Any] | None) -> Trouble | None:
     """What the pod itself said goes before what was seen of it, and that before what the Job says."""
     if failed and failed.get("reason") == "DeadlineExceeded":
-        return Trouble("DeadlineExceeded", "the Job was active for longer than activeDeadlineSeconds")
+        return Trouble("DeadlineExceeded", "the Job was active for longer than activeDeadlineSeconds; raise it in a new FineTuneJob")
     broken = [pod for pod in pods if pod.get("status", {}).get("phase") == "Failed"]
     if broken:
         return _pod_fault(broken[-1])
     return Trouble(failed.get("reason", "Failed"), failed.get("message", "")) if failed else None
+
+
+def _less_memory(pod: Object) -> str:
+    if pod["metadata"].get("labels", {}).get(STEP_LABEL) == "harvest":
+        return "divide it by data.parallelism, or shorten data.window, in a new FineTuneJob"
+    return "raise pods.resources or lower training.tokensPerStep, in a new FineTuneJob"
 
 
 def _pod_fault(pod: Object) -> Trouble:
@@ -159,7 +166,7 @@ def _pod_fault(pod: Object) -> Trouble:
     if said and said.fault:
         return Trouble(said.fault.reason.value, said.fault.message)
     if ended.get("reason") == "OOMKilled":
-        return Trouble("OOMKilled", f"pod {name} needed more memory than its limit; raise pods.resources or lower training.tokensPerStep")
+        return Trouble("OOMKilled", f"pod {name} needed more memory than its limit; {_less_memory(pod)}")
     if pod["status"].get("reason"):
         return Trouble(pod["status"]["reason"], f"pod {name}: {pod['status'].get('message', '')}"[:500])
     code = ended.get("exitCode")

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from tuneloop_contracts.progress import TrainedAdapter, Verdict
-from tuneloop_operator.api.conditions import parse_time
 from tuneloop_operator.api.finetunejob import AdapterStatus, Stage
 from tuneloop_operator.finetunejob.seen import Seen
 
@@ -39,7 +38,7 @@ def outcome(seen: Seen, trained: TrainedAdapter, until: str) -> Outcome:
         return Outcome.NAME_TAKEN
     if found.digest == trained.digest and found.trained_by == seen.name:
         return Outcome.PUBLISHED
-    if found.data_until and found.trained_by != seen.name and parse_time(found.data_until) >= parse_time(until):
+    if found.is_newer(seen.name, until):
         return Outcome.SUPERSEDED
     return Outcome.MANAGED_ELSEWHERE if found.managed_by else Outcome.DUE
 
@@ -79,7 +78,7 @@ def _sentence(adapter: AdapterStatus) -> str:
     told = f" ({adapter.reason})" if adapter.reason else ""
     return {
         Outcome.PUBLISHED: "published",
-        Outcome.SUPERSEDED: "not published, what is set was trained on data that ends later",
+        Outcome.SUPERSEDED: "not published, what is set was trained on data that ends as late or later",
         Outcome.MANAGED_ELSEWHERE: "not published, another field manager owns spec.artifact",
         Outcome.NAME_TAKEN: "not published, the LoRAAdapter of that name is about another target or domain",
         Outcome.REJECTED: f"refused by the gate{told}",

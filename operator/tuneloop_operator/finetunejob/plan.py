@@ -85,8 +85,8 @@ def job_failed(seen: Seen, settings: Settings) -> Plan | None:
 def suspended(seen: Seen, settings: Settings) -> Plan | None:
     if not seen.spec.suspend:
         return None
-    running = [job for job in (seen.harvest, seen.train) if job and job.phase == Phase.ACTIVE and not job.suspended]
-    actions = [SetSuspend(job, True) for job in running]
+    running = [job for job in (seen.harvest, seen.train) if job and job.phase == Phase.ACTIVE and (job.queued or not job.suspended)]
+    actions = [DeleteJob(job) if job.queued else SetSuspend(job, True) for job in running]  # Kueue would begin a suspended one again
     return _plan(seen, Stage.SUSPENDED, "Suspended", "spec.suspend is true; what is done is kept", *actions)
 
 
@@ -159,8 +159,7 @@ def harvesting(seen: Seen, settings: Settings) -> Plan | None:
     if seen.harvest is None or facts.dataset(seen):
         return None
     actions = [SetSuspend(seen.harvest, False)] if seen.harvest.suspended and not seen.harvest.queued else []
-    trouble = facts.trouble(seen, seen.harvest)
-    reason, message = (trouble.reason, trouble.message) if trouble else ("Harvesting", "reading recorded interactions")
+    reason, message = facts.harvest_stage(seen, seen.harvest)
     return _plan(seen, Stage.HARVESTING, reason, message, *actions, progress_of=seen.harvest)
 
 
@@ -192,7 +191,7 @@ def start(seen: Seen, settings: Settings) -> Plan:
         create = CreateTrain(dataset, seen.target.spec)
         return _plan(seen, Stage.QUEUED, "Queued", "the training pod is not running yet", create)
     window = facts.window(seen) or facts.new_window(seen, settings)
-    begun = _plan(seen, Stage.HARVESTING, "Harvesting", "reading recorded interactions", CreateHarvest(window, seen.target.spec))
+    begun = _plan(seen, Stage.HARVESTING, "Harvesting", "the harvest pod is not running yet", CreateHarvest(window, seen.target.spec))
     return replace(begun, window=window)
 
 
@@ -218,7 +217,9 @@ def _only_named(seen: Seen) -> Dataset | None:
 
 def refused(decided: Plan, error: Exception, *, for_good: bool) -> Plan:
     """What becomes of a plan whose act the API server refuses. The spec is immutable: what is wrong in the object itself stays so, while a
-    quota or a Role may be mended."""
+    quota or a Role may be mended. An end stays said, though its Jobs cannot be deleted."""
+    if decided.ends:
+        return replace(decided, actions=())
     stage, reason = (Stage.FAILED, "InvalidSpec") if for_good else (decided.standing.stage, "NotAllowed")
     standing = replace(decided.standing, stage=stage, reason=reason, message=f"the API server refuses it: {error}")
     return replace(decided, standing=standing, actions=())

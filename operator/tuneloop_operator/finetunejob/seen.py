@@ -7,7 +7,7 @@ from datetime import datetime
 from tuneloop_contracts.dataset import Dataset
 from tuneloop_contracts.names import DATA_UNTIL_ANNOTATION, TRAINED_BY_ANNOTATION, adapter_name
 from tuneloop_contracts.progress import ProgressBody
-from tuneloop_operator.api.conditions import is_time
+from tuneloop_operator.api.conditions import is_time, parse_time
 from tuneloop_operator.api.finetunejob import FineTuneJobSpec, FineTuneJobStatus
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.kinds import Object
@@ -44,6 +44,13 @@ class AdapterSeen:
     managed_by: str = ""
     """Another field manager that owns its artifact."""
     revisions: tuple[RevisionStatus, ...] = ()
+
+    def is_newer(self, job: str, until: str) -> bool:
+        """Whether its data ends later than that of this job; or as late, and is another job's."""
+        if not self.data_until:
+            return False
+        there, here = parse_time(self.data_until), parse_time(until)
+        return there > here or (there == here and self.trained_by != job)
 
     @property
     def active(self) -> RevisionStatus | None:
