@@ -1,5 +1,7 @@
 """What the chart renders, without a cluster."""
 
+import re
+
 import pytest
 import yaml
 
@@ -86,6 +88,17 @@ def test_a_value_that_is_taken_away_is_missed_by_its_name(name: str) -> None:
 @pytest.mark.parametrize("name", ["image.tag", "quickstart.apiKeys.existingSecret", "quickstart.storage.storageClassName"])
 def test_what_may_be_empty_may_be_null(name: str) -> None:
     assert try_to_render(QUICKSTART, f"{name}=null").returncode == 0
+
+
+@pytest.mark.parametrize("release", ["my.release", "9lives", "9.tuneloop", "a" * 53])
+def test_any_release_may_be_called_as_helm_allows(release: str) -> None:
+    """A Service's name is a label that begins with a letter, and job pods reach the operator by it."""
+    done = helm("template", release, str(CHART), "--kube-version", "1.34")
+    assert done.returncode == 0, done.stderr
+    manifests = [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
+    (service,) = [manifest["metadata"]["name"] for manifest in of_kind(manifests, "Service")]
+    assert re.fullmatch("[a-z]([-a-z0-9]{0,61}[a-z0-9])?", service)
+    assert environment(manifests, service)["PROGRESS_URL"] == f"http://{service}.default.svc:8082"
 
 
 def test_every_value_is_in_the_schema_and_described() -> None:

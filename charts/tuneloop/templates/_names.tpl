@@ -1,5 +1,8 @@
+{{- /* A Service's name: it begins with a letter and holds no dot, while a release's may. */}}
 {{- define "tuneloop.fullname" -}}
-{{- if contains .Chart.Name .Release.Name }}{{ .Release.Name | trunc 40 | trimSuffix "-" }}{{ else }}{{ printf "%s-%s" .Release.Name .Chart.Name | trunc 40 | trimSuffix "-" }}{{ end }}
+{{- $release := .Release.Name | replace "." "-" }}
+{{- $name := contains .Chart.Name $release | ternary $release (printf "%s-%s" $release .Chart.Name) }}
+{{- regexMatch "^[0-9]" $name | ternary (printf "%s-%s" .Chart.Name $release) $name | trunc 40 | trimSuffix "-" }}
 {{- end }}
 
 {{- define "tuneloop.operator" -}}
