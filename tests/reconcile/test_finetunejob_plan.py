@@ -433,3 +433,9 @@ def test_an_end_stays_said_when_its_jobs_cannot_be_deleted() -> None:
     decided = plan(seen({"ttlSecondsAfterFinished": 0}, old=old, train=COMPLETE_TRAIN), SETTINGS)
     assert decided.actions
     assert refused(decided, NotAllowed("DELETE: 403"), for_good=False) == replace(decided, actions=())
+
+
+def test_a_pod_that_starts_is_told_of() -> None:
+    starts = seen(old=HARVESTED, train=job("train", starting="pod p pulls its image on node b"))
+    standing = plan(starts, SETTINGS).standing
+    assert (standing.reason, standing.message) == ("Queued", "pod p pulls its image on node b")

@@ -30,7 +30,7 @@ def job(*, owner: Object | None = None, end: Object | None = None, **status: Any
 def pod(phase: str, *, number: int = 0, **status: Any) -> Object:
     owner = {"kind": "Job", "name": "week-47-train", "uid": "uid-job", "controller": True}
     meta = {"name": f"pod-{number}", "creationTimestamp": f"2026-11-23T12:00:0{number}Z", "ownerReferences": [owner]}
-    return {"metadata": meta, "status": {"phase": phase, **status}}
+    return {"metadata": meta, "spec": {}, "status": {"phase": phase, **status}}
 
 
 def terminated(code: int, *, reason: str = "Error", message: str = "") -> list[Object]:
@@ -108,6 +108,15 @@ def test_a_failed_job_without_pods_says_what_kubernetes_says() -> None:
 def test_why_a_pod_does_not_run(status: Object, want: str | None) -> None:
     seen = read(job(), pod("Pending", **status))
     assert (seen.waiting.reason if seen.waiting else None) == want
+
+
+@pytest.mark.parametrize(("ready", "want"), [("True", "pulls its image on node b"), ("False", "waits for its volumes or pulls its image")])
+def test_what_a_pod_does_on_its_node_before_it_runs(ready: str, want: str) -> None:
+    there = pod("Pending", conditions=[{"type": "PodReadyToStartContainers", "status": ready}])
+    assert read(job(), there).starting == ""
+    there["spec"]["nodeName"] = "b"
+    assert want in read(job(), there).starting
+    assert read(job(), there | {"status": {"phase": "Running"}}).starting == ""
 
 
 def test_the_report_is_the_one_posted_or_the_newest_pods_own() -> None:

@@ -123,14 +123,14 @@ def trouble(seen: Seen, job: JobSeen) -> Trouble | None:
 def harvest_stage(seen: Seen, job: JobSeen) -> tuple[str, str]:
     if why := trouble(seen, job):
         return why.reason, why.message
-    return "Harvesting", "reading recorded interactions" if job.running else "the harvest pod is not running yet"
+    return "Harvesting", "reading recorded interactions" if job.running else job.starting or "the harvest pod is not running yet"
 
 
 def train_stage(seen: Seen, job: JobSeen) -> tuple[Stage, str, str]:
     """By what the pod last said it was doing; Queued while none runs."""
     why = trouble(seen, job)
     if not job.running:
-        return Stage.QUEUED, why.reason if why else "Queued", why.message if why else "the training pod is not running yet"
+        return Stage.QUEUED, why.reason if why else "Queued", why.message if why else job.starting or "the training pod is not running yet"
     said = seen.train_progress.metric("stage") if seen.train_progress else None
     stage = Stage(said) if said in (Stage.EVALUATING, Stage.PUBLISHING) else Stage.TRAINING
     return stage, why.reason if why else stage.value, why.message if why else ""

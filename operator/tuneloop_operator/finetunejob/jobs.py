@@ -59,6 +59,8 @@ class JobSeen:
     """Of the pod that succeeded."""
     waiting: Trouble | None = None
     """Why a pod of it does not run yet."""
+    starting: str = ""
+    """Which pod of it has a node and does not run yet, and what it does there."""
     fault: Trouble | None = None
     """Why the last pod that failed did, else why the Job itself did."""
     config: str = ""
@@ -84,6 +86,7 @@ def read_job(job: Object, pods: Sequence[Object], *, name: str, uid: str, posted
         ended=str(end["lastTransitionTime"]) if end else "",
         report=(posted or _report(mine)) if phase == Phase.COMPLETE else None,
         waiting=_waiting(mine),
+        starting=_starting(mine),
         fault=_fault(mine, end if phase == Phase.FAILED else None),
         config=_config(spec),
     )
@@ -138,6 +141,16 @@ def _waiting(pods: Sequence[Object]) -> Trouble | None:
             if condition["type"] == "PodScheduled" and condition["status"] == "False":
                 return Trouble(condition.get("reason", "Unschedulable"), condition.get("message", "")[:500])
     return None
+
+
+def _starting(pods: Sequence[Object]) -> str:
+    placed = [pod for pod in pods if pod.get("status", {}).get("phase") == "Pending" and pod["spec"].get("nodeName")]
+    for pod in placed[-1:]:
+        conditions = {c["type"]: c["status"] for c in pod["status"].get("conditions", [])}
+        what = "pulls its image" if conditions.get("PodReadyToStartContainers") == "True" else "waits for its volumes or pulls its image"
+        name = pod["metadata"]["name"]
+        return f"pod {name} {what} on node {pod['spec']['nodeName']}; if that lasts, see kubectl describe pod {name}"
+    return ""
 
 
 def _image_trouble(reason: str) -> str:
