@@ -66,6 +66,8 @@ class PodReport(Wire):
     """Grows with every change of this report: hand it back as `seen` to wait for the next."""
     base_model: str
     base_digest: str
+    max_lora_rank: int = 0
+    """Adapters of a higher rank are refused; 0: not said, by a server of an earlier version."""
     adapters: tuple[AdapterReport, ...] = ()
     redis: RedisState = RedisState.OFF
 

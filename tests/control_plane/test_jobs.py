@@ -140,6 +140,18 @@ def test_trouble_of_redis_is_told_by_the_pods_and_heals(operator: Operator, stag
     until(lambda: stage.find(JOBS, "week-47-harvest"))
 
 
+def test_a_rank_that_a_pod_would_refuse_is_told_before_anything_is_trained(operator: Operator, stage: Scene) -> None:
+    stage.make_target()
+    stage.pods[1].says(max_lora_rank=8)
+    until(lambda: stage.get(TARGETS, TARGET).get("status", {}).get("maxLoraRank") == 8)
+    stage.make_job()
+    until(lambda: reason(stage) == "RankTooLarge")
+    assert "lora.rank is 16" in stage.condition(FINE_TUNE_JOBS, "week-47", "Ready")[2]
+    assert stage.list(JOBS) == []
+    stage.pods[1].says(max_lora_rank=16)
+    until(lambda: stage.find(JOBS, "week-47-harvest"))
+
+
 def test_a_pod_killed_is_retried_and_exit_2_is_not(operator: Operator, stage: Scene) -> None:
     stage.make_target()
     stage.make_job()

@@ -95,6 +95,14 @@ CASES = [
         seen(target=replace(TARGET, trouble=Trouble("RedisUnreachable", "m"))), "Pending", "RedisUnreachable", [], id="target's own reason"
     ),
     pytest.param(seen(target=replace(TARGET, trouble=Trouble("Odd", "m"))), "Pending", "TargetNotReady", [], id="target not ready"),
+    pytest.param(seen(target=replace(TARGET, max_lora_rank=8)), "Pending", "RankTooLarge", [], id="a default rank that no pod loads"),
+    pytest.param(
+        seen({"lora": {"rank": 128}}, target=replace(TARGET, max_lora_rank=64)), "Pending", "RankTooLarge", [], id="a rank no pod loads"
+    ),
+    pytest.param(
+        seen({"lora": {"rank": 128}, "publish": {"mode": "None"}}, target=replace(TARGET, max_lora_rank=64)),
+        "Harvesting", "Harvesting", [CreateHarvest(WINDOW, TARGET.spec)], id="a rank that no pod is asked to load",
+    ),
     pytest.param(seen({"data": {"domains": ["cooking"]}}), "Pending", "UnknownDomain", [], id="a domain that the target has not"),
     pytest.param(
         seen({"data": {"datasetRef": {"uri": "s3://b/d", "digest": digest("d")}}}), "Pending", "DatasetNotFound", [], id="no such dataset"

@@ -178,6 +178,14 @@ def test_the_config_map_whole() -> None:
     assert json.loads(data["revisions.json"]) == {"entries": {}}
 
 
+def test_the_rank_of_a_target_is_what_its_narrowest_pod_loads() -> None:
+    def told(*ranks: int) -> Any:
+        reports = [Pod(f"pod-{rank}", GOOD.model_copy(update={"max_lora_rank": rank})) for rank in ranks]
+        return status(seen(pods=tuple(reports)), plan(seen()), AdapterManifest(), {}, {}, 3, NOON).get("maxLoraRank")
+
+    assert (told(64, 16), told(0, 16), told(0), told()) == (16, 16, None, None)
+
+
 def test_the_status_whole() -> None:
     manifest = AdapterManifest(routes={"support": (Route(to="support-v1-aaaaaaaa"),)})
     got = status(seen(), plan(seen()), manifest, {"support": 412}, {}, 3, NOON)

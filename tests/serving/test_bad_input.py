@@ -176,6 +176,10 @@ def test_what_can_be_got_has_a_head(tiny_server: ServerProcess, path: str) -> No
     assert (answer.status_code, answer.content) == (200, b"")
 
 
+def test_the_operator_hears_which_ranks_are_refused(tiny_server: ServerProcess) -> None:
+    assert tiny_server.report().max_lora_rank == 64
+
+
 def test_a_place_that_is_not_there_is_named(tiny_server: ServerProcess) -> None:
     answer = httpx.post(f"{tiny_server.url}/v1/chat", headers=KEY)
     assert (answer.status_code, answer.json()["error"]["message"]) == (404, "Not Found: POST /v1/chat")

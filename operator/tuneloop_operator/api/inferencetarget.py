@@ -133,6 +133,8 @@ class InferenceTargetStatus(Model):
     """The metadata.generation that this status is about."""
     base_digest: str | None = None
     """Content digest of the base model that the pods have loaded."""
+    max_lora_rank: int | None = None
+    """Highest rank of an adapter that every pod loads."""
     replicas: ReplicasStatus | None = None
     """Pods of the Deployment."""
     routes: tuple[RouteStatus, ...] = ()

@@ -68,7 +68,7 @@ def _target(body: Object) -> TargetSeen | None:
     if ready is None or status.get("observedGeneration", 0) < body["metadata"]["generation"]:
         return TargetSeen(spec, Trouble("TargetNotReady", "the target has not been looked at yet"), uid=uid)
     trouble = None if ready["status"] == "True" else Trouble(ready["reason"], ready["message"])
-    return TargetSeen(spec, trouble, status.get("baseDigest", ""), uid)
+    return TargetSeen(spec, trouble, status.get("baseDigest", ""), uid, status.get("maxLoraRank", 0))
 
 
 async def _referenced(kube: Kube, key: Key, spec: FineTuneJobSpec) -> Dataset | None:

@@ -185,7 +185,7 @@ def start(seen: Seen, settings: Settings) -> Plan:
     if seen.target is None:
         message = f"there is no InferenceTarget {seen.spec.target_ref.name} in this namespace"
         return _plan(seen, Stage.PENDING, "TargetNotFound", message)
-    if why := _awaited(seen, seen.target):
+    if why := _awaited(seen, seen.target) or _not_loadable(seen, seen.target, settings):
         return _plan(seen, Stage.PENDING, why.reason, why.message)
     if dataset := facts.dataset(seen) or _only_named(seen):
         create = CreateTrain(dataset, seen.target.spec)
@@ -207,6 +207,16 @@ def _awaited(seen: Seen, target: TargetSeen) -> Trouble | None:
     if wanted and facts.dataset(seen) is None and not wanted.uri.startswith(f"{stored}/"):
         return Trouble("DatasetNotFound", f"data.datasetRef.uri: no FineTuneJob of this namespace collected it, nor is it below {stored}")
     return None
+
+
+def _not_loadable(seen: Seen, target: TargetSeen, settings: Settings) -> Trouble | None:
+    """What every pod would refuse when it is trained."""
+    rank, most = seen.spec.lora.rank or settings.lora_rank, target.max_lora_rank
+    if seen.spec.collect_only or seen.spec.publish.mode == "None" or not most or rank <= most:
+        return None
+    name = seen.spec.target_ref.name
+    message = f"lora.rank is {rank}, but a pod of InferenceTarget {name} loads adapters of at most {most}: raise its MAX_LORA_RANK, or"
+    return Trouble("RankTooLarge", f"{message} make a FineTuneJob with a lower rank")
 
 
 def _only_named(seen: Seen) -> Dataset | None:

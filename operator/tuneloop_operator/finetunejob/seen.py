@@ -28,6 +28,8 @@ class TargetSeen:
     """Why it is not ready."""
     base_digest: str = ""
     uid: str = ""
+    max_lora_rank: int = 0
+    """Of an adapter that its pods load; 0: not known."""
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ def status(
     new = InferenceTargetStatus(
         observed_generation=generation,
         base_digest=reports[0].base_digest if len({report.base_digest for report in reports}) == 1 else None,
+        max_lora_rank=min((report.max_lora_rank for report in reports if report.max_lora_rank), default=None),
         replicas=ReplicasStatus(desired=_desired(seen), ready=len(seen.pods), reporting=len(reports)) if seen.deployment else None,
         routes=tuple(
             RouteStatus(domain=domain, revision=route.to, weight=route.weight)

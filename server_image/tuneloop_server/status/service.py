@@ -24,6 +24,7 @@ class StatusService:
         news: News,
         base: Callable[[], tuple[str, str]],
         engine_ready: Callable[[], bool],
+        max_lora_rank: int,
     ) -> None:
         self._adapters = adapters
         self._current = current
@@ -31,6 +32,7 @@ class StatusService:
         self._news = news
         self._base = base
         self._engine_ready = engine_ready
+        self._max_lora_rank = max_lora_rank
         self._was_ready = False
 
     @property
@@ -50,6 +52,7 @@ class StatusService:
             revision=self._news.revision,
             base_model=name,
             base_digest=digest,
+            max_lora_rank=self._max_lora_rank,
             adapters=self._adapters.report(),
             redis=self._health.state,
         )
