@@ -10,8 +10,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from tuneloop_server.app import create_app, create_status_app
-from tuneloop_server.head import BoundedHead
 from tuneloop_server.parts import Parts
+from tuneloop_server.upgrade import NoUpgrade
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def _server(app: FastAPI, host: str, port: int) -> Server:
         app,
         host=host,
         port=port,
-        http=BoundedHead,
+        http=NoUpgrade,
         log_config=None,
         access_log=False,
         proxy_headers=False,  # whoever asks says so by a key, not by an address
