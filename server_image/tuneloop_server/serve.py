@@ -50,8 +50,10 @@ async def serve(parts: Parts) -> None:
 
 async def _drain(parts: Parts) -> None:
     log.info("draining: new requests are refused, running ones have %d s", parts.settings.drain_seconds)
-    done = await parts.lifecycle.drained(parts.settings.drain_seconds)
-    log.info("drained" if done else "time is up: requests still run and are broken off")
+    if await parts.lifecycle.drained(parts.settings.drain_seconds):
+        return log.info("drained")
+    log.info("time is up: requests still run and are broken off")
+    parts.engine.close()  # so that they end with an error that their clients can read, and not in mid-air
 
 
 def _server(app: FastAPI, host: str, port: int) -> Server:

@@ -1,5 +1,6 @@
 """Start with a bad adapter, a Redis that dies under traffic, and the end by SIGTERM: on a server process of its own."""
 
+import json
 import signal
 import threading
 from pathlib import Path
@@ -10,6 +11,7 @@ import redis
 
 from bad_adapters import BAD
 from serverprocess import BASE, DEADLINE, ServerProcess, named, revision
+from tinymodel import TINY, make_tiny_model
 from tuneloop_contracts.pods import AdapterState, RedisState
 
 pytestmark = pytest.mark.model
@@ -68,6 +70,21 @@ def test_from_a_start_with_a_bad_adapter_to_an_end_in_good_order(tmp_path: Path,
         (stream,) = client.scan_iter("*:rec:*")
         finishes = [fields["finish"] for _, fields in client.xrange(stream)]  # type: ignore[union-attr]
     assert len(finishes) == 2, "what was answered last is in the record too"
+
+
+def test_what_runs_when_the_time_is_up_ends_with_an_error_that_can_be_read(tmp_path: Path) -> None:
+    tiny = {"MODEL_PATH": str(make_tiny_model(tmp_path / "model")), "MODEL_NAME": TINY, "MAX_NEW_TOKENS": "900"}
+    with ServerProcess(tmp_path, DRAIN_SECONDS="0", **tiny) as server:
+        server.start()
+        assert server.process
+        body = {"model": TINY, "messages": [{"role": "user", "content": "hi"}], "stream": True}
+        with httpx.stream("POST", f"{server.url}/v1/chat/completions", json=body, timeout=DEADLINE) as stream:
+            events = (line.removeprefix("data: ") for line in stream.iter_lines() if line)
+            next(events)
+            server.process.send_signal(signal.SIGTERM)
+            *_, last = events
+        assert json.loads(last)["error"]["code"] == "unavailable"
+        assert server.process.wait(DEADLINE) == 0
 
 
 def end_while_answering(server: ServerProcess) -> None:

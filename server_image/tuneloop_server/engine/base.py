@@ -134,5 +134,5 @@ class Engine(Protocol):
     def pressure(self) -> Pressure: ...
 
     def close(self) -> None:
-        """Ends the worker; running answers fail."""
+        """Ends the worker; running answers fail. Harmless the second time."""
         ...
