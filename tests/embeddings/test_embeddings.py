@@ -19,6 +19,7 @@ from redisserver import free_port
 from tuneloop_server import errors
 from tuneloop_server.embeddings.routes import embeddings_routes
 from tuneloop_server.embeddings.service import EmbeddingsService
+from tuneloop_server.semcache.embed import remote as embed_remote
 from tuneloop_server.semcache.embed.base import Away
 from tuneloop_server.semcache.embed.choose import OnDemand, make_embedder
 from tuneloop_server.semcache.embed.remote import RemoteEmbedder
@@ -123,6 +124,27 @@ async def test_an_embedder_over_http_gives_what_its_server_gives() -> None:
     with listening(app) as url:
         remote = make_embedder(url)
         assert np.allclose(await remote.embed(["a", "b"]), [[0.6, 0.8], [0.6, 0.8]])
+        await remote.close()
+
+
+async def test_an_embedder_over_http_has_its_time_for_each_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = FastAPI()
+    asked = threading.Event()
+
+    @app.post("/v1/embeddings")
+    def embed(body: dict[str, Any]) -> dict[str, Any]:
+        """Late for one text, in time for a thousand."""
+        asked.wait(0.2)
+        return {"data": [{"index": place, "embedding": [3.0, 4.0]} for place, _ in enumerate(body["input"])]}
+
+    monkeypatch.setattr(embed_remote, "TIMEOUT", 0.05)
+    with listening(app) as url:
+        remote = RemoteEmbedder(url)
+        remote._model = "theirs"
+        assert (await remote.embed(["a"] * 1000)).shape == (1000, 2)
+        with pytest.raises(Away):
+            await remote.embed(["a"])
+        asked.set()
         await remote.close()
 
 

@@ -41,8 +41,11 @@ class Door:
             async with asyncio.timeout(SECONDS):
                 body = await taken.body()
             return await self._service.repeat(self._readings.of(body), caller_of(scope)) if body else None
-        except (ApiError, TimeoutError):
-            return None
+        except TimeoutError:
+            taken.too_late = True
+        except ApiError:
+            pass
+        return None
 
 
 class _Taken:
@@ -52,6 +55,8 @@ class _Taken:
         self._receive = receive
         self._messages: list[Message] = []
         self._given = 0
+        self.too_late = False
+        """All of the time that a body may take was spent here."""
 
     async def body(self) -> bytes:
         """Empty when it is too large or its client went away."""
@@ -69,6 +74,8 @@ class _Taken:
         if self._given < len(self._messages):
             self._given += 1
             return self._messages[self._given - 1]
+        if self.too_late:
+            raise TimeoutError
         return await self._receive()
 
 

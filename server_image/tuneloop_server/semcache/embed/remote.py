@@ -10,7 +10,7 @@ from tuneloop_server.semcache.embed.base import Away
 from tuneloop_vectors.words import Vectors, unit
 
 TIMEOUT = 0.25
-"""Seconds a request may lose to it; after that the lookup is a miss."""
+"""Seconds for each text: what a request may lose to it; after that the lookup is a miss."""
 _PATH = "/embeddings"
 
 
@@ -32,7 +32,8 @@ class RemoteEmbedder:
         self._session = self._session or aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(TIMEOUT))
         try:
             self._model = self._model or await self._first_model(self._session)
-            async with self._session.post(self._base + _PATH, json={"model": self._model, "input": list(texts)}) as answer:
+            body, patience = {"model": self._model, "input": list(texts)}, aiohttp.ClientTimeout(TIMEOUT * len(texts))
+            async with self._session.post(self._base + _PATH, json=body, timeout=patience) as answer:
                 answer.raise_for_status()
                 rows = _rows(await answer.json())
         except (aiohttp.ClientError, TimeoutError, KeyError, TypeError, ValueError) as error:
