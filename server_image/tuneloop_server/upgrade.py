@@ -5,7 +5,6 @@ protocol: the body is lost (https://github.com/Kludex/uvicorn/issues/2722).
 """
 
 import sys
-from typing import Any
 
 from httptools import HttpParserUpgrade, HttpRequestParser
 
@@ -19,8 +18,6 @@ class NoUpgrade(BoundedHead):
 
     _given = _left = b""
     """What is being read, and what the old parser has left of it."""
-    _repeating = False
-    """The new parser is being told of a head that is known already."""
 
     def data_received(self, data: bytes) -> None:
         while data:
@@ -33,25 +30,34 @@ class NoUpgrade(BoundedHead):
         match sys.exception():
             case HttpParserUpgrade(args=(place, *_)):
                 self._left = self._given[place:]
-        self.parser = HttpRequestParser(self)
+        self.parser = HttpRequestParser(_WithoutItsHead(self))
         self.cycle.more_body = True  # until the new parser says otherwise, which it does at once where there is none
         framing = [name + b": " + value + b"\r\n" for name, value in self.headers if name in FRAMING]
-        self._repeating = True
         self.parser.feed_data(b"POST / HTTP/1.1\r\n" + b"".join(framing) + b"\r\n")
-        self._repeating = False
+
+
+class _WithoutItsHead:
+    """Hands on what a parser tells, but for the head of its first message: that is known."""
+
+    def __init__(self, protocol: NoUpgrade) -> None:
+        self._protocol = protocol
+        self._messages = 0
+        self.on_body = protocol.on_body
+        self.on_message_complete = protocol.on_message_complete
 
     def on_message_begin(self) -> None:
-        if not self._repeating:
-            super().on_message_begin()
+        self._messages += 1
+        if self._messages > 1:
+            self._protocol.on_message_begin()
 
     def on_url(self, url: bytes) -> None:
-        if not self._repeating:
-            super().on_url(url)
+        if self._messages > 1:
+            self._protocol.on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._repeating:
-            super().on_header(name, value)
+        if self._messages > 1:
+            self._protocol.on_header(name, value)
 
-    def on_headers_complete(self) -> Any:
-        if not self._repeating:
-            super().on_headers_complete()
+    def on_headers_complete(self) -> None:
+        if self._messages > 1:
+            self._protocol.on_headers_complete()
