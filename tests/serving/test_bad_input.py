@@ -44,6 +44,7 @@ def said(text: str) -> bytes:
         pytest.param(chat(stop=["x"] * 1000), 400, None, id="a thousand stop sequences"),
         pytest.param(chat(stop="x" * 10_000), 400, None, id="a long stop sequence"),
         pytest.param(chat(messages=[{"role": "user", "content": "x"}] * 60_000), 413, "request_too_large", id="many messages"),
+        pytest.param(chat(messages=[{"role": "user", "content": ""}] * 2049), 400, None, id="more messages than anybody takes"),
         pytest.param(chat().replace(b"hi", b"\xff\xfe"), 400, None, id="no UTF-8"),
         pytest.param(chat().replace(b"hi", b"\xed\xa0\x80"), 400, None, id="a surrogate in UTF-8"),
         pytest.param(chat().replace(b"hi", b"\\ud800"), 400, None, id="half of a surrogate pair"),

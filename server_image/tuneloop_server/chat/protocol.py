@@ -19,6 +19,9 @@ _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant"
 MOST_TOKENS = 2**20
 """No model reads as many: who asks for more has made a slip. Below it, an answer ends at MAX_NEW_TOKENS or at the context's end."""
 
+MOST_MESSAGES = 2048
+"""As OpenAI's models on Azure take. A megabyte of the shortest would keep everybody else waiting while they are read."""
+
 Tokens = Annotated[int, Field(ge=1, le=MOST_TOKENS)]
 
 Refused = Mapping[str, tuple[object, ...]]
@@ -152,7 +155,7 @@ class ChatRequest(AnswerRequest):
     id_prefix = "chatcmpl"
     refused: ClassVar[Refused] = {**AnswerRequest.refused, **_TOOLS, **_OTHER_MEDIA, "prediction": (), "web_search_options": ()}
 
-    messages: Annotated[list[ChatMessage], Field(min_length=1)]
+    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MOST_MESSAGES, fail_fast=True)]
     max_completion_tokens: Tokens | None = None
     """The newer name of max_tokens."""
 
