@@ -262,6 +262,17 @@ def test_what_a_harvest_under_way_wrote_down_goes_whole(kept: Kept) -> None:
     assert not part.exists()
 
 
+def test_a_row_goes_with_who_corrected_its_answer(redis_url: str, tmp_path: Path) -> None:
+    write(redis_url, (record(n, user=f"{n:024x}") for n in range(60)), at=AT)
+    judge(redis_url, Feedback(record(5).id, "down", correction="Under the stairs, says she.", by=ANA), Feedback(record(6).id, "up", by=ANA))
+    dataset = harvest(redis_url, tmp_path / "datasets")
+    files = [folder_of(dataset) / name for name in (TRAIN_FILE, HELD_OUT_FILE, TIME_FORWARD_FILE)]
+    assert any("says she" in file.read_text() for file in files)
+    done = command("forget", "--user", ANA, "--target", TARGET, "--redis", redis_url, "--datasets", f"file://{tmp_path}/datasets")
+    assert counts(done.stdout)["datasets: rows"] == "1", done.stderr
+    assert not any("says she" in file.read_text() for file in tmp_path.rglob("*.jsonl"))
+
+
 def test_a_row_goes_with_any_of_those_who_asked_in_its_conversation(redis_url: str, tmp_path: Path) -> None:
     first = entry(0, conversation="shared")
     asked = {"role": "user", "content": "And what of the other thing?"}

@@ -75,6 +75,12 @@ class Example:
         return asked(self.messages)
 
     @property
+    def people(self) -> tuple[str, ...]:
+        """Whose words it holds: who asked, and who wrote the answer in the model's stead."""
+        corrector = self.by if self.judgement is Judgement.CORRECTED else ""
+        return tuple(filter(None, (self.user, corrector)))
+
+    @property
     def talk(self) -> str:
         """The conversation; one without a name is its own."""
         return self.conversation or self.id

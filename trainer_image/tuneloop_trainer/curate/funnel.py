@@ -50,7 +50,8 @@ class Curated:
     redacted: tuple[Count, ...]
     domains: tuple[DomainCounts, ...]
     users: frozenset[tuple[str, str]]
-    """The id of a row with each whose it is, by keyed hash: several people may have asked in one conversation. None for one unknown."""
+    """The id of a row with each whose it is, by keyed hash: several people may have asked in one conversation, or corrected an
+    answer. None for one unknown."""
     golden: str
     """Digest of the golden sets that were kept out."""
 
@@ -175,7 +176,7 @@ def _counted(sides: Split, kept: Sequence[Example], tally: Tally, config: Harves
     every = (thread for side in (sides.train, sides.held_out, sides.time_forward) for thread in side)
     written = [thread for thread in every if thread.last.domain in enough]
     redacted = Counter(kind for thread in written for kind in thread.last.redacted)
-    users = frozenset((thread.last.id, turn.user) for thread in written for turn in thread.turns if turn.user)
+    users = frozenset((thread.last.id, user) for thread in written for turn in thread.turns for user in turn.people)
     return Curated(
         train, held_out, time_forward, tally.read, len(kept), _counts(tally.dropped), _counts(tally.quarantined), tally.outside_signal,
         _counts(redacted), domains, users, golden,
