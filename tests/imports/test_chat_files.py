@@ -1,11 +1,13 @@
 """Files of OpenAI's format for chats, to a dataset and back, by the commands as people run them."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from training.test_commands import command
+from training.command import command, environment
 from training.traffic import TARGET
 from tuneloop_contracts.base import digest_of
 from tuneloop_contracts.dataset import HELD_OUT_FILE, MANIFEST_FILE, TRAIN_FILE, Dataset, DatasetManifest
@@ -63,6 +65,40 @@ def test_a_file_of_chats_becomes_a_dataset_that_a_job_can_name(tmp_path: Path) -
     manifest = DatasetManifest.model_validate_json((folder / MANIFEST_FILE).read_text())
     assert manifest.imported[0].imported == 31
     assert manifest.files[TRAIN_FILE] == digest_of([folder / TRAIN_FILE])
+
+
+def test_an_answer_in_parts_and_a_mark_before_the_first_line_are_read(tmp_path: Path) -> None:
+    parts = [{"type": "text", "text": "On the roof."}]
+    lines = [f"\ufeff{chat(0)}", *(chat(n) for n in range(1, 10)), line(said("user", "Where is the cat?"), said("assistant", parts))]
+    dataset, shown = imported(tmp_path, lines, "--domain", "storehouse")
+    assert "11 answers read, 11 kept\n" in shown
+    assert any("On the roof." in row.to_line() for row in rows(dataset))
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "want"),
+    [
+        pytest.param("", [], "no line has an answer to learn", id="empty"),
+        pytest.param("x\n{}\n", [], "to learn, 1 lines skipped: not harvestable: neither text nor JSON, 1 lines", id="no chats"),
+        pytest.param(chat(1), ["--domain", "Bad Name"], "--domain 'Bad Name': must be a DNS label", id="no name for a domain"),
+    ],
+)
+def test_what_gives_no_dataset_needs_an_edit(content: str, options: list[str], want: str, tmp_path: Path) -> None:
+    file = tmp_path / "chats.jsonl"
+    file.write_text(content)
+    done = command("import", "--file", str(file), "--datasets", f"file://{tmp_path}/datasets", "--target", TARGET, *options)
+    assert (done.returncode, want in done.stderr) == (2, True), done.stderr
+
+
+def test_a_reader_that_has_seen_enough_ends_the_export(tmp_path: Path) -> None:
+    dataset, _ = imported(tmp_path, [chat(n) for n in range(2000)], "--domain", "storehouse")
+    words = [sys.executable, "-m", "tuneloop_trainer", "export", "--dataset", dataset.uri]
+    with subprocess.Popen(words, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        assert (process.wait(timeout=60), process.stderr.read()) == (0, b"")
 
 
 def test_the_same_file_is_the_same_dataset(tmp_path: Path) -> None:

@@ -2,11 +2,15 @@
 
 import argparse
 import hashlib
+import os
 import sys
+from codecs import BOM_UTF8
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from tuneloop_contracts.dataset import HELD_OUT_FILE, TRAIN_FILE, Count, Dataset, ImportCounts
 from tuneloop_contracts.domains import DEFAULT_DOMAINS, Domain
@@ -39,6 +43,8 @@ def import_chats(options: argparse.Namespace, env: Mapping[str, str], *, now: da
     config = harvest_config({CONFIG_ENV: _wish(options, content, now).model_dump_json(by_alias=True)})
     check_writable(Store(config.datasets_uri))
     found, skipped = exchanges_in(content)
+    if not found:
+        raise NeedsEdit(FaultReason.INVALID_CONFIG, f"--file {options.file}: no line has an answer to learn{_counted(skipped)}")
     entries = [_entry(exchange, place, config, options.domain) for place, exchange in enumerate(found)]
     golden = Golden(every_golden(Store(config.datasets_uri), config.target))
     curated = curate(reversed(entries), {}, config, golden, finder(env))
@@ -51,14 +57,17 @@ def import_chats(options: argparse.Namespace, env: Mapping[str, str], *, now: da
 
 
 def export_chats(options: argparse.Namespace) -> int:
-    """To stdout. Raises NeedsEdit where there is no dataset."""
+    """To stdout, as far as it is read. Raises NeedsEdit where there is no dataset."""
     name = PARTS[options.part]
     content = get_bytes(store_at(options.dataset).below(name))
     if content is None:
         raise NeedsEdit(FaultReason.INVALID_CONFIG, f"--dataset {options.dataset}: holds no {name}; name a job's status.dataset.uri")
-    for line in content.splitlines():
-        sys.stdout.buffer.write(line_of(Row.from_line(line.decode())).encode())
-    sys.stdout.buffer.flush()
+    try:
+        for line in content.splitlines():
+            sys.stdout.buffer.write(line_of(Row.from_line(line.decode())).encode())
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:  # its reader has seen enough; Python flushes once more as it ends, and would complain
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return EXIT_DONE
 
 
@@ -78,9 +87,13 @@ def exchanges_in(content: bytes) -> tuple[list[Exchange], Counter[str]]:
 def as_text(dataset: Dataset, imported: ImportCounts) -> str:
     domains = [(domain.name, str(domain.train), str(domain.held_out), domain.reason or "") for domain in dataset.domains]
     lines = as_table(("DOMAIN", "TRAIN", "HELD OUT", ""), domains)
-    skipped = "".join(f", {count.count} lines skipped: {count.name}" for count in imported.skipped)
+    skipped = _counted({count.name: count.count for count in imported.skipped})
     reference = f"data.datasetRef: {{uri: {dataset.uri}, digest: {dataset.digest}}}"
     return f"{lines}\n{imported.imported} answers read, {dataset.kept} kept{skipped}\n{reference}"
+
+
+def _counted(skipped: Mapping[str, int]) -> str:
+    return "".join(f", {count} lines skipped: {reason}" for reason, count in skipped.items())
 
 
 def _wish(options: argparse.Namespace, content: bytes, now: datetime) -> HarvestConfig:
@@ -101,7 +114,12 @@ def _wish(options: argparse.Namespace, content: bytes, now: datetime) -> Harvest
 def _domains(named: str) -> tuple[Domain, ...]:
     """The default ones, and one that only the target has."""
     known = {domain.name for domain in DEFAULT_DOMAINS}
-    return DEFAULT_DOMAINS + ((Domain(name=named),) if named and named not in known else ())
+    if not named or named in known:
+        return DEFAULT_DOMAINS
+    try:
+        return (*DEFAULT_DOMAINS, Domain(name=named))
+    except ValidationError:
+        raise NeedsEdit(FaultReason.INVALID_CONFIG, f"--domain {named!r}: must be a DNS label of at most 40 characters") from None
 
 
 def _entry(exchange: Exchange, place: int, config: HarvestConfig, domain: str) -> Entry:
@@ -119,4 +137,4 @@ def _content(file: str) -> bytes:
         raise NeedsEdit(FaultReason.INVALID_CONFIG, f"--file {file}: {type(error).__name__}") from None
     if content is None:
         raise NeedsEdit(FaultReason.INVALID_CONFIG, f"--file {file}: no such file")
-    return content
+    return content.removeprefix(BOM_UTF8)

@@ -6,6 +6,7 @@ https://platform.openai.com/docs/guides/supervised-fine-tuning
 
 import json
 
+from tuneloop_trainer.curate.example import plain
 from tuneloop_trainer.imports.layout import ASSISTANT, NOT_TEXT, Exchange, Unusable, json_of, mapping, sequence
 from tuneloop_trainer.rows import Row
 
@@ -24,7 +25,7 @@ def exchanges_of(line: str, session: str) -> tuple[Exchange, ...]:
     learned = [
         Exchange(tuple(said[:place]), answer, session=session)
         for place, message in enumerate(messages)
-        if message["role"] == ASSISTANT and message.get("weight") != 0 and isinstance(answer := message.get("content"), str)
+        if message["role"] == ASSISTANT and message.get("weight") != 0 and (answer := plain(message.get("content"))) is not None
     ]
     if not learned:
         raise Unusable(NOTHING_TO_LEARN)
