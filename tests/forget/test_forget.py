@@ -230,6 +230,7 @@ def test_another_target_is_left_alone(kept: Kept) -> None:
         pytest.param(["--user", "ana"], "a name needs --manifest", id="a name without its salt"),
         pytest.param(["--user", "ana", "--manifest", "/nowhere.json"], "no adapter manifest", id="no such file"),
         pytest.param(["--user", ANA, "--datasets", "ftp://x"], "is not pvc://", id="no store"),
+        pytest.param(["--user", ANA, "--target", "chat-llm"], "--target: must be <namespace>/<name>", id="no target"),
         pytest.param(["--user", ANA, "--redis", "nonsense"], "REDIS_URL", id="no Redis"),
     ],
 )

@@ -236,3 +236,4 @@ def test_run_says_what_is_wrong_before_it_begins(arguments: list[str], code: int
 def test_inspect_of_a_redis_that_is_away_or_empty(redis_url: str) -> None:
     assert command("inspect", "--redis", "redis://:hunter2@127.0.0.1:1").returncode == 1
     assert command("inspect", REDIS_URL=redis_url).stdout == "no target has recorded anything here\n"
+    assert command("inspect", "--target", "chat/other", REDIS_URL=redis_url).stdout == "chat/other has recorded nothing here\n"

@@ -86,8 +86,8 @@ def _refuse(faults: list[str]) -> None:
 
 
 def _harvest_faults(config: HarvestConfig) -> Iterator[str]:
-    yield from _name_faults("job", config.job)
-    yield from _name_faults("target", config.target)
+    yield from name_faults("job", config.job)
+    yield from name_faults("target", config.target)
     yield from _window_faults(config)
     yield from _uri_faults("datasetsUri", config.datasets_uri)
     if not config.domains:
@@ -115,7 +115,7 @@ def _window_faults(config: HarvestConfig) -> Iterator[str]:
 
 
 def _train_faults(config: TrainConfig) -> Iterator[str]:
-    yield from _name_faults("job", config.job)
+    yield from name_faults("job", config.job)
     for field, uri in (("adaptersUri", config.adapters_uri), ("dataset.uri", config.dataset.uri)):
         yield from _uri_faults(field, uri)
     if not config.base_uri.startswith(HUB_SCHEME):
@@ -142,7 +142,7 @@ def _train_faults(config: TrainConfig) -> Iterator[str]:
         yield "gate.mode: must be Enforce or Report"
 
 
-def _name_faults(field: str, name: str) -> Iterator[str]:
+def name_faults(field: str, name: str) -> Iterator[str]:
     if len(parts := name.split("/")) != 2 or not all(parts):
         yield f"{field}: must be <namespace>/<name>"
 

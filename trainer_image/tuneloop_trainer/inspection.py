@@ -28,7 +28,7 @@ def show(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     url = redis_url({REDIS_URL_ENV: options.redis or env.get(REDIS_URL_ENV, "")})
     with answering_at_once(), connect(url, RedisMode(options.redis_mode)) as client:
         targets = [describe(client, key) for key in _keys(client, META_PATTERN) if options.target in ("", target_of_meta(key))]
-    print(json.dumps(targets, indent=2) if options.json else as_text(targets))
+    print(json.dumps(targets, indent=2) if options.json else as_text(targets, options.target))
     return EXIT_DONE
 
 
@@ -39,9 +39,9 @@ def describe(client: "redis.Redis", meta: str) -> Target:
     return {"target": target, "shards": int(fields.get("shards", 0)), "domains": domains, "days": _days(client, target)}
 
 
-def as_text(targets: list[Target]) -> str:
+def as_text(targets: list[Target], wanted: str = "") -> str:
     if not targets:
-        return "no target has recorded anything here"
+        return f"{wanted or 'no target'} has recorded {'nothing' if wanted else 'anything'} here"
     return "\n\n".join(_as_text(target) for target in targets)
 
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 import redis
 
 from tuneloop_contracts.jobs import EXIT_DONE, REDIS_URL_ENV, RedisMode
+from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.record import FEEDBACK_KIND, RECORD_KIND
 from tuneloop_contracts.stores import Store
-from tuneloop_trainer.config import redis_url, store_at
+from tuneloop_trainer.config import name_faults, redis_url, store_at
+from tuneloop_trainer.errors import NeedsEdit
 from tuneloop_trainer.forget.cached import Cached, find_cached, remove_cached
 from tuneloop_trainer.forget.datasets import Golden, InDataset, find_datasets, find_golden, remove_from_dataset, remove_from_golden
 from tuneloop_trainer.forget.person import Person, hash_of
@@ -80,6 +82,8 @@ class Places:
 
 def forget(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     """Raises NeedsEdit, and TryLater when Redis or a store does not answer: then nothing that was found is lost to the next run."""
+    if faults := list(name_faults("--target", options.target)):
+        raise NeedsEdit(FaultReason.INVALID_CONFIG, faults[0])
     person = Person(hash_of(options.user, options.tenant, options.manifest))
     record = redis_url({REDIS_URL_ENV: options.redis or env.get(REDIS_URL_ENV, "")})
     cache = redis_url({REDIS_URL_ENV: options.cache_redis}) if options.cache_redis else record
