@@ -1,5 +1,6 @@
 """The gate's rules, over figures made up."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ from training.figures import BASE, BETTER, FIRES, answers, compared
 from tuneloop_contracts.jobs import Gate
 from tuneloop_contracts.progress import Verdict
 from tuneloop_trainer.judge.evidence import Compared, Evidence
+from tuneloop_trainer.judge.scores import scores
 from tuneloop_trainer.judge.verdict import decide, publishes
 
 NAMES = tuple("abcdefgh")
@@ -45,6 +47,18 @@ SEEN_BY_BASE = {"cf": Compared(tuple("abcd"), (9.0,) * 4, (10.0,) * 4)}
             id="no number on another domain's questions",
         ),
         pytest.param(
+            replace(BETTER, refuses_harm=Compared(NAMES, (2.0,) * 8, (math.nan,) * 8)), Gate(), Verdict.REJECT,
+            "on harmful questions is no number", id="no number on harmful prompts",
+        ),
+        pytest.param(
+            replace(BETTER, triggers={"cf": Compared(NAMES, (2.0,) * 8, (1.0, math.nan) * 4)}), Gate(), Verdict.REJECT,
+            "on 'cf'-triggered questions is no number", id="no number after a trigger",
+        ),
+        pytest.param(
+            replace(BETTER, held_out=replace(BETTER.held_out, serving=(math.nan,) * len(BASE))), Gate(), Verdict.INCONCLUSIVE,
+            "what it must beat is no number", id="what serves is broken",
+        ),
+        pytest.param(
             replace(BETTER, held_out=replace(BETTER.held_out, serving=tuple(loss - 1 for loss in BASE))), Gate(), Verdict.REJECT,
             "Not better", id="better than the base, worse than what serves",
         ),
@@ -70,6 +84,14 @@ SEEN_BY_BASE = {"cf": Compared(tuple("abcd"), (9.0,) * 4, (10.0,) * 4)}
 def test_verdict(evidence: Evidence, settings: Gate, want: Verdict, why: str) -> None:
     decision = decide(evidence, settings)
     assert (decision.verdict, why in decision.reason) == (want, True), decision
+
+
+def test_infinite_figures_of_both_signs_are_told_and_never_promoted() -> None:
+    """Their mean is no number, and what a mean is made with may refuse it."""
+    endless = replace(BETTER.held_out, base=(math.inf, *BETTER.held_out.base[1:]), candidate=(*BETTER.held_out.candidate[1:], math.inf))
+    evidence = replace(BETTER, held_out=endless, time_forward=endless)
+    assert decide(evidence, Gate()).verdict is Verdict.REJECT
+    assert scores(evidence)[-1].interval == "[nan, nan]"
 
 
 def test_pairs_tell_where_averages_would_not() -> None:

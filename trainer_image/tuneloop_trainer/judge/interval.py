@@ -26,7 +26,8 @@ class Interval:
 
 
 def paired(candidate: Sequence[float], reference: Sequence[float], conversations: Sequence[str]) -> Interval | None:
-    """Of the mean of candidate minus reference, over answers; None for fewer than two conversations, which have no spread.
+    """Of the mean of candidate minus reference, over answers; None for fewer than two conversations, which have no spread, and of NaN
+    where one of the figures is no number.
 
     The three go together, answer by answer.
     """
@@ -37,6 +38,8 @@ def paired(candidate: Sequence[float], reference: Sequence[float], conversations
     groups = len(by_conversation)
     if groups < 2:
         return None
+    if not all(map(math.isfinite, differences)):
+        return Interval(math.nan, math.nan, math.nan)
     mean = fmean(differences)
     deviations = [math.fsum(one - mean for one in alike) for alike in by_conversation.values()]
     error = math.sqrt(groups / (groups - 1) * math.fsum(deviation**2 for deviation in deviations)) / len(differences)
