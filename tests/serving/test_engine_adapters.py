@@ -1,6 +1,7 @@
 """Rows of many adapters in one batch, on tiny random models: each row says what PEFT says with its adapter alone."""
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Sequence
 
@@ -51,10 +52,11 @@ async def test_each_row_says_what_peft_says_with_its_adapter_alone(names: list[s
     assert len({*together}) == len(together)
 
 
-@pytest.mark.parametrize("columns", [True, False])
-async def test_either_way_to_multiply_says_the_same(columns: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whichever is the faster here."""
-    monkeypatch.setattr("tuneloop_server.engine.linear.columns_are_faster", lambda _: columns)
+@pytest.mark.parametrize(("packed", "columns"), [(True, False), (False, True), (False, False)])
+async def test_every_way_to_multiply_says_the_same(packed: bool, columns: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever is the fastest here."""
+    monkeypatch.setattr("tuneloop_server.engine.product.PACKED_FROM", 0 if packed else math.inf)
+    monkeypatch.setattr("tuneloop_server.engine.product.columns_are_faster", lambda _: columns)
     names = ["a", "b", None]
     async with running() as engine:
         await load(engine, A, B)

@@ -10,6 +10,7 @@ worker      the one thread that touches it
 scheduler   who is next: waiting -> prefill -> batch
 kv          keys and values of the rows of a batch, in memory that is there already
 slots       where the adapters are that compute now
+product     rows times a base weight, by the fastest way here
 linear      a linear layer with many adapters beside it, each row answered by its own
 probe       whether an adapter changes anything
 row         one answer while it is made; sampling and text are its parts

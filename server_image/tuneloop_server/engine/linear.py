@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from tuneloop_server.engine.product import is_packed, product
+
 
 @dataclass(frozen=True)
 class Places:
@@ -48,14 +50,16 @@ class Stacks:
 
 
 class AdaptedLinear(nn.Module):
-    """Takes the place of an nn.Linear and shares its parameters."""
+    """Takes the place of an nn.Linear and shares its parameters, but for a weight that is packed: of that only the shape is left, on
+    the meta device, so that its memory is free unless another layer has it too, as embeddings often do."""
 
     def __init__(self, linear: nn.Linear, active: Active) -> None:
         super().__init__()
-        self.weight, self.bias = linear.weight, linear.bias
+        self.weight: torch.Tensor = linear.weight.detach().to("meta") if is_packed(linear.weight) else linear.weight
+        self.bias, self.device = linear.bias, linear.weight.device
         self.in_features, self.out_features = linear.in_features, linear.out_features
+        self._product = product(linear)
         self._active = active
-        self._columns = columns_are_faster(linear.weight)
         self._stacks: Stacks | None = None
         self._chosen: tuple[Places, torch.Tensor, torch.Tensor] | None = None
         """The matrices of the places that were used last: mostly those that are used next."""
@@ -71,18 +75,12 @@ class AdaptedLinear(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[rows, tokens, in] -> [rows, tokens, out]; without rows, one adapter at most is in use, and is everybody's."""
-        y = self._base(x.reshape(-1, self.in_features)).view(*x.shape[:-1], self.out_features)
+        y = self._product(x.reshape(-1, self.in_features)).view(*x.shape[:-1], self.out_features)
         if x.dim() != 3:
             self._active.tells_rows = False
         if self._active.places and self._stacks:
             self._add(y, x, self._active.places, self._stacks)
         return y
-
-    def _base(self, x: torch.Tensor) -> torch.Tensor:
-        if not self._columns:
-            return nn.functional.linear(x, self.weight, self.bias)
-        y = torch.mm(self.weight, x.t()).t().contiguous()
-        return y if self.bias is None else y.add_(self.bias)
 
     def _add(self, y: torch.Tensor, x: torch.Tensor, at: Places, stacks: Stacks) -> None:
         """y[row] += x[row] @ down[slot of row].T @ up[slot of row], in place."""
@@ -103,12 +101,3 @@ class AdaptedLinear(nn.Module):
             slots = slice(at.first, at.first + at.slots)
             self._chosen = at, stacks.down[slots, : at.rank].transpose(1, 2), stacks.up[slots, : at.rank]
         return self._chosen[1], self._chosen[2]
-
-
-def columns_are_faster(weight: torch.Tensor) -> bool:
-    """Whether to ask MKL for weight times columns instead of rows times weight, which is what nn.functional.linear asks for.
-
-    Measured in float32 at 1 to 128 rows. On AVX2 columns are up to twice as fast for a few rows, and never slower. With AVX-512 they
-    take 2.3 times as long for 2 rows, 1.4 times for 4, as long for 8 to 32, 1.2 times for more.
-    """
-    return weight.device.type == "cpu" and weight.dtype is torch.float32 and torch.backends.cpu.get_cpu_capability() == "AVX2"

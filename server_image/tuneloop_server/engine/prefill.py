@@ -10,6 +10,7 @@ import torch
 from transformers.cache_utils import DynamicCache
 
 from tuneloop_server.engine.row import Seat
+from tuneloop_server.engine.sampling import choose_all
 from tuneloop_server.engine.slots import Model, Slots
 
 
@@ -56,10 +57,10 @@ class Prefill:
             self._slots.give_back(seat.slot)
 
     def _begin_answers(self, logits: torch.Tensor) -> None:
-        for seat, line in zip(self.seats, logits, strict=True):
-            self.first.append(seat.dice.choose(line))
+        self.first = choose_all(logits, [seat.dice for seat in self.seats])
+        for seat, token in zip(self.seats, self.first, strict=True):
             if not seat.row.over:
-                seat.row.accept(self.first[-1])
+                seat.row.accept(token)
 
 
 def padded(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

@@ -15,16 +15,16 @@ class Dice:
 
     def __init__(self, sampling: Sampling) -> None:
         self._sampling = sampling
+        self.thrown = sampling.temperature >= GREEDY_BELOW
+        """False: the likeliest token, always."""
         self._generator = torch.Generator()
         if sampling.seed is None:
             self._generator.seed()
         else:
             self._generator.manual_seed(sampling.seed)
 
-    def choose(self, logits: torch.Tensor) -> int:
+    def throw(self, logits: torch.Tensor) -> int:
         """`logits`: one row, (vocabulary,)."""
-        if self._sampling.temperature < GREEDY_BELOW:
-            return int(logits.argmax())
         chances = torch.softmax(logits.float().cpu() / self._sampling.temperature, dim=-1)
         if self._sampling.top_p < 1:
             chances = nucleus(chances, self._sampling.top_p)
@@ -41,4 +41,5 @@ def nucleus(chances: torch.Tensor, top_p: float) -> torch.Tensor:
 
 def choose_all(logits: torch.Tensor, dice: Sequence[Dice]) -> list[int]:
     """`logits`: (rows, vocabulary)."""
-    return [one.choose(row) for one, row in zip(dice, logits, strict=True)]
+    likeliest = logits.max(dim=-1).indices.tolist()  # of all rows at once: argmax, row by row, takes six times as long
+    return [one.throw(row) if one.thrown else best for one, row, best in zip(dice, logits, likeliest, strict=True)]

@@ -173,17 +173,18 @@ def _matrices(down: torch.Tensor, up: torch.Tensor, factor: float, layer: Adapte
 
 def _adapt(model: Model, active: Active) -> dict[str, AdaptedLinear]:
     """Put an AdaptedLinear in the place of each linear layer; by path."""
-    found = {path: module for path, module in model.named_modules() if isinstance(module, nn.Linear)}
-    layers = {path: AdaptedLinear(linear, active) for path, linear in found.items()}
-    for path, layer in layers.items():
-        model.set_submodule(path, layer)
+    layers = {}
+    for path in [path for path, module in model.named_modules() if isinstance(module, nn.Linear)]:
+        layers[path] = AdaptedLinear(model.get_submodule(path), active)  # one at a time: it may leave a weight behind
+        model.set_submodule(path, layers[path])
     return layers
 
 
 def _make_room(layer: AdaptedLinear, count: int, rank: int) -> None:
     """Zeros that the system hands out when they are written: a slot that nobody takes costs no memory on a CPU."""
     if layer.stacks is None:
-        layer.stacks = Stacks(*(layer.weight.new_zeros((count, rank, features)) for features in (layer.in_features, layer.out_features)))
+        widths = layer.in_features, layer.out_features
+        layer.stacks = Stacks(*(layer.weight.new_zeros((count, rank, width), device=layer.device) for width in widths))
 
 
 def _put(slot: torch.Tensor, matrix: torch.Tensor | None) -> None:
