@@ -6,7 +6,9 @@
     lexicon      reads the lists
     grammar      closed classes: negators, auxiliaries, prepositions
     spelling     slips of the keys
+    accents      what the other text writes with them
     acronyms     what the other text spells out
+    compounds    what the other text writes as one word
     numerals     numbers, also spelled
     reading      text -> what the rules look at
     align        words that stand for each other in this pair alone, and words that add nothing

@@ -15,7 +15,7 @@ def aligned(a: Reading, b: Reading) -> tuple[Reading, Reading]:
     into = dict(_near(only_a, only_b, words))
     rest_a, rest_b = set(only_a) - set(into), set(only_b) - set(into.values())
     light = words.light if "yes-no" in a.questions | b.questions else words.light | ADVICE
-    if rest_a <= light or rest_b <= light:
+    if not (rest_a and rest_b):
         light |= words.kinds
     return _rewritten(a, into, light & rest_a), _rewritten(b, {}, light & rest_b)
 

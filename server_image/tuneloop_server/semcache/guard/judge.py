@@ -3,8 +3,10 @@
 from collections.abc import Callable
 
 from tuneloop_server.semcache.guard import rules
+from tuneloop_server.semcache.guard.accents import accented
 from tuneloop_server.semcache.guard.acronyms import shortened
 from tuneloop_server.semcache.guard.align import aligned
+from tuneloop_server.semcache.guard.compounds import joined
 from tuneloop_server.semcache.guard.reading import Reading, read
 from tuneloop_server.semcache.guard.spelling import beside
 
@@ -37,8 +39,8 @@ def objection(a: str, b: str) -> str | None:
 
 
 def _beside(text: str, other: str) -> str:
-    """In the other's spelling, where it has one."""
-    return shortened(beside(text, other), other)
+    """As the other writes it, where it has a way."""
+    return shortened(joined(beside(accented(text, other), other), other), other)
 
 
 def _first(rules: tuple[Rule, ...], one: Reading, other: Reading) -> str | None:

@@ -13,8 +13,11 @@ from tuneloop_server.semcache.guard.frames import Frame
 _STEMMERS = {"en": snowballstemmer.stemmer("english"), "pt": snowballstemmer.stemmer("portuguese")}
 LANGUAGES = tuple(_STEMMERS)
 
-STEMMED_APART = {"important": "importance", "importance": "importance", "universe": "universe", "universal": "universal", "paste": "paste"}
-"""Words that the stemmer would make one with another: import, university, past."""
+STEMMED_APART = {
+    "important": "importance", "importance": "importance", "universe": "universe", "universal": "universal", "paste": "paste",
+    "employer": "employer", "employers": "employer", "employment": "employment", "finally": "finally",
+}  # fmt: skip
+"""Words that the stemmer would make one with another: import, university, past, employ, final."""
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ from tuneloop_server.semcache.guard.spelling import corrected
 _TOKEN = re.compile(r"\d[\d.,:/-]*\d(?:st|nd|rd|th)?|\d(?:st|nd|rd|th)?|[^\W\d_]+|[^\w\s.,!?;:'\"()\[\]{}…`_-]")
 _QUOTED = re.compile(r"[\"“”«]([^\"“”«»]{1,200})[\"“”»]|(?<!\w)['‘]([^'‘’]{1,200})['’](?!\w)|`([^`]{1,200})`")
 _CODE = re.compile(
-    r"(?<!\w)(?:[\w.-]*(?:\w_\w|::|\w\(\)|[a-z][A-Z]|\\|/\w+/|://|@\w)[^\s,;!?]*"  # snake_case, a::b, f(), camelCase, paths, addresses
+    r"(?<!\w)(?:[\w.-]*(?:\w_\w|::|\w\(\)|\\|/\w+/|://|@\w)[^\s,;!?]*"  # snake_case, a::b, f(), paths, addresses
+    r"|[a-z][\w.-]*[A-Z][^\s,;!?]*"  # camelCase; GitHub is a name
     r"|--?[a-zA-Z][\w-]*|[A-Za-z]+\d[\w.]*|\w+\.\w{1,4}(?=\s|$))"  # --options, v3.10, file.txt
 )
 _WORD = re.compile(r"(?<![\w'/.@-])[a-z]{4,20}(?![\w'/@-]|\.\w)")
-_INVERTED = re.compile(r"\b(who|whom|what) (do|does|did)\b")
+_INVERTED = re.compile(r"\b(who|whom|what) (do|does|did)\b(?! i do\b)(?!.* (mean|stand)\b)")
 _POSSESSIVE = re.compile(r"([^\W\d_]+)'s? [^\W\d_]")
 _CAPITALISED = re.compile(r"(?<=[\w,;:)] )[A-ZÀ-Ý][\w&-]*")
 _ACRONYMS = {"US": "usa", "U.S.": "usa", "IT": "informatics", "WHO": "worldhealth", "May": "maymonth"}
@@ -38,6 +39,8 @@ class Reading:
     """Concepts in their order: what is left of the words without frames, stop words and numbers."""
     numbers: tuple[str, ...]
     """Also symbols such as + or <; in their order."""
+    measured: Mapping[str, frozenset[str]]
+    """What each number is followed by: 80 kilograms."""
     negations: int
     questions: frozenset[str]
     """how, why, when ...; `yes-no`; empty for a statement."""
@@ -46,7 +49,7 @@ class Reading:
     tense: str
     """Of the first auxiliary."""
     subject: str
-    """Grammatical person after the first auxiliary: "1", "2" or ""."""
+    """Grammatical person after the first auxiliary: "1", "2", "3" for what is somebody's (can my employer ...), or ""."""
     inverted: bool
     """Who or what is asked for as the object: `who did she call`, not `who called her`."""
     owners: frozenset[str]
@@ -76,6 +79,7 @@ def read(text: str) -> Reading:
         language=words.language,
         content=content,
         numbers=numbers,
+        measured=_measured(tokens, words),
         negations=sum(token in NEGATORS for token in tokens),
         questions=questions,
         asking=lower.endswith("?"),
@@ -86,8 +90,13 @@ def read(text: str) -> Reading:
         quoted=frozenset(_quoted(plain)),
         names=frozenset(_names(cased, words)),
         marked=_marked(tokens, words) | _owning(lower, words),
-        folded=" ".join(re.findall(r"\w+|[^\w\s.,!?;:'\"]", lower)),
+        folded=folded(lower),
     )
+
+
+def folded(text: str) -> str:
+    """Without case and punctuation."""
+    return " ".join(re.findall(r"\w+|[^\w\s.,!?;:'\"]", text.lower()))
 
 
 def _mood(tokens: list[str]) -> tuple[frozenset[str], str, str]:
@@ -96,13 +105,16 @@ def _mood(tokens: list[str]) -> tuple[frozenset[str], str, str]:
     place = next((place for place, token in enumerate(tokens) if token in AUXILIARIES), None)
     if place is None:
         return asked, "", ""
-    subject = PERSONS.get(tokens[place + 1], "") if place + 1 < len(tokens) else ""
+    after = tokens[place + 1] if place + 1 < len(tokens) else ""
+    subject = "3" if after in OWNERS else PERSONS.get(after, "")
     return asked or frozenset({"yes-no"} if place == 0 else ()), TENSES.get(tokens[place], ""), subject
 
 
 def _asking(tokens: list[str]) -> list[int]:
-    """Where a question word asks: the first one, and those joined to it; what follows as `when I leave` says under which condition."""
-    places = [place for place, token in enumerate(tokens) if token in QUESTIONS]
+    """Where a question word asks: the first one, and those joined to it; what follows as `when I leave` says under which condition, and
+    so does the first where yes or no is asked."""
+    conditions = {"when", "quando"} if tokens[:1] and tokens[0] in AUXILIARIES else set()
+    places = [place for place, token in enumerate(tokens) if token in QUESTIONS and token not in conditions]
     return [place for place in places if place == places[0] or tokens[place - 1] in JOINING]
 
 
@@ -166,6 +178,15 @@ def _marked(tokens: list[str], words: Lexicon) -> dict[str, frozenset[str]]:
             if after is not None:
                 marked.setdefault(marks[token], set()).add(_one(tokens, after, words))
     return {mark: frozenset(concepts) for mark, concepts in marked.items()}
+
+
+def _measured(tokens: list[str], words: Lexicon) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for place, token in enumerate(tokens[:-1]):
+        after = tokens[place + 1]
+        if (number := canonical(token)) and after.isalpha() and after not in words.stopwords:
+            found.setdefault(number, set()).add(words.concept(after))
+    return {number: frozenset(concepts) for number, concepts in found.items()}
 
 
 def _one(tokens: list[str], place: int, words: Lexicon) -> str:

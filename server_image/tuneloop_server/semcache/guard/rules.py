@@ -2,7 +2,7 @@
 
 from tuneloop_server.semcache.guard.grammar import GOALS, SOURCES
 from tuneloop_server.semcache.guard.lexicon import lexicon
-from tuneloop_server.semcache.guard.reading import Reading
+from tuneloop_server.semcache.guard.reading import Reading, folded
 
 PREFIXES = ("un", "in", "im", "ir", "il", "dis", "de", "non", "anti", "mis", "des", "re", "over", "under", "pre", "post")
 """What turns or changes a word: able and unable, ativar and desativar, pay and repay."""
@@ -21,7 +21,13 @@ def language(a: Reading, b: Reading) -> str | None:
 
 def numbers(a: Reading, b: Reading) -> str | None:
     """Also their order: 10 > 20 is not 20 > 10."""
-    return "number" if a.numbers != b.numbers else None
+    return "number" if a.numbers != b.numbers or _measures_another(a, b) else None
+
+
+def _measures_another(a: Reading, b: Reading) -> bool:
+    """How many pounds are 80 kilograms, how many kilograms are 80 pounds."""
+    both = a.measured.keys() & b.measured.keys()
+    return any(a.measured[n] != b.measured[n] and a.measured[n] <= set(b.content) and b.measured[n] <= set(a.content) for n in both)
 
 
 def negation(a: Reading, b: Reading) -> str | None:
@@ -29,7 +35,12 @@ def negation(a: Reading, b: Reading) -> str | None:
 
 
 def quotation(a: Reading, b: Reading) -> str | None:
-    return "quotation" if a.quoted != b.quoted else None
+    """The marks themselves say nothing: the meaning of 'pro bono' is the meaning of pro bono."""
+    return None if _says(b, a.quoted) and _says(a, b.quoted) else "quotation"
+
+
+def _says(reading: Reading, quoted: frozenset[str]) -> bool:
+    return all(f" {folded(string)} " in f" {reading.folded} " for string in quoted - reading.quoted)
 
 
 def names(a: Reading, b: Reading) -> str | None:
@@ -67,7 +78,7 @@ def _may_be(bare: Reading, other: Reading) -> bool:
 
 
 def persons(a: Reading, b: Reading) -> str | None:
-    subjects = a.subject and b.subject and a.subject != b.subject
+    subjects = a.subject and b.subject and a.subject != b.subject and "1" in (a.subject, b.subject)
     owners = a.owners and b.owners and a.owners != b.owners
     return "person" if subjects or owners else None
 
