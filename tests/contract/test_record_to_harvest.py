@@ -1,7 +1,10 @@
-"""Server -> Redis -> harvest: what the server writes is what the harvest reads."""
+"""Server -> Redis -> harvest: what the server writes, or somebody by hand, is what the harvest reads."""
 
+import re
+import subprocess
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import redis
 
@@ -12,6 +15,7 @@ from tuneloop_trainer.harvest.source import Source
 
 TARGET = "chat/chat-llm"
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 GENERATED = Record(
     id="i-1", conversation="c", user="hash", tenant="default", model="auto", revision="support-v1-00000000", domain="support",
     tagged=False, source="gen", finish="stop", milliseconds=812, prompt_tokens=31, completion_tokens=12,
@@ -23,6 +27,23 @@ REPEATED = GENERATED._replace(id="i-2", source="cache", origin="i-1", messages=(
 def source(client: "redis.Redis") -> Source:
     patience = Patience(lambda reason: None, time.monotonic, time.sleep)
     return Source(client, patience, TARGET, NOW - timedelta(days=1), NOW)
+
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+def test_what_the_readme_records_by_hand_is_read(redis_url: str) -> None:
+    (commands,) = re.findall(r"```sh\n(redis-cli HSET .*?)```", README.read_text(), re.DOTALL)
+    subprocess.run(["bash", "-ec", commands.replace("redis-cli", f"redis-cli -u {redis_url}")], check=True, stdout=subprocess.DEVNULL)
+    with connect(redis_url) as client:
+        now = datetime.now(UTC)
+        read = Source(client, Patience(lambda reason: None, time.monotonic, time.sleep), TARGET, now - HOUR, now + HOUR)
+        (entry,) = read.entries(read.take_stock(read.shards()))
+    assert entry.record == Record(
+        id="i-1", conversation="c-1", user="", tenant="default", model="auto", revision="base", domain="support", tagged=False,
+        source="gen", finish="stop", milliseconds=812, prompt_tokens=31, completion_tokens=12,
+        messages=({"role": "user", "content": "Where is it?"},), answer="On its way.",
+    )  # fmt: skip
 
 
 def test_records_and_feedback_come_back_as_they_were(redis_url: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 import redis
 import zstandard
 
+from recorded import recorded
 from training.test_commands import command
 from training.test_harvest import folder_of, harvest
 from training.traffic import NOW, TARGET, judge, record, write
@@ -128,7 +129,7 @@ def test_a_person_is_gone_from_every_place_and_everyone_else_is_there(kept: Kept
     assert "support/sha256-seen\n" in done.stdout
     assert "unseen" not in done.stdout
     with kept.client as client:
-        users = [fields[b"user"].decode() for _, fields in client.xrange(STREAM)]
+        users = [record.user for record in recorded(client)]
         assert (len(users), ANA in users) == (40, False)
         assert [fields[b"id"] for _, fields in client.xrange(JUDGED)] == [b"other"]
         assert {n for n in range(10) if client.exists(exact_entry(f"key{n}"))} == {n for n in range(10) if n % 3}

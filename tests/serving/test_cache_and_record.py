@@ -7,6 +7,7 @@ import httpx
 import pytest
 import redis
 
+from recorded import recorded
 from serverprocess import BASE, TARGET, ServerProcess, revision
 from tuneloop_contracts.pods import RecordedReport, RedisState
 from tuneloop_contracts.record import Feedback, Record, meta_key
@@ -25,7 +26,8 @@ def entries(server: ServerProcess, kind: str) -> list[dict[str, str]]:
 def records(server: ServerProcess, count: int) -> list[Record]:
     """The first `count`, as soon as they are there, by what was asked for."""
     server.wait_until(lambda: len(entries(server, "rec")) >= count, f"{count} records")
-    return [Record.from_fields(fields) for fields in entries(server, "rec")]
+    with redis.Redis.from_url(server.environment["REDIS_URL"]) as client:
+        return recorded(client)
 
 
 def repeats(server: ServerProcess) -> dict[str, int]:
@@ -187,7 +189,7 @@ def test_streams_expire_and_examples_are_counted(server: ServerProcess) -> None:
     records(server, 1)
     server.wait_until(lambda: repeats(server), "the repetition is counted")
     with redis.Redis.from_url(server.environment["REDIS_URL"], decode_responses=True) as client:
-        assert client.hgetall(meta_key(TARGET)) == {"shards": "1", "schema": "1", "n:support": "1"}
+        assert client.hgetall(meta_key(TARGET)) == {"shards": "1", "schema": "2", "n:support": "1"}
         (stream,) = client.scan_iter("tuneloop:{*:rec:*")
         (counts,) = client.scan_iter("tuneloop:{*:hits")
         for key in (stream, counts):

@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from bad_adapters import BAD
+from recorded import recorded
 from serverprocess import BASE, DEADLINE, ServerProcess, named, revision
 from tinymodel import TINY, make_tiny_model
 from tuneloop_contracts.pods import AdapterState, RedisState
@@ -67,10 +68,8 @@ def test_from_a_start_with_a_bad_adapter_to_an_end_in_good_order(tmp_path: Path,
         assert server.process.wait(DEADLINE) == 0
         assert "Traceback" not in server.log()
         assert QUESTION not in server.log()
-    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
-        (stream,) = client.scan_iter("*:rec:*")
-        finishes = [fields["finish"] for _, fields in client.xrange(stream)]  # type: ignore[union-attr]
-    assert len(finishes) == 2, "what was answered last is in the record too"
+    with redis.Redis.from_url(redis_url) as client:
+        assert len(recorded(client)) == 2, "what was answered last is in the record too"
 
 
 def test_what_runs_when_the_time_is_up_ends_with_an_error_that_can_be_read(tmp_path: Path) -> None:

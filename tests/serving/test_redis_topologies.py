@@ -1,6 +1,5 @@
 """Pods on a Redis under a sentinel and on a cluster, either of which changes under them: cache, thumbs-down and record go on."""
 
-import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ import redis as sync_redis
 from redis.cluster import RedisCluster, key_slot
 
 from lightserver import TARGET, LightServer, light_server, until
+from recorded import recorded
 from redistopologies import clustered, move_slot, under_sentinel
 from tuneloop_contracts.answers import exact_entry, key_of
 from tuneloop_contracts.jobs import RedisMode
@@ -64,14 +64,10 @@ async def judged_wrong_everywhere(pods: tuple[LightServer, LightServer], text: s
         await until(gone)
 
 
-def recorded(client: "sync_redis.Redis") -> list[str]:
+def questions_in(client: "sync_redis.Redis") -> list[str]:
     """The questions of all records, in the order of writing; "" for a repetition. One that was written twice, because the reply to the
     first was lost, is one: the harvest takes it so too."""
-    questions: dict[str, str] = {}
-    for key in sorted(client.scan_iter(match=f"tuneloop:{{{TARGET}:0}}:rec:*")):
-        for _, fields in client.xrange(key):
-            messages = json.loads(fields.get(b"msgs", b"[]"))
-            questions[fields[b"id"].decode()] = messages[0]["content"] if messages else ""
+    questions = {record.id: record.messages[0]["content"] if record.messages else "" for record in recorded(client)}
     return list(questions.values())
 
 
@@ -95,11 +91,11 @@ async def test_under_a_sentinel_pods_outlive_their_master(tmp_path: Path) -> Non
     with under_sentinel(tmp_path) as (url, master), connect(url, RedisMode.SENTINEL) as client:
         async with two_pods(url, RedisMode.SENTINEL) as pods:
             await answered_from_memory(pods[0], "Where is my order?")
-            await settles(lambda: recorded(client) == ["Where is my order?"])
+            await settles(lambda: questions_in(client) == ["Where is my order?"])
             assert client.wait(1, 5000) == 1
             master.stop()
             assert (await pods[0].ask("Is my refund late?")).status_code == 200, "nobody waits for Redis"
-            await settles(lambda: recorded(client) == ["Where is my order?", "Is my refund late?"])
+            await settles(lambda: questions_in(client) == ["Where is my order?", "Is my refund late?"])
             await judged_wrong_everywhere(pods, "Where is my order?")
             assert (await pods[1].ask("Where is my order?")).status_code == 200
             await until(lambda: pods[0].parts.health.state is RedisState.OK)
@@ -110,7 +106,7 @@ async def test_on_a_cluster_pods_go_on_while_slots_move(tmp_path: Path) -> None:
         async with two_pods(nodes[0].url, RedisMode.CLUSTER) as pods:
             texts = [f"Where is my order {n}?" for n in range(6)]  # on several nodes
             answers = [await answered_from_memory(pods[0], text) for text in texts]
-            await settles(lambda: sorted(recorded(client)) == texts)
+            await settles(lambda: sorted(questions_in(client)) == texts)
             entries = [exact_entry(key_of(answer.headers["X-Interaction-Id"])) for answer in answers]
             assert isinstance(client, RedisCluster)
             assert len({client.get_node_from_key(entry).name for entry in entries}) > 1
@@ -118,7 +114,7 @@ async def test_on_a_cluster_pods_go_on_while_slots_move(tmp_path: Path) -> None:
             for key in (stream, meta_key(TARGET), entries[0]):
                 move_slot(nodes, key_slot(key.encode()))
             await pods[0].ask("Is my refund late?")
-            await settles(lambda: sorted(recorded(client)) == ["Is my refund late?", *texts])
+            await settles(lambda: sorted(questions_in(client)) == ["Is my refund late?", *texts])
             await settles(lambda: count(client) == 7)
             for text in texts[:2]:
                 await judged_wrong_everywhere(pods, text)

@@ -10,7 +10,8 @@ import httpx
 import pytest
 import redis as sync_redis
 
-from lightserver import TARGET, LightServer, light_server, until
+from lightserver import LightServer, light_server, until
+from recorded import recorded
 from redisserver import RedisServer
 from tuneloop_contracts.manifest import AdapterManifest, ManifestAdapter, Route
 from tuneloop_contracts.pods import AdapterState
@@ -206,10 +207,9 @@ async def test_a_hit_is_recorded_with_its_own_question(redis_url: str) -> None:
         await ask(server, QUESTION)
         await ask(server, REWORDED)
         await until(lambda: counted(server, "tuneloop_records_written_total") == 2)
-    with sync_redis.Redis.from_url(redis_url, decode_responses=True) as client:
-        (stream,) = client.scan_iter(f"tuneloop:{{{TARGET}:*:rec:*")
-        _, fields = client.xrevrange(stream, count=1)[0]  # type: ignore[index]
-    assert (fields["src"], json.loads(fields["msgs"])[0]["content"], "origin" in fields) == ("cache", REWORDED, False)
+    with sync_redis.Redis.from_url(redis_url) as client:
+        last = recorded(client)[-1]
+    assert (last.source, last.messages[0]["content"], last.origin) == ("cache", REWORDED, "")
 
 
 async def test_answers_go_on_without_redis() -> None:

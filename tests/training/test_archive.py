@@ -1,6 +1,5 @@
 """Sealed days: the same rows as without them, less asked of Redis, and what left Redis is still there."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -10,7 +9,7 @@ import pytest
 import redis
 
 from training.test_harvest import folder_of, settings
-from training.traffic import NOW, TARGET, judge, record, write
+from training.traffic import NOW, TARGET, by_hand, judge, record, write
 from tuneloop_contracts.dataset import DATA_FILES, Dataset
 from tuneloop_contracts.record import Feedback, feedback_stream, record_stream
 from tuneloop_contracts.stores import Store
@@ -155,23 +154,22 @@ def test_a_line_that_is_taken_out_is_gone_and_not_lost(redis_url: str, tmp_path:
     write(redis_url, (record(n) for n in range(60)))
     harvest(redis_url, tmp_path, "first")
     (segment,) = sealed(tmp_path)[STREAM]
-    write_sealed(segment, [line for line in read_sealed(segment) if line.fields and line.fields["user"] != "u-7"])
+    write_sealed(segment, [line for n, line in enumerate(read_sealed(segment)) if n != 7])
     dataset = harvest(redis_url, tmp_path, "second")
     assert (dataset.read, dataset.lost) == (59, 0)
     assert "i-7" not in {row.id for row in rows(dataset)}
 
 
 def test_sealed_lines_hold_the_fields_as_they_were_and_lie_with_the_datasets(redis_url: str, tmp_path: Path) -> None:
-    write(redis_url, [record(1)])
+    write(redis_url, [record(1), record(2)])
     harvest(redis_url, tmp_path, "first")
     (segment,) = sealed(tmp_path)[STREAM]
-    (line,) = read_sealed(segment)
-    assert line.fields == record(1).to_fields()
-    assert json.loads(line.fields["msgs"]) == list(record(1).messages)
-    at = f"{int(YESTERDAY.timestamp() * 1000)}-0"
-    assert line.at == at
+    lines = read_sealed(segment)
+    assert [line.fields for line in lines] == [record(1).to_fields(), by_hand(record(2))]
+    first, last = (f"{int(YESTERDAY.timestamp() * 1000) + n}-0" for n in (0, 1))
+    assert [line.at for line in lines] == [first, last]
     place = Path(segment.store.location)
-    assert place.relative_to(tmp_path) == Path("_archive") / TARGET / "20260309" / f"rec-0_0-0_{at}_1_0.jsonl.zst"
+    assert place.relative_to(tmp_path) == Path("_archive") / TARGET / "20260309" / f"rec-0_0-0_{last}_2_0.jsonl.zst"
     assert place.stat().st_mode & 0o777 == 0o644
 
 

@@ -10,13 +10,13 @@ import pytest
 import redis
 
 from redisserver import RedisServer
-from training.traffic import NOW, TARGET, judge, record, write
+from training.traffic import NOW, TARGET, by_hand, judge, record, write
 from tuneloop_contracts.base import digest_of
 from tuneloop_contracts.dataset import DATA_FILES, HELD_OUT_FILE, MANIFEST_FILE, SUMMARY_FILE, TRAIN_FILE, USERS_FILE, Dataset
 from tuneloop_contracts.domains import DEFAULT_DOMAINS
 from tuneloop_contracts.jobs import HarvestConfig
 from tuneloop_contracts.progress import FaultReason
-from tuneloop_contracts.record import Feedback, meta_key, record_stream
+from tuneloop_contracts.record import COMPACT, Feedback, meta_key, record_stream
 from tuneloop_contracts.stores import Store
 from tuneloop_trainer.errors import NeedsEdit, TryLater
 from tuneloop_trainer.golden import OWNERS_FILE, golden_store, read_golden
@@ -128,10 +128,11 @@ def test_entries_that_are_not_ours_are_counted(redis_url: str, tmp_path: Path) -
     with redis.Redis.from_url(redis_url) as client:
         stream = record_stream(TARGET, 0, (NOW - timedelta(days=1)).date())
         client.xadd(stream, {"hello": "world"}, id=f"{int((NOW - timedelta(hours=20)).timestamp() * 1000)}-0")
-        for broken in ({"msgs": "{"}, {"msgs": '{"a": 1}'}, {"ms": "soon"}, {"ans": b"\xff\xfe"}):
-            client.xadd(stream, record(1).to_fields() | broken, id=f"{int((NOW - timedelta(hours=20)).timestamp() * 1000)}-*")  # type: ignore[arg-type]
+        by_hands = [by_hand(record(1)) | broken for broken in ({"msgs": "{"}, {"msgs": '{"a": 1}'}, {"ms": "soon"}, {"ans": b"\xff\xfe"})]
+        for fields in (*by_hands, {COMPACT: '["i-1"]'}):
+            client.xadd(stream, fields, id=f"{int((NOW - timedelta(hours=20)).timestamp() * 1000)}-*")  # type: ignore[arg-type]
     dataset = harvest(redis_url, tmp_path)
-    assert {count.name: count.count for count in dataset.dropped} == {"Malformed": 5}
+    assert {count.name: count.count for count in dataset.dropped} == {"Malformed": 6}
 
 
 def test_a_second_pod_reports_the_first_ones_dataset(redis_url: str, tmp_path: Path) -> None:

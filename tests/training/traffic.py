@@ -1,5 +1,6 @@
-"""Recorded traffic for tests, written as the server writes it."""
+"""Recorded traffic for tests: every other entry as the server writes it, the rest as those do who record by hand."""
 
+import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
@@ -27,6 +28,16 @@ def record(number: int, domain: str = "support", **changes: object) -> Record:
     return plain._replace(**changes)
 
 
+def by_hand(entry: Record) -> dict[str, str]:
+    """Schema 1, a field for each value."""
+    fields = {
+        "v": "1", "id": entry.id, "conv": entry.conversation, "user": entry.user, "tenant": entry.tenant, "model": entry.model,
+        "revision": entry.revision, "domain": entry.domain, "tag": str(int(entry.tagged)), "src": entry.source, "finish": entry.finish,
+        "ms": str(entry.milliseconds), "ptok": str(entry.prompt_tokens), "ctok": str(entry.completion_tokens),
+    }  # fmt: skip
+    return fields | ({"origin": entry.origin} if entry.origin else {"msgs": json.dumps(entry.messages), "ans": entry.answer})
+
+
 def asked(question: str, **changes: object) -> dict[str, object]:
     """Changes that make a record ask this."""
     return {"messages": ({"role": "user", "content": question},), **changes}
@@ -43,7 +54,8 @@ def write_to(client: "redis.Redis", records: Iterable[Record], *, at: datetime, 
     for n, entry in enumerate(records):
         moment = at + timedelta(milliseconds=n)
         stream = record_stream(target, n % shards, moment.date())
-        client.xadd(stream, entry.to_fields(), id=f"{int(moment.timestamp() * 1000)}-0")  # type: ignore[arg-type]
+        fields = by_hand(entry) if n % 2 else entry.to_fields()
+        client.xadd(stream, fields, id=f"{int(moment.timestamp() * 1000)}-0")  # type: ignore[arg-type]
         client.hincrby(meta_key(target), f"n:{entry.domain}", 1)
 
 

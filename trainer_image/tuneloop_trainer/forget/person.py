@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,10 +10,11 @@ from pydantic import ValidationError
 
 from tuneloop_contracts.manifest import AdapterManifest
 from tuneloop_contracts.progress import FaultReason
-from tuneloop_contracts.record import user_hash
+from tuneloop_contracts.record import COMPACT, user_hash
 from tuneloop_trainer.errors import NeedsEdit
+from tuneloop_trainer.harvest.decode import whose
 
-TELLING = ("id", "user", "by", "rating")
+TELLING = ("id", "user", "by", "rating", COMPACT)
 """Fields of an entry that tell whose it is."""
 
 _HASH = re.compile(r"[0-9a-f]{24}")
@@ -27,11 +29,20 @@ class Person:
 
     def is_in(self, fields: Mapping[str, str]) -> bool:
         """Whether an entry is of the person: a question of theirs, feedback by them, or anyone's on an answer that they were given."""
-        interaction = fields.get("id", "")
-        if fields.get("user") == self.hash:
+        interaction, user = _asked_by(fields)
+        if user == self.hash:
             self.interactions.add(interaction)
             return True
         return fields.get("by") == self.hash or ("rating" in fields and interaction in self.interactions)
+
+
+def _asked_by(fields: Mapping[str, str]) -> tuple[str, str]:
+    """The interaction, and who had it; "" for what the entry does not say."""
+    with suppress(ValueError, RecursionError):
+        if COMPACT in fields:
+            told = whose(fields[COMPACT])
+            return told.id, told.user
+    return fields.get("id", ""), fields.get("user", "")
 
 
 def hash_of(user: str, tenant: str, manifest: str) -> str:
