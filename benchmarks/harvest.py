@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -81,10 +82,7 @@ def source(client: "redis.Redis") -> Source:
 def ours(url: str) -> Iterator[Record]:
     with connect(url) as client, rarely_looking_for_cycles():
         reading = source(client)
-        for entry in reading.entries(reading.take_stock(reading.shards())):
-            record = entry.record
-            assert record
-            yield record
+        yield from map(attrgetter("record"), reading.entries(reading.take_stock(reading.shards())))
         assert reading.lost == 0
 
 
