@@ -28,7 +28,7 @@ REPEATS = 3
 ENTRIES = 1_000_000
 GOAL, GOAL_BYTES = 2000.0, 600.0
 STEPS = (
-    (offer, "candidate"), (offer, "drop_reason"), (offer, "redact_example"), (funnel, "_settled"), (funnel, "_without_poison"),
+    (funnel, "domains_of"), (offer, "drop_reason"), (offer, "redact_example"), (funnel, "_settled"), (funnel, "_without_poison"),
     (funnel, "threads"), (funnel, "split"), (funnel, "_counted"),
 )  # fmt: skip
 

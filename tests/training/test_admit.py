@@ -5,8 +5,8 @@ from training.traffic import asked, record
 from tuneloop_contracts.domains import Domain
 from tuneloop_contracts.jobs import Curation, HarvestConfig
 from tuneloop_contracts.record import Feedback, Record
-from tuneloop_trainer.curate.admit import OWN_OUTPUT, candidate, drop_reason
-from tuneloop_trainer.curate.example import Judgement
+from tuneloop_trainer.curate.admit import OWN_OUTPUT, Candidate, domains_of, drop_reason
+from tuneloop_trainer.curate.example import Entry, Judgement
 
 UP, DOWN, CORRECTION = Feedback("i-1", "up"), Feedback("i-1", "down"), Feedback("i-1", "down", correction="Better.")
 WITHOUT_GENERAL = CONFIG.model_copy(update={"domains": (Domain(name="support", keywords=("refund",)),)})
@@ -14,6 +14,10 @@ ONLY_JUDGED = CONFIG.model_copy(update={"curation": Curation(require_feedback=Tr
 image = ({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]},)
 FOLLOW_UP = tuple({"role": "user", "content": text} for text in ("When do I get my refund?", "and zwölf?"))
 parts = ({"role": "user", "content": [{"type": "text", "text": "Where is "}, {"type": "text", "text": "my refund?"}]},)
+
+
+def candidate(entry: Record, feedback: Feedback | None, config: HarvestConfig = CONFIG) -> Candidate:
+    return Candidate((1, 0), entry, feedback, *domains_of([Entry((1, 0), entry)], config.domains))
 
 
 @pytest.mark.parametrize(
@@ -49,7 +53,7 @@ parts = ({"role": "user", "content": [{"type": "text", "text": "Where is "}, {"t
     ],
 )
 def test_drop_reason(entry: Record, feedback: Feedback | None, config: HarvestConfig, want: str | None) -> None:
-    assert drop_reason(candidate((1, 0), entry, feedback, config), config) == want
+    assert drop_reason(candidate(entry, feedback, config), config) == want
 
 
 @pytest.mark.parametrize(
@@ -66,16 +70,29 @@ def test_drop_reason(entry: Record, feedback: Feedback | None, config: HarvestCo
     ],
 )
 def test_domain(entry: Record, want: str) -> None:
-    assert candidate((1, 0), entry, None, CONFIG).domain == want
+    assert candidate(entry, None).domain == want
+
+
+def test_a_domain_is_the_same_in_any_company() -> None:
+    entries = [Entry((n, 0), record(n, tagged=False, **asked(text))) for n, text in enumerate(("my parcel never came", "xkcdq fnord"))]
+    company = [
+        entries[0],
+        Entry((2, 0), None),
+        Entry((3, 0), record(3, "legal")),
+        entries[1],
+        Entry((4, 0), record(4, tagged=False, messages=FOLLOW_UP)),
+    ]
+    assert domains_of(company, CONFIG.domains) == ["support", "", "legal", "unassigned", "support"]
+    assert domains_of([], CONFIG.domains) == []
 
 
 def test_a_correction_replaces_the_answer() -> None:
-    example = candidate((1, 0), record(1), CORRECTION, CONFIG).to_example("c")
+    example = candidate(record(1), CORRECTION).to_example("c")
     assert (example.answer, example.judgement) == ("Better.", Judgement.CORRECTED)
 
 
 def test_an_empty_conversation_is_its_own() -> None:
-    example = candidate((1, 0), record(1, conversation=""), None, CONFIG).to_example("")
+    example = candidate(record(1, conversation=""), None).to_example("")
     assert (example.answer, example.talk) == ("Answer 1.", "i-1")
 
 
@@ -90,4 +107,4 @@ def test_an_empty_conversation_is_its_own() -> None:
     ],
 )
 def test_own_output_weighs_less(revision: str, feedback: Feedback | None, want: float) -> None:
-    assert candidate((1, 0), record(1, revision=revision), feedback, CONFIG).to_example("").weight == want
+    assert candidate(record(1, revision=revision), feedback).to_example("").weight == want

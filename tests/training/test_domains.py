@@ -9,6 +9,7 @@ from training.questions import OF_NONE, QUESTIONS
 from tuneloop_contracts.domains import DEFAULT_DOMAINS, Domain, Keywords
 from tuneloop_trainer.domains.classify import UNASSIGNED, Classifier
 from tuneloop_trainer.domains.given import domains_in
+from tuneloop_trainer.domains.likeness import BLOCK, Centroids
 from tuneloop_trainer.domains.portuguese import in_english
 from tuneloop_trainer.domains.seeds import built_in
 from tuneloop_trainer.errors import NeedsEdit
@@ -48,6 +49,13 @@ def test_questions_that_others_wrote(name: str, domain: str, right: float, wrong
     got = Counter(classifier.classify(question).domain for question in questions)
     assert got[domain] >= right * len(questions)
     assert len(questions) - got[domain] - got[UNASSIGNED] <= wrong * len(questions)
+
+
+def test_a_likeness_is_the_same_to_the_last_bit_in_any_company(classifier: Classifier) -> None:
+    texts = [question for questions in QUESTIONS.values() for question in questions][: 2 * BLOCK + 7]
+    centroids = Centroids(DEFAULT_DOMAINS)
+    assert centroids.likenesses(texts) == [centroids.likenesses([text])[0] for text in texts]
+    assert classifier.classify_all([*texts, *OF_NONE]) == [classifier.classify(text) for text in (*texts, *OF_NONE)]
 
 
 @pytest.mark.parametrize("text", OF_NONE)

@@ -28,3 +28,8 @@
 
 Law, kept by import-linter: nothing but `learn` and `run` may import torch, transformers or peft; `curate` and verdicts do no I/O.
 """
+
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+"""Before numpy: its products here are small, and threads that wait for the next one spin on the core that all else needs."""

@@ -3,6 +3,7 @@
 example    what one entry offers to learn
 said       what people said of it, of a cache hit too
 admit      rules on one entry: the first that speaks drops it, by its name
+ahead      many entries at once, where that takes less time
 quality    answers that are not worth learning
 redact/    personal data out, before anything is hashed or kept
 golden     questions that judge adapters, and so are never learned

@@ -1,14 +1,14 @@
 """Rules on one entry. Each is named for what it finds, and says the reason under which the entry is dropped."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from tuneloop_contracts.domains import Domain
 from tuneloop_contracts.jobs import HarvestConfig
 from tuneloop_contracts.names import revision_domain
 from tuneloop_contracts.record import Feedback, Record
-from tuneloop_trainer.curate.example import EntryId, Example, Judgement, judgement_of, texts_of
+from tuneloop_trainer.curate.example import EntryId, Example, Judgement, Recorded, judgement_of, texts_of
 from tuneloop_trainer.curate.poison import injected
 from tuneloop_trainer.curate.quality import fault_of
 from tuneloop_trainer.domains.classify import UNASSIGNED, Classifier
@@ -32,8 +32,11 @@ class Candidate:
     at: EntryId
     record: Record
     feedback: Feedback | None
-    messages: tuple[Message, ...] | None
     domain: str
+
+    @cached_property
+    def messages(self) -> tuple[Message, ...] | None:
+        return texts_of(self.record)
 
     @property
     def judgement(self) -> Judgement:
@@ -124,22 +127,22 @@ def drop_reason(seen: Candidate, config: HarvestConfig) -> str | None:
     return next((reason for rule in RULES if (reason := rule(seen, config))), None)
 
 
-def candidate(at: EntryId, record: Record, feedback: Feedback | None, config: HarvestConfig) -> Candidate:
-    messages = texts_of(record)
-    return Candidate(at, record, feedback, messages, _domain_of(record, messages, config))
-
-
-def _domain_of(record: Record, messages: tuple[Message, ...] | None, config: HarvestConfig) -> str:
+def domains_of(entries: Sequence[Recorded], domains: tuple[Domain, ...]) -> list[str]:
     """What the client named, else by the last question, else by all that the user asked: "and for two?" has no domain of its own.
 
     Classified here again: keywords may have changed since, and the server gives to `general` whatever has none.
     """
-    if record.tagged or not messages:
-        return record.domain if record.tagged else ""
-    classifier = _classifier(config.domains)
-    asked = [message["content"] for message in messages if message["role"] == "user"]
-    last = classifier.classify(messages[-1]["content"]).domain
-    return classifier.classify("\n".join(asked)).domain if last == UNASSIGNED and len(asked) > 1 else last
+    records = [entry.record for entry in entries]
+    talks = {n: messages for n, record in enumerate(records) if record and not record.tagged and (messages := texts_of(record))}
+    found = _classified({n: messages[-1]["content"] for n, messages in talks.items()}, domains)
+    asked = {n: [message["content"] for message in talks[n] if message["role"] == "user"] for n in found if found[n] == UNASSIGNED}
+    found |= _classified({n: "\n".join(texts) for n, texts in asked.items() if len(texts) > 1}, domains)
+    return [record.domain if record and record.tagged else found.get(n, "") for n, record in enumerate(records)]
+
+
+def _classified(texts: Mapping[int, str], domains: tuple[Domain, ...]) -> dict[int, str]:
+    verdicts = _classifier(domains).classify_all([*texts.values()])
+    return {n: verdict.domain for n, verdict in zip(texts, verdicts, strict=True)}
 
 
 @lru_cache(maxsize=4)

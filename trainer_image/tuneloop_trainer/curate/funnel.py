@@ -5,7 +5,7 @@ bounded by `maxExamplesPerDomain`, not by the window.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -13,7 +13,8 @@ from tuneloop_contracts.dataset import INSUFFICIENT, Count, DomainCounts
 from tuneloop_contracts.jobs import HarvestConfig
 from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.record import Feedback
-from tuneloop_trainer.curate.admit import INJECTION, MALFORMED, REPEATED_ENTRY
+from tuneloop_trainer.curate.admit import INJECTION, MALFORMED, REPEATED_ENTRY, domains_of
+from tuneloop_trainer.curate.ahead import ahead
 from tuneloop_trainer.curate.distinct import SET_RULES
 from tuneloop_trainer.curate.example import Example, Judgement, Recorded
 from tuneloop_trainer.curate.golden import Golden
@@ -85,7 +86,7 @@ def curate(
     Raises NeedsEdit (SEVERAL_TENANTS) where mixing tenants was not asked for, Overlap if the split went wrong.
     """
     tally, golden = Tally(), golden or Golden()
-    pool = _collected(_admitted(entries, Said(feedback), offer or offering(config, golden, find), tally), config, tally)
+    pool = _collected(_admitted(entries, Said(feedback), offer or offering(config, golden, find), config, tally), config, tally)
     if len(tally.tenants) > 1 and not config.tenants:
         raise NeedsEdit(FaultReason.SEVERAL_TENANTS, _several(tally.tenants))
     clean = _without_poison(pool, config, tally)
@@ -99,7 +100,7 @@ def curate(
 def offer_share(entries: Iterable[Recorded], feedback: Mapping[str, Feedback], config: HarvestConfig, offer: Offer) -> None:
     """Asks `offer` of a share of the entries what `curate` would ask of it, were they all: as far back as until every domain is full."""
     tally = Tally()
-    _collected(_admitted(entries, Said(feedback), offer, tally), config, tally)
+    _collected(_admitted(entries, Said(feedback), offer, config, tally), config, tally)
 
 
 def _collected(admitted: Iterator[Example], config: HarvestConfig, tally: Tally) -> list[Example]:
@@ -119,17 +120,17 @@ def _piece(kept: int, wanted: int) -> int:
     return min(max(PIECE, kept), max(wanted, kept // 4, PIECE // 20))
 
 
-def _admitted(entries: Iterable[Recorded], said: Said, offer: Offer, tally: Tally) -> Iterator[Example]:
-    for entry in entries:
+def _admitted(entries: Iterable[Recorded], said: Said, offer: Offer, config: HarvestConfig, tally: Tally) -> Iterator[Example]:
+    for entry, domain in ahead(entries, lambda batch: domains_of(batch, config.domains)):
         tally.read += 1
-        taken = _taken(entry, said, offer, tally)
+        taken = _taken(entry, domain, said, offer, tally)
         if isinstance(taken, Example):
             yield taken
         else:
             tally.dropped[taken] += 1
 
 
-def _taken(entry: Recorded, said: Said, offer: Offer, tally: Tally) -> Example | str:
+def _taken(entry: Recorded, domain: Callable[[], str], said: Said, offer: Offer, tally: Tally) -> Example | str:
     """What it offers to learn, or the reason why nothing."""
     record = entry.record
     if record is None:
@@ -140,7 +141,7 @@ def _taken(entry: Recorded, said: Said, offer: Offer, tally: Tally) -> Example |
     tally.tenants.add(record.tenant)
     feedback = said.of(record)
     tally.outside_signal += feedback is not None
-    offered = offer(entry.at, record, feedback, tally.full)
+    offered = offer(entry.at, record, domain, feedback, tally.full)
     if isinstance(offered, Example):
         return offered
     tally.quarantined[offered.reason] += offered.reason == INJECTION

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tuneloop_contracts.jobs import HarvestConfig
 from tuneloop_contracts.record import Feedback, Record, user_hash
-from tuneloop_trainer.curate.admit import OVER_LIMIT, candidate, drop_reason
+from tuneloop_trainer.curate.admit import OVER_LIMIT, Candidate, drop_reason
 from tuneloop_trainer.curate.example import EntryId, Example
 from tuneloop_trainer.curate.golden import Golden
 from tuneloop_trainer.curate.redact.digits import LEAST
@@ -29,9 +29,9 @@ class Dropped(NamedTuple):
     domain: str
 
 
-Offer = Callable[[EntryId, Record, Feedback | None, Collection[str]], Example | Dropped]
-"""Of an entry, its record, what was said of it, and the domains that have all they may: of these it says OVER_LIMIT, before the costly
-steps, unless there is a reason that no other entry has a part in."""
+Offer = Callable[[EntryId, Record, Callable[[], str], Feedback | None, Collection[str]], Example | Dropped]
+"""Of an entry, its record, its domain if that is asked for, what was said of it, and the domains that have all they may: of these it says
+OVER_LIMIT, before the costly steps, unless there is a reason that no other entry has a part in."""
 
 
 def offering(config: HarvestConfig, golden: Golden, find: Find) -> Offer:
@@ -44,10 +44,10 @@ def offering(config: HarvestConfig, golden: Golden, find: Find) -> Offer:
 
 
 def _offer(
-    at: EntryId, record: Record, feedback: Feedback | None, full: Collection[str],
+    at: EntryId, record: Record, domain: Callable[[], str], feedback: Feedback | None, full: Collection[str],
     *, config: HarvestConfig, golden: Golden, find: Find, named: Callable[[str], str],
 ) -> Example | Dropped:  # fmt: skip
-    seen = candidate(at, record, feedback, config)
+    seen = Candidate(at, record, feedback, domain())
     if reason := drop_reason(seen, config):
         return Dropped(reason, seen.domain)
     if seen.domain in full:

@@ -17,6 +17,8 @@ from tuneloop_vectors.words import Vectors, WordVectors, unit
 
 NEAREST = 8
 """Of the built-in seeds, each measured without itself, 95.4 % are nearest to their own domain; with one centroid of all, 92.1 %."""
+BLOCK = 32
+"""Texts in one product with the seeds, fewer are filled up: in products of one size a text is rounded alike whatever its company."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,17 @@ class Centroids:
         self._places = dict(zip(described, map(slice, [0, *ends], ends), strict=False))
         """Of each domain's seeds among all."""
 
-    def likeness(self, text: str) -> Likeness:
-        """To each domain with sentences to compare with, and in any case to small talk."""
-        row = self._centred([text])[0]
-        each = self._seeds @ row
-        similarities = {name: _nearest(each[place]) for name, place in self._places.items()}
-        return Likeness(tuple(sorted(similarities.items(), key=lambda one: -one[1])))
+    def likenesses(self, texts: Sequence[str]) -> list[Likeness]:
+        """Of each to every domain with sentences to compare with, and in any case to small talk."""
+        each = self._cosines(self._centred(texts))
+        similarities = zip(*(_nearest(each[:, place]) for place in self._places.values()), strict=True)
+        return [Likeness(tuple(sorted(zip(self._places, row, strict=True), key=lambda one: -one[1]))) for row in similarities]
+
+    def _cosines(self, rows: Vectors) -> Vectors:
+        """To each seed."""
+        padded = np.zeros((-(-len(rows) // BLOCK) * BLOCK, rows.shape[1]), np.float32)
+        padded[: len(rows)] = rows
+        return np.concatenate([padded[at : at + BLOCK] @ self._seeds.T for at in range(0, len(padded), BLOCK)])[: len(rows)]
 
     def _centred(self, texts: Sequence[str]) -> Vectors:
         return unit(self._rows(texts) - self._centre)
@@ -61,7 +68,7 @@ class Centroids:
         return self._words.rows([in_english(text) for text in texts])
 
 
-def _nearest(row: Vectors) -> float:
-    """Their mean: as numpy's own, without its questions about dtype and axis, which take longer than a dozen numbers."""
-    row.sort()
-    return float(np.add.reduce(row[-NEAREST:])) / min(NEAREST, len(row))
+def _nearest(rows: Vectors) -> list[float]:
+    """The mean of the nearest, of each row."""
+    nearest = np.sort(rows, axis=1)[:, -NEAREST:]
+    return [total / nearest.shape[1] for total in np.add.reduce(nearest, axis=1).tolist()]

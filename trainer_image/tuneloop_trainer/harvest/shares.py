@@ -8,7 +8,7 @@ meanwhile, is worked out on the spot.
 import hashlib
 import heapq
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
 
@@ -49,8 +49,10 @@ class Noted:
     offer: Offer
     part: PartWriter
 
-    def __call__(self, at: EntryId, record: Record, feedback: Feedback | None, full: Collection[str]) -> Example | Dropped:
-        offered = self.offer(at, record, feedback, full)
+    def __call__(
+        self, at: EntryId, record: Record, domain: Callable[[], str], feedback: Feedback | None, full: Collection[str]
+    ) -> Example | Dropped:
+        offered = self.offer(at, record, domain, feedback, full)
         if isinstance(offered, Example) or offered.reason != OVER_LIMIT:
             self.part.add(Line(at, record.id, mark(feedback), offered))
         return offered
@@ -70,12 +72,14 @@ class Looked:
         self._lines = heapq.merge(*self.parts, key=attrgetter("at"), reverse=True)
         self._next = next(self._lines, None)
 
-    def __call__(self, at: EntryId, record: Record, feedback: Feedback | None, full: Collection[str]) -> Example | Dropped:
+    def __call__(
+        self, at: EntryId, record: Record, domain: Callable[[], str], feedback: Feedback | None, full: Collection[str]
+    ) -> Example | Dropped:
         if at != self._at:
             self._go_to(at)
         offered = self._known.get((record.id, mark(feedback)))
         if offered is None:
-            return self.offer(at, record, feedback, full)
+            return self.offer(at, record, domain, feedback, full)
         ruled_out = isinstance(offered, Dropped) and offered.reason != IN_GOLDEN_SET
         return offered if ruled_out or offered.domain not in full else Dropped(OVER_LIMIT, offered.domain)
 
