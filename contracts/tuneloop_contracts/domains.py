@@ -15,7 +15,7 @@ from tuneloop_contracts.names import DOMAIN_PATTERN
 GENERAL = "general"
 """The domain of a text that no keyword claims, where a target has it."""
 
-_WORD = re.compile(r"[a-z0-9_+#.]*[a-z0-9_+#]")
+_WORD = re.compile(r"[\w+#.]*[\w+#]")
 _URL = re.compile(r"\b[A-Za-z][A-Za-z0-9+.-]{1,15}://\S+")
 
 Keyword = Annotated[str, Field(min_length=2, max_length=80)]
@@ -98,8 +98,8 @@ class Keywords:
         """Of each phrase, its place in the domains' order; a text has few of these words, and only their phrases are looked for."""
         self._keywords = tuple((domain.name, keyword) for domain in domains for keyword in domain.keywords)
         for place, (_, keyword) in enumerate(self._keywords):
-            phrase = _fold(keyword)
-            self._by_first_word[phrase.split(" ")[1]].append((place, phrase))
+            if first := (phrase := _fold(keyword)).split(" ")[1]:  # "??" has no word, and would be found in every empty text
+                self._by_first_word[first].append((place, phrase))
 
     def found_in(self, text: str) -> dict[str, list[str]]:
         """Those of each domain that occur in `text`, as the domain writes them; domains without one are left out."""
@@ -116,7 +116,7 @@ class Keywords:
 def _phrases(domain: Domain) -> tuple[tuple[str, float], ...]:
     keywords = {_fold(keyword): 1.0 for keyword in domain.keywords}
     from_examples = {f" {word} ": 0.5 for example in domain.examples for word in _fold(example).split() if len(word) > 4}
-    return tuple((from_examples | keywords).items())
+    return tuple((phrase, weight) for phrase, weight in (from_examples | keywords).items() if phrase.strip())
 
 
 def _occurrences(words: str, weight: float, phrase: str) -> float:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from tuneloop_contracts.adapters import CONFIG_FILE, PROVENANCE_FILE, WEIGHTS_FILE, adapter_digest
 from tuneloop_contracts.base import base_digest
 from tuneloop_contracts.dataset import Count, Dataset, DomainCounts
-from tuneloop_contracts.domains import DEFAULT_DOMAINS, Domain, classify
+from tuneloop_contracts.domains import DEFAULT_DOMAINS, Domain, Keywords, classify
 from tuneloop_contracts.names import revision_name, revision_number
 from tuneloop_contracts.packing import MARK, pack, unpack
 from tuneloop_contracts.progress import TERMINATION_LIMIT, Fault, FaultReason, Losses, ProgressBody, Report, Score, TrainedAdapter, Verdict
@@ -71,6 +71,14 @@ def test_default_domains(text: str, want: str) -> None:
 
 def test_without_a_general_domain_a_text_may_belong_to_none() -> None:
     assert classify("Who painted the Mona Lisa?", [Domain(name="support", keywords=("refund",))]) == ""
+
+
+def test_keywords_may_be_of_any_alphabet_and_signs_alone_claim_nothing() -> None:
+    domains = [Domain(name="support", keywords=("возврат", "??")), Domain(name="general")]
+    assert classify("Где мой ВОЗВРАТ?", domains) == "support"
+    assert [classify(text, domains) for text in ("Где почта?", "", "你好")] == ["general"] * 3
+    assert Keywords(domains).found_in("возврат") == {"support": ["возврат"]}
+    assert Keywords(domains).found_in("") == {}
 
 
 def test_examples_count_at_half_weight() -> None:

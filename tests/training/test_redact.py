@@ -77,7 +77,7 @@ HARMLESS = [
     "Basic Responsibilities/obligations", "basic YW5hIG5vdGhpbmcgZWxzZSE=",
     "card 4532 1234 5678 9015", "IBAN DE00 3704 0044 0532 0130 00", "529 982 247 25", "id=11912345678", "0,4111111111111111",
     "12.4111111111111111", "EAN 5901234123457", "/users/11912345678", "1.2.3.4-beta, app-1.2.3.4.jar, ver. 4.3.2.1", "feed::add() cafe::",
-    "12ABC34501DE35", "call 12/10/2024", "1,234,567,890 calls", "51.23456789, 11.987654321",
+    "12ABC34501DE35", "Título de eleitor 0043 5687 0906", "call 12/10/2024", "1,234,567,890 calls", "51.23456789, 11.987654321",
 ]  # fmt: skip
 
 

@@ -53,6 +53,7 @@ _OTHER_WORDS = _words(
     "#, order, orders, invoice, ticket, case, ref, reference, tracking, serial, sku, isbn, id, part, account, model, code, zip, po",
     "policy, batch, version, build, rfc, pedido, fatura, nota, chamado, protocolo, rastreio, rastreamento, série, serie, conta",
     "agência, agencia, cep, código, codigo, nf, lote, processo, contrato, versão, versao",
+    "título, titulo, eleitor, rg, cnh, pis, renavam, matrícula, matricula",
     "bestellung, rechnung, kundennummer, commande, facture, factura",
 )
 _WORD = re.compile(r"[^\W\d_]+|#")
@@ -100,7 +101,7 @@ def _called(match: re.Match[str]) -> bool | None:
 def _international(match: re.Match[str], window: Window) -> tuple[int, int] | None:
     """As many groups of digits as the country's numbers have: "+1 555 123 4567 10 times" ends before the 10."""
     text, start = match.group(), match.start()
-    if text.startswith("00") and not re.search(r"\D", text[3:]) and not _called(match):
+    if text.startswith("00") and not (called := _called(match)) and (called is False or text[3:].isdecimal()):
         return None  # an order's number may begin with zeros
     digits = ""
     ends: list[int] = []
