@@ -26,7 +26,7 @@ def classifier() -> Classifier:
 @pytest.mark.parametrize("language", ["English", "Portuguese"])
 @pytest.mark.parametrize("domain", QUESTIONS)
 def test_questions_that_nothing_was_made_to_know(domain: str, language: str, classifier: Classifier) -> None:
-    """Of all 160, 154 were right when this was written, none another domain's, 6 unassigned."""
+    """Of all 160, 153 were right when this was written, none another domain's, 7 unassigned."""
     questions = QUESTIONS[domain][:20] if language == "English" else QUESTIONS[domain][20:]
     got = Counter(classifier.classify(question).domain for question in questions)
     assert got[domain] >= 17
