@@ -25,14 +25,24 @@ class Lengths:
         self.rows = torch.zeros(0, dtype=torch.long, device=device)
         """[rows]: 0, 1, 2 …"""
         self.longest = 0
+        self._places: dict[tuple[int, int], torch.Tensor] = {}
 
     def set(self, lengths: torch.Tensor) -> None:
         self.of, self.rows = lengths, torch.arange(len(lengths), device=lengths.device)
         self.longest = int(lengths.max()) if len(lengths) else 0
+        self._places.clear()
 
     def advance(self) -> None:
         self.of = self.of + 1
         self.longest += 1
+        self._places.clear()
+
+    def places(self, heads: int, room: int) -> torch.Tensor:
+        """[rows * heads]: of the next tokens, in memory of [rows, heads, room]. The same for most layers of a step."""
+        if (heads, room) not in self._places:
+            lines = self.rows[:, None] * heads + torch.arange(heads, device=self.of.device)
+            self._places[heads, room] = (lines * room + self.of[:, None]).flatten()
+        return self._places[heads, room]
 
     def mask(self) -> torch.Tensor:
         """[rows, longest + 1]: what each row may look at, its next token included."""
@@ -54,9 +64,10 @@ class RowLayer(CacheLayerMixin):  # type: ignore[no-untyped-call]
         raise AssertionError("rows come with their prompts")
 
     def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        at, rows, end = self._lengths, len(self._lengths.rows), self._lengths.longest + 1
-        self._keys[at.rows, :, at.of] = key_states[:, :, 0]
-        self._values[at.rows, :, at.of] = value_states[:, :, 0]
+        rows, end = len(self._lengths.rows), self._lengths.longest + 1
+        at = self._lengths.places(*self._keys.shape[1:3])
+        for held, new in (self._keys, key_states), (self._values, value_states):
+            held.view(-1, held.shape[-1]).index_copy_(0, at, new.reshape(-1, held.shape[-1]))  # half the time of held[rows, :, of] = new
         return self._keys[:rows, :, :end], self._values[:rows, :, :end]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:

@@ -88,8 +88,9 @@ class AdaptedLinear(nn.Module):
             x, y = x.reshape(1, -1, self.in_features), y.view(1, -1, self.out_features)
         a, b = self._matrices(at, stacks)
         if at.gather is None or at.back is None:
-            grouped = x[: at.rows].reshape(at.slots, -1, self.in_features)
-            y[: at.rows].view(at.slots, -1, self.out_features).baddbmm_(torch.bmm(grouped, a), b)
+            if at.rows < len(x):
+                x, y = x[: at.rows], y[: at.rows]
+            y.view(at.slots, -1, self.out_features).baddbmm_(torch.bmm(x.reshape(at.slots, -1, self.in_features), a), b)
             return
         gathered = x.index_select(0, at.gather).view(at.slots, -1, self.in_features)
         change = torch.bmm(torch.bmm(gathered, a), b).view(len(at.gather), -1, self.out_features)
