@@ -29,6 +29,8 @@ class Settings(BaseModel):
     """Who holds the Lease."""
     harvest_image: Annotated[str, Field(min_length=1)]
     trainer_image: Annotated[str, Field(min_length=1)]
+    image_pull_secrets: Annotated[tuple[str, ...], BeforeValidator(_comma_list)] = ()
+    """Secrets in a job's own namespace that its pods pull with, beside those that it names."""
     image_pull_policy: Annotated[str, Field(pattern="^(Always|IfNotPresent|Never)$")] = "IfNotPresent"
     progress_url: Annotated[str, Field(pattern="^https?://[^/]+$")]
     """Base URL under which job pods reach the progress receiver."""

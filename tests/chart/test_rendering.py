@@ -187,6 +187,13 @@ def test_images_come_from_one_registry_with_one_tag() -> None:
     assert operator["IMAGE_PULL_POLICY"] == "Never"
 
 
+def test_job_pods_pull_with_the_same_secrets() -> None:
+    """Or an automatic job, whose spec nobody writes, could not pull from a private registry."""
+    settings = OperatorSettings.from_environment(environment(render("image.pullSecrets={one,two}"), OPERATOR))
+    assert settings.image_pull_secrets == ("one", "two")
+    assert OperatorSettings.from_environment(environment(render(), OPERATOR)).image_pull_secrets == ()
+
+
 def test_the_chart_carries_the_crds() -> None:
     wanted = {file.name: file.read_text() for file in (ROOT / "crds").glob("*.yaml")}
     assert wanted, "no CRDs were found"

@@ -184,6 +184,13 @@ def test_the_harvest_job_whole() -> None:
     }  # fmt: skip
 
 
+def test_job_pods_pull_with_the_operators_secrets_too() -> None:
+    settings = SETTINGS.model_copy(update={"image_pull_secrets": ("registry", "pull")})
+    named = {"imagePullSecrets": [{"name": "pull"}]}
+    for job in (harvest_job(seen(pods=named), target(), settings, WINDOW), train_job(seen(pods=named), target(), settings, DATASET)):
+        assert job["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "pull"}, {"name": "registry"}]
+
+
 def test_the_training_job_adds_what_names_hardware() -> None:
     pods = {
         "gpus": 2, "image": "own:1", "resources": {"requests": {"cpu": 4}, "limits": {"memory": "8Gi"}}, "nodeSelector": {"gpu": "a100"},

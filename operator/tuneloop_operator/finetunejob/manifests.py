@@ -110,7 +110,7 @@ def harvest_job(seen: Seen, target: InferenceTargetSpec, settings: Settings, win
     ]
     container = _container(seen, settings, "harvest", settings.harvest_image, harvest_config(seen, target, settings, window), env)
     container |= {"resources": HARVEST_RESOURCES, "envFrom": _secrets(store.secret_ref)}
-    job = _job(seen, "harvest", _pod(seen, container, {_claim(store.uri): True}))
+    job = _job(seen, "harvest", _pod(seen, settings, container, {_claim(store.uri): True}))
     return indexed(job, together) if together > 1 else job
 
 
@@ -125,13 +125,13 @@ def train_job(seen: Seen, target: InferenceTargetSpec, settings: Settings, datas
     }
     read = (base.uri, dataset.uri, store.uri)
     claims = {_claim(uri): False for uri in read} | {_claim(adapters.uri): True}  # of a shared claim, the last word counts
-    pod = _pod(seen, container, claims)
+    pod = _pod(seen, settings, container, claims)
     pod |= {
         key: value
         for key, value in (
             ("nodeSelector", pods.node_selector),
             ("tolerations", [toleration.to_wire() for toleration in pods.tolerations]),
-            ("affinity", pods.affinity),
+            ("affinity", pods.affinity.to_wire()),
         )
         if value
     }
@@ -168,7 +168,7 @@ def _job(seen: Seen, step: str, pod: Manifest) -> Manifest:
     }
 
 
-def _pod(seen: Seen, container: Manifest, claims: Mapping[str, bool]) -> Manifest:
+def _pod(seen: Seen, settings: Settings, container: Manifest, claims: Mapping[str, bool]) -> Manifest:
     """`claims`: by name, whether they are written to; "" is no claim."""
     mounted = {claim: written for claim, written in claims.items() if claim}
     token = {"path": "token", "audience": contract.PROGRESS_AUDIENCE, "expirationSeconds": TOKEN_SECONDS}
@@ -181,6 +181,7 @@ def _pod(seen: Seen, container: Manifest, claims: Mapping[str, bool]) -> Manifes
         ),
     ]
     pods = seen.spec.pods
+    secrets = dict.fromkeys((*(secret.name for secret in pods.image_pull_secrets), *settings.image_pull_secrets))
     return {
         "restartPolicy": "Never",
         "serviceAccountName": "default",
@@ -191,7 +192,7 @@ def _pod(seen: Seen, container: Manifest, claims: Mapping[str, bool]) -> Manifes
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         **({"priorityClassName": pods.priority_class_name} if pods.priority_class_name else {}),
-        **({"imagePullSecrets": [secret.to_wire() for secret in pods.image_pull_secrets]} if pods.image_pull_secrets else {}),
+        **({"imagePullSecrets": [{"name": name} for name in secrets]} if secrets else {}),
         "containers": [container],
         "volumes": [
             {"name": "tmp", "emptyDir": {}},

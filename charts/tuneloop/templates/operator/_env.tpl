@@ -13,6 +13,7 @@
 - {name: WATCH_NAMESPACES, value: {{ join "," .Values.watchNamespaces | quote }}}
 - {name: HARVEST_IMAGE, value: {{ include "tuneloop.image" (dict "root" . "name" "harvest") }}}
 - {name: TRAINER_IMAGE, value: {{ include "tuneloop.image" (dict "root" . "name" "trainer") }}}
+- {name: IMAGE_PULL_SECRETS, value: {{ join "," .Values.image.pullSecrets | quote }}}
 - {name: IMAGE_PULL_POLICY, value: {{ .Values.image.pullPolicy }}}
 - {name: PROGRESS_URL, value: "http://{{ include "tuneloop.operator" . }}.{{ .Release.Namespace }}.svc:8082"}
 {{- end }}
