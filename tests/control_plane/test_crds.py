@@ -80,6 +80,7 @@ REFUSED = [
     pytest.param(job(pods={"env": [{"name": "TUNELOOP_PODS", "value": "2"}]}), "these variables are set by the operator", id="our count"),
     pytest.param(job(pods={"resources": {"limits": {"cpu": "two"}}}), "spec.pods.resources.limits.cpu in body should match", id="quantity"),
     pytest.param(job(pods={"labels": {"tuneloop.dev/step": "x"}}), "labels below tuneloop.dev/ are set by the operator", id="our label"),
+    pytest.param(job(pods={"affinity": {"nodeAffinty": {}}}), 'unknown field "spec.pods.affinity.nodeAffinty"', id="affinity"),
     pytest.param(job(pods={"securityContext": {"privileged": True}}), 'unknown field "spec.pods.securityContext"', id="privileged"),
     pytest.param(target(domains=[{"name": "auto"}]), "no domain may be named auto", id="auto"),
     pytest.param(target(domains=[{"name": "smollm2"}]), "no domain may be named like the base model", id="domain named as base"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from control_plane.harness import TARGET, Operator, Scene, deployment_spec, target_spec, until
+from control_plane.harness import TARGET, Object, Operator, Scene, deployment_spec, target_spec, until
 from control_plane.reports import digest, harvested, trained
 from tuneloop_contracts.pods import RedisState
 from tuneloop_contracts.progress import Fault, FaultReason, Report, Verdict
@@ -198,6 +198,24 @@ def test_a_job_whose_pods_the_api_server_refuses_has_failed_and_says_where(opera
     assert (status, why) == ("True", "InvalidSpec")
     assert "metadata.labels" in message
     assert "no label's value" not in message
+
+
+@pytest.mark.parametrize(
+    "affinity",
+    [
+        pytest.param({"nodeAffinity": {"requiredDuringScheduling": {}}}, id="not known: it would be dropped without a word"),
+        pytest.param({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": "node-a"}}, id="of another type"),
+    ],
+)
+def test_an_affinity_that_the_api_server_cannot_read_ends_the_job_and_is_named(operator: Operator, stage: Scene, affinity: Object) -> None:
+    stage.make_target()
+    stage.make_job(pods={"affinity": affinity})
+    harvest(stage)
+    until(lambda: stage.stage("week-47") == "Failed")
+    status, why, message = stage.condition(FINE_TUNE_JOBS, "week-47", "Failed")
+    assert (status, why) == ("True", "InvalidSpec")
+    assert "affinity.nodeAffinity.requiredDuringScheduling" in message
+    assert "node-a" not in message
 
 
 def test_suspend_stops_the_pods_and_resume_goes_on(operator: Operator, stage: Scene) -> None:

@@ -1,5 +1,6 @@
 """How revisions move: each case is a sequence of what is seen, and what the ledger and the manifest hold after it."""
 
+import json
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -316,6 +317,9 @@ def test_a_lost_ledger_is_rebuilt_from_the_status() -> None:
 
 def test_a_ledger_that_was_tampered_with_counts_as_lost() -> None:
     assert read_ledger({"revisions.json": '{"entries": 5}'}) == read_ledger({}) == Ledger()
+    revision = {"name": "support-v1-aaaaaaaa", "digest": "d", "uri": "u", "state": "Candidate", "since": "yesterday"}
+    entries = {"a": {"uid": "u", "domain": "support", "revisions": [revision]}}
+    assert read_ledger({"revisions.json": json.dumps({"entries": entries})}) == Ledger()
 
 
 def test_the_manifest_says_all_that_a_server_needs() -> None:

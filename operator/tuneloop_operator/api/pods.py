@@ -95,6 +95,21 @@ class EnvVar(Model):
     """A value from a Secret or ConfigMap."""
 
 
+AsInAPod = Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})]
+"""Left to the API server, which looks at it when the Job is made."""
+
+
+class Affinity(Model):
+    """Kubernetes' own affinity."""
+
+    node_affinity: AsInAPod | None = None
+    """Which nodes the pod may or should run on."""
+    pod_affinity: AsInAPod | None = None
+    """Which pods it should be near."""
+    pod_anti_affinity: AsInAPod | None = None
+    """Which pods it should be away from."""
+
+
 class PodsSpec(Model):
     """Where and how the pods run. What names hardware is for the training pod only: the harvest needs a little CPU."""
 
@@ -110,9 +125,7 @@ class PodsSpec(Model):
     """Node labels that the training pod needs."""
     tolerations: Annotated[tuple[Toleration, ...], Field(max_length=32)] = ()
     """Taints that the training pod tolerates."""
-    affinity: Annotated[dict[str, Any], Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True})] = Field(
-        default_factory=dict
-    )
+    affinity: Affinity = Affinity()
     """Kubernetes' own affinity of the training pod."""
     priority_class_name: Word = ""
     """PriorityClass of both pods."""
@@ -125,6 +138,6 @@ class PodsSpec(Model):
     ] = ()
     """More environment variables of both pods."""
     image_pull_secrets: Annotated[tuple[NameRef, ...], Field(max_length=16)] = ()
-    """Secrets for pulling the images."""
+    """Secrets for pulling the images, beside the operator's IMAGE_PULL_SECRETS."""
     labels: Annotated[dict[str, LabelValue], Field(max_length=32, json_schema_extra=validations(_LABEL_RULE))] = Field(default_factory=dict)
     """More labels of the Jobs and pods, such as kueue.x-k8s.io/queue-name."""

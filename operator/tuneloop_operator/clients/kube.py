@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -19,6 +20,8 @@ AGENT = "tuneloop-operator"
 """Also the field manager of all but the artifacts that jobs publish."""
 UNGUARDED = (f"/apis/{LEASES.group}/", f"/apis/{TOKEN_REVIEWS.group}/")
 """Paths that change nothing of what the operator looks after."""
+UNREAD = re.compile(r'unknown field "([\w.\[\]-]+)"|Go struct field ([\w.\[\]-]+)')
+"""What the API server says of a field that it cannot decode: a path, and nothing of what is in it."""
 MERGE, APPLY, JSON = "application/merge-patch+json", "application/apply-patch+yaml", "application/json"
 
 
@@ -63,8 +66,8 @@ class Kube:
         return list(found["items"]) if found else []
 
     async def create(self, kind: Kind, namespace: str, body: Object) -> Object:
-        """Raises AlreadyExists."""
-        return await self._call("POST", kind.path(namespace), body=body) or {}
+        """Raises AlreadyExists; and Rejected for a field that the API server does not know, which it would drop without a word."""
+        return await self._call("POST", kind.path(namespace), body=body, query=[("fieldValidation", "Strict")]) or {}
 
     async def replace(self, kind: Kind, namespace: str, body: Object) -> Object:
         """Raises Stale if the resourceVersion in `body` is not the newest."""
@@ -124,6 +127,8 @@ def _error(method: str, path: str, status: int, text: bytes, *, applied: bool) -
         return FieldOwned(said)
     if status == 409:
         return AlreadyExists(said) if reason == "AlreadyExists" else Stale(said)
+    if status == 400 and _unread(text):
+        return Rejected(said)
     if status in (401, 404, 429) or status >= 500:  # 404 where something is written: its namespace or its kind is not there
         return Unreachable(said)
     return NotAllowed(said) if status in (400, 403) else Rejected(said)
@@ -137,7 +142,13 @@ def _reason(text: bytes) -> str:
 def _fields(text: bytes) -> str:
     """Paths of the fields that are at fault, without what is in them."""
     causes = (_status(text).get("details") or {}).get("causes") or []
-    return ", ".join(dict.fromkeys(str(cause["field"])[:120] for cause in causes[:5] if cause.get("field")))
+    fields = [*(str(cause["field"]) for cause in causes if cause.get("field")), *_unread(text)]
+    return ", ".join(dict.fromkeys(field[:120] for field in fields[:5]))
+
+
+def _unread(text: bytes) -> list[str]:
+    """The fields that kept the API server from reading the object at all: not known, or of another type."""
+    return [unknown or other for unknown, other in UNREAD.findall(str(_status(text).get("message", "")))]
 
 
 def _status(text: bytes) -> Mapping[str, Any]:

@@ -79,7 +79,7 @@ def _sentence(adapter: AdapterStatus) -> str:
     return {
         Outcome.PUBLISHED: "published",
         Outcome.SUPERSEDED: "not published, what is set was trained on data that ends as late or later",
-        Outcome.MANAGED_ELSEWHERE: "not published, another field manager owns spec.artifact",
+        Outcome.MANAGED_ELSEWHERE: "not published, another field manager owns spec.artifact (kubectl get --show-managed-fields names it)",
         Outcome.NAME_TAKEN: "not published, the LoRAAdapter of that name is about another target or domain",
         Outcome.REJECTED: f"refused by the gate{told}",
         Outcome.INCONCLUSIVE: f"undecided{told}",

@@ -231,7 +231,8 @@ def refused(decided: Plan, error: Exception, *, for_good: bool) -> Plan:
     if decided.ends:
         return replace(decided, actions=())
     stage, reason = (Stage.FAILED, "InvalidSpec") if for_good else (decided.standing.stage, "NotAllowed")
-    standing = replace(decided.standing, stage=stage, reason=reason, message=f"the API server refuses it: {error}")
+    who = "the API server" if for_good else "a quota, an admission rule or a Role"
+    standing = replace(decided.standing, stage=stage, reason=reason, message=f"{who} refuses it: {error}")
     return replace(decided, standing=standing, actions=())
 
 

@@ -1,17 +1,24 @@
 """What the ConfigMap of a target keeps under LEDGER_KEY. Statuses are projections of it, and it is rebuilt from them."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from tuneloop_contracts.model import Wire
 from tuneloop_contracts.names import revision_number
+from tuneloop_operator.api.conditions import is_time
 from tuneloop_operator.api.loraadapter import RevisionState
 
 LEDGER_KEY = "revisions.json"
 NEVER_SERVED = "NeverServed"
 """Reason of a revision that was replaced while it still waited: nothing to fall back to."""
+
+
+def _moment(text: str) -> str:
+    if not is_time(text):
+        raise ValueError(f"{text!r} is no time")
+    return text
 
 
 class Revision(Wire):
@@ -22,7 +29,7 @@ class Revision(Wire):
     uri: str
     fine_tune_job: str = ""
     state: RevisionState
-    since: str
+    since: Annotated[str, AfterValidator(_moment)]
     reason: str = ""
     """Why it was refused or rolled back, in one word."""
     message: str = ""
