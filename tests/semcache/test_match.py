@@ -56,6 +56,14 @@ def test_bad_lines_are_named_and_good_ones_answered() -> None:
     assert json.loads(done.stdout)["id"] == 9
 
 
+def test_what_the_tier_never_compares_is_no_match() -> None:
+    """But the very same is answered by the exact tier, however long."""
+    long = "Why does it rain so much in autumn? " * 40
+    done = match(line(1, long, long + "Please tell me.") + line(2, long, long) + line(3, f"  {long[:900]}", f"{long[:900]}  "))
+    answers = [json.loads(text) for text in done.stdout.splitlines()]
+    assert [(answer["match"], answer["reason"]) for answer in answers] == [(False, "too long"), (True, "similar"), (True, "similar")]
+
+
 @pytest.mark.parametrize("given", ["4", "café 🎉", None, [1, {"of": "many"}], 1.5, True])
 def test_an_id_comes_back_as_it_was(given: Any) -> None:
     """Also after the mark that Windows puts before a text, and where the terminal has another encoding."""

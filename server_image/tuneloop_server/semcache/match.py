@@ -12,6 +12,7 @@ from typing import Any, TextIO
 from tuneloop_server.semcache.embed.base import Away, Embedder
 from tuneloop_server.semcache.embed.choose import DEFAULT, make_embedder
 from tuneloop_server.semcache.guard.judge import objection
+from tuneloop_server.semcache.partition import LONGEST_QUESTION
 
 BAD_INPUT = 2
 """Exit code when a line could not be answered."""
@@ -22,9 +23,9 @@ Writes a line {"id", "match", "similarity", "reason"} for each: whether the answ
 
   match       true or false
   similarity  cosine of the two texts' vectors, -1 to 1
-  reason      "similar"; or what kept them apart: "too far" (similarity under the embedder's threshold), or the rule of the guard
-              that spoke first (number, negation, quotation, opposite, name, question, tense, person, content, direction, order,
-              language)
+  reason      "similar"; or what kept them apart: "too long" (over 1000 characters, unless they are the same), "too far" (similarity
+              under the embedder's threshold), or the rule of the guard that spoke first (number, negation, quotation, opposite,
+              name, question, tense, person, content, direction, order, language)
 
 A line that is not such an object is named on standard error, the others are answered, and the exit code is 2.
 EMBEDDER chooses the embedder, as for the server: static (default), minilm, or the URL of an OpenAI-compatible endpoint.
@@ -61,9 +62,13 @@ def parse(line: str) -> Pair:
 
 async def decide(pair: Pair, embedder: Embedder) -> dict[str, Any]:
     """As the tier decides. Raises embed.base.Away."""
-    vectors = await embedder.embed([pair.a, pair.b])
+    a, b = pair.a.strip(), pair.b.strip()
+    vectors = await embedder.embed([a, b])
     similarity = float(vectors[0] @ vectors[1])
-    reason = "too far" if similarity < embedder.threshold else objection(pair.a, pair.b)
+    if a != b and max(len(a), len(b)) > LONGEST_QUESTION:
+        reason: str | None = "too long"
+    else:
+        reason = "too far" if similarity < embedder.threshold else objection(a, b)
     return {"id": pair.id, "match": reason is None, "similarity": round(similarity, 4), "reason": reason or "similar"}
 
 
