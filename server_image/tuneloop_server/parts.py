@@ -1,12 +1,15 @@
 """The parts of one server, put together, and the background tasks that keep them going."""
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from tuneloop_contracts.answers import EXACT_PREFIX
+from tuneloop_contracts.domains import DEFAULT_DOMAINS
+from tuneloop_contracts.manifest import AdapterManifest
 from tuneloop_contracts.pods import AdapterState
 from tuneloop_server.adapters.service import AdapterService
 from tuneloop_server.cache.exact import BUDGET, ExactTier
@@ -39,6 +42,8 @@ from tuneloop_server.tenants.limit import Concurrency
 from tuneloop_server.tracing.span import Tracing
 from tuneloop_server.upkeep import kept_up
 
+log = logging.getLogger(__name__)
+
 FLUSH_SECONDS = 3.0
 """For the record, at the end."""
 
@@ -55,7 +60,7 @@ class Parts:
         self.metrics = Metrics()
         news = News()
         self.adapters = AdapterService(engine, settings.max_lora_rank, news)
-        self.current = Current(self.adapters.apply)
+        self.current = Current(self._apply)
         self._marks = Marks(lambda: self.current.manifest.salt)
         self._embedder = OnDemand(settings.embedder)
         self._tracing = start_tracing() if settings.traces else None
@@ -75,6 +80,13 @@ class Parts:
 
     def world(self) -> World:
         return World(self.settings.model_name, self.current.manifest, self.adapters.loaded())
+
+    def _apply(self, manifest: AdapterManifest) -> None:
+        self.adapters.apply(manifest)
+        known = [domain.name for domain in manifest.domains or DEFAULT_DOMAINS]
+        unknown = [name for name in self.settings.semantic_cache_domains if name not in known]
+        if unknown:
+            log.warning("SEMANTIC_CACHE_DOMAINS: this target has no domain %s; it has %s", ", ".join(unknown), ", ".join(known))
 
     @asynccontextmanager
     async def running(self, env: Mapping[str, str] = os.environ) -> AsyncIterator[None]:

@@ -238,3 +238,10 @@ async def test_without_a_cache_there_is_no_likeness_either(redis_url: str) -> No
         for server in (without, switched_off):
             await ask(server, QUESTION)
             assert await cached(server, REWORDED) == "bypass"
+
+
+async def test_a_domain_that_the_target_has_not_is_told(redis_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    async with light_server(redis_url, semantic_cache_domains=("support", "suport")):
+        await until(lambda: "SEMANTIC_CACHE_DOMAINS" in caplog.text)
+    (said,) = [record.getMessage() for record in caplog.records if record.name == "tuneloop_server.parts"]
+    assert said == "SEMANTIC_CACHE_DOMAINS: this target has no domain suport; it has technical, support, legal, general"
