@@ -18,6 +18,9 @@ from tuneloop_server.semcache.embed.choose import known as known_embedder
 ENGINES = ("transformers", "vllm")
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM's --max-lora-rank may be (MaxLoRARanks of its config/lora.py, 0.32)."""
+LONGEST = timedelta(days=36500)
+"""Of a duration: beyond it lie dates that there are not."""
+_NUMBER = re.compile(r"[0-9]{1,10}")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _TARGET = re.compile(r"^[a-z0-9][-a-z0-9.]*/[a-z0-9][-a-z0-9.]*$")
 
@@ -114,8 +117,8 @@ class Settings:
             semantic_cache_domains=tuple(filter(None, (name.strip() for name in env.get("SEMANTIC_CACHE_DOMAINS", "").split(",")))),
             embedder=env.get("EMBEDDER") or defaults.embedder,
             host=env.get("HOST", defaults.host),
-            port=read.number("PORT", defaults.port, least=0),
-            status_port=read.number("STATUS_PORT", defaults.status_port, least=0),
+            port=read.number("PORT", defaults.port, least=0, most=65535),
+            status_port=read.number("STATUS_PORT", defaults.status_port, least=0, most=65535),
             drain_seconds=read.number("DRAIN_SECONDS", defaults.drain_seconds, least=0),
         )
         if not known_embedder(settings.embedder):
@@ -138,10 +141,10 @@ class _Reader:
         self.env = env
         self.faults: list[str] = []
 
-    def number(self, name: str, default: int, *, least: int) -> int:
+    def number(self, name: str, default: int, *, least: int, most: int = 2**31 - 1) -> int:
         text = self.env.get(name) or str(default)
-        if not text.isdigit() or int(text) < least:
-            self.faults.append(f"{name} must be a whole number of at least {least}")
+        if not _NUMBER.fullmatch(text) or not least <= int(text) <= most:
+            self.faults.append(f"{name} must be a whole number from {least} to {most}")
             return default
         return int(text)
 
@@ -182,10 +185,13 @@ class _Reader:
     def duration(self, name: str, default: timedelta) -> timedelta:
         text = self.env.get(name)
         try:
-            return parse_duration(text) if text else default
+            given = parse_duration(text) if text else default
         except ValueError as fault:
             self.faults.append(f"{name}: {fault}")
             return default
+        if not timedelta() < given <= LONGEST:
+            self.faults.append(f"{name} must be more than nothing and at most {LONGEST.days}d")
+        return given
 
 
 def wants_traces(env: Mapping[str, str]) -> bool:
@@ -202,7 +208,10 @@ def wants_traces(env: Mapping[str, str]) -> bool:
 
 def parse_duration(text: str) -> timedelta:
     """Go's form with days added, as in `35d` or `1h30m`. Raises ValueError."""
-    parts = re.findall(r"(\d+)(ms|[smhd])", text)
+    parts = re.findall(r"([0-9]+)(ms|[smhd])", text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
         raise ValueError("must be a duration such as 35d, 12h or 1h30m")
-    return timedelta(seconds=sum(int(number) * _UNITS[unit] for number, unit in parts))
+    try:
+        return timedelta(seconds=sum(int(number) * _UNITS[unit] for number, unit in parts))
+    except OverflowError as error:
+        raise ValueError("must be a duration that there can be") from error

@@ -69,6 +69,19 @@ def test_durations(text: str, want: timedelta) -> None:
     assert parse_duration(text) == want
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("CACHE_TTL", "\u00b2"), ("CACHE_TTL", "\u0663"), ("CACHE_TTL", "1" * 30), ("CACHE_TTL", "-1"), ("PORT", "65536"),
+        ("RECORD_RETENTION", "0s"), ("RECORD_RETENTION", "3000000d"), ("RECORD_RETENTION", "9999999999d"),
+        ("RECORD_RETENTION", "9" * 30 + "d"), ("RECORD_RETENTION", "9" * 400 + "d"),
+    ],
+)  # fmt: skip
+def test_a_value_that_nothing_could_work_with_is_named(name: str, text: str) -> None:
+    with pytest.raises(BadSettings, match=f"^{name}"):
+        Settings.from_env(LEAST | {name: text})
+
+
 @pytest.mark.parametrize("text", ["", "35", "d", "1.5h", "-1d", "1d "])
 def test_bad_durations(text: str) -> None:
     with pytest.raises(ValueError, match="duration"):
