@@ -225,6 +225,8 @@ def stopped_when(said: str, *arguments: str, **env: str) -> str:
         pytest.param(["--base-model", "gs://bucket/base"], 2, "'gs://bucket/base' is not", id="no such scheme"),
         pytest.param(["--domains", "sales"], 2, "UnknownDomain", id="no such domain"),
         pytest.param(["--redis", "nonsense"], 2, "REDIS_URL", id="no URL"),
+        pytest.param(["--window-days", "nan"], 2, "--window-days: nan is not above 0 and at most 36500", id="no days"),
+        pytest.param(["--window-days", "1e9"], 2, "--window-days: 1e9 is not above 0", id="before there were dates"),
     ],
 )
 def test_run_says_what_is_wrong_before_it_begins(arguments: list[str], code: int, want: str, tiny_base: Path, tmp_path: Path) -> None:

@@ -8,6 +8,9 @@ from tuneloop_trainer.curate.redact.presidio import PRESIDIO_ENV
 
 EXIT_CODES = "exit codes: 0 done, 2 needs an edit (retrying cannot help), 1 try again later"
 
+LONGEST_WINDOW = 36_500
+"""Days: no record is older than a century, and some centuries back there are no dates."""
+
 HARVEST = f"""Collect a dataset from the recorded traffic of one target.
 
 The operator runs this in a pod, without torch: {CONFIG_ENV} holds the job as JSON, {REDIS_URL_ENV} the Redis.
@@ -107,7 +110,7 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--out", metavar="DIR", required=True, help="datasets/ and adapters/ are written below it")
     run.add_argument("--domains", metavar="NAME", nargs="*", default=[], help="only these (default: technical, support, legal, general)")
     run.add_argument("--tenants", metavar="NAME", nargs="*", default=[], help="whose records; needed if there are several tenants")
-    run.add_argument("--window-days", metavar="N", type=float, default=30, help="days back from now (default: 30)")
+    run.add_argument("--window-days", metavar="N", type=_days, default=30, help="days back from now (default: 30)")
     run.add_argument("--min-examples", metavar="N", type=int, default=50, help="examples that a domain needs (default: 50)")
     run.add_argument("--epochs", metavar="N", type=int, default=3, help="(default: 3)")
     run.add_argument("--learning-rate", metavar="X", type=float, default=1e-4, help="(default: 1e-4)")
@@ -118,6 +121,14 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--held-out", metavar="X", type=float, default=0.1, help="share that is kept for judging (default: 0.1)")
     run.add_argument("--min-held-out", metavar="N", type=int, default=20, help="but at least this many rows (default: 20)")
     run.add_argument("--seed", metavar="N", type=int, default=0, help="(default: 0)")
+
+
+def _days(text: str) -> float:
+    """Raises ValueError, which argparse tells with the option's name; also for `nan`."""
+    days = float(text)
+    if not 0 < days <= LONGEST_WINDOW:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most {LONGEST_WINDOW}")
+    return days
 
 
 def _add_forget(forget: argparse.ArgumentParser) -> None:
