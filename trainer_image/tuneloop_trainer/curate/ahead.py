@@ -6,7 +6,7 @@ from functools import cached_property, partial
 from itertools import islice
 from typing import Generic, TypeVar
 
-AHEAD = 64
+AHEAD = 512
 """Items that are read before they are needed."""
 
 T = TypeVar("T")
