@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,6 +12,7 @@ from fastapi import FastAPI
 
 from tuneloop_server.app import create_app, create_status_app
 from tuneloop_server.parts import Parts
+from tuneloop_server.settings import BadSettings
 from tuneloop_server.upgrade import NoUpgrade
 
 log = logging.getLogger(__name__)
@@ -29,7 +31,13 @@ class Server(uvicorn.Server):
 
 
 async def serve(parts: Parts) -> None:
-    """Until SIGTERM or SIGINT; then: not ready, new requests refused, running ones finished, the record written."""
+    """Until SIGTERM or SIGINT; then: not ready, new requests refused, running ones finished, the record written. Raises BadSettings."""
+    settings = parts.settings
+    with bound("PORT", settings.host, settings.port) as port, bound("STATUS_PORT", settings.host, settings.status_port) as status_port:
+        await _serve(parts, [port, status_port])
+
+
+async def _serve(parts: Parts, sockets: list[socket.socket]) -> None:
     settings = parts.settings
     api, status = create_app(parts), create_status_app(parts)
     servers = [_server(api, settings.host, settings.port), _server(status, settings.host, settings.status_port)]
@@ -37,7 +45,7 @@ async def serve(parts: Parts) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with parts.running():
-        running = [asyncio.create_task(server.serve()) for server in servers]
+        running = [asyncio.create_task(server.serve([own])) for server, own in zip(servers, sockets, strict=True)]
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait([*running, stopping], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -46,6 +54,18 @@ async def serve(parts: Parts) -> None:
             server.should_exit = True
         await asyncio.gather(*running)
     parts.engine.close()
+
+
+@contextmanager
+def bound(name: str, host: str, port: int) -> Iterator[socket.socket]:
+    """Before anything runs: uvicorn would end the process from within one of its tasks, and it hung. Raises BadSettings."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as own:
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            own.bind((host, port))
+        except OSError as error:
+            raise BadSettings(f"{name}: cannot listen on {host} port {port}: {error.strerror}") from error
+        yield own
 
 
 async def _drain(parts: Parts) -> None:

@@ -1,9 +1,15 @@
+import asyncio
+import socket
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from lightserver import DEADLINE, HeldEngine
+from redisserver import free_port
 from tuneloop_contracts.jobs import RedisMode
+from tuneloop_server.parts import Parts
+from tuneloop_server.serve import serve
 from tuneloop_server.settings import BadSettings, Settings, parse_duration
 
 LEAST = {"MODEL_PATH": "/models/SmolLM2"}
@@ -92,3 +98,15 @@ def test_the_semantic_cache_is_off_until_domains_are_named() -> None:
     env = {"MODEL_PATH": "/m"}
     assert Settings.from_env(env).semantic_cache_domains == ()
     assert Settings.from_env(env | {"SEMANTIC_CACHE_DOMAINS": "support, legal,"}).semantic_cache_domains == ("support", "legal")
+
+
+@pytest.mark.parametrize("name", ["port", "status_port"])
+async def test_a_port_that_is_taken_is_named_and_nothing_hangs(name: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        ports = {"port": free_port(), "status_port": free_port(), name: other.getsockname()[1]}
+        parts = Parts(Settings(Path("/models/x"), "x", host="127.0.0.1", **ports), HeldEngine())
+        async with asyncio.timeout(DEADLINE):
+            with pytest.raises(
+                BadSettings, match=f"^{name.upper()}: cannot listen on 127.0.0.1 port {ports[name]}: Address already in use"
+            ):
+                await serve(parts)
