@@ -4,6 +4,7 @@ First the adapter that was loaded must give PEFT's logits.
 """
 
 import asyncio
+import gc
 import tempfile
 import time
 from collections.abc import Callable
@@ -184,7 +185,9 @@ def measure(folders: dict[str, Path], vllm: VllmProcess, runner: asyncio.Runner)
     }
     took = medians(runs, ROUNDS)
     vllm.kill()
+    gc.freeze()  # as the server does when its engine is there; here the peers' objects are among them
     before, during = runner.run(under_load(ours))
+    gc.unfreeze()  # or libraries complain at the end of what they think is leaked
     ours.engine.close()
     step = median(before)
     print(f"{LOADS} loads and unloads under {STREAMS} streams, none dropped; a step takes {1000 * step:.0f} ms")
