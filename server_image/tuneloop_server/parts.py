@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from tuneloop_contracts.answers import EXACT_PREFIX
-from tuneloop_contracts.domains import DEFAULT_DOMAINS
 from tuneloop_contracts.manifest import AdapterManifest
 from tuneloop_contracts.pods import AdapterState
 from tuneloop_server.adapters.service import AdapterService
@@ -79,11 +78,14 @@ class Parts:
         self._observe()
 
     def world(self) -> World:
-        return World(self.settings.model_name, self.current.manifest, self.adapters.loaded())
+        return self._world_of(self.current.manifest)
+
+    def _world_of(self, manifest: AdapterManifest) -> World:
+        return World(self.settings.model_name, manifest, self.adapters.loaded())
 
     def _apply(self, manifest: AdapterManifest) -> None:
         self.adapters.apply(manifest)
-        known = [domain.name for domain in manifest.domains or DEFAULT_DOMAINS]
+        known = self._world_of(manifest).domain_names
         unknown = [name for name in self.settings.semantic_cache_domains if name not in known]
         if unknown:
             log.warning("SEMANTIC_CACHE_DOMAINS: this target has no domain %s; it has %s", ", ".join(unknown), ", ".join(known))

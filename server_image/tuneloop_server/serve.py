@@ -38,9 +38,7 @@ async def serve(parts: Parts) -> None:
 
 
 async def _serve(parts: Parts, sockets: list[socket.socket]) -> None:
-    settings = parts.settings
-    api, status = create_app(parts), create_status_app(parts)
-    servers = [_server(api, settings.host, settings.port), _server(status, settings.host, settings.status_port)]
+    servers = [_server(app) for app in (create_app(parts), create_status_app(parts))]
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -76,11 +74,9 @@ async def _drain(parts: Parts) -> None:
     parts.engine.close()  # so that they end with an error that their clients can read, and not in mid-air
 
 
-def _server(app: FastAPI, host: str, port: int) -> Server:
+def _server(app: FastAPI) -> Server:
     config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
         http=NoUpgrade,
         log_config=None,
         access_log=False,
