@@ -69,6 +69,10 @@ def set_conditions(old: Sequence[Mapping[str, Any]], new: Iterable[Condition], *
     return list(result.values())
 
 
+HAS_VOLUMES = "PodReadyToStartContainers"
+"""Of a pod: the kubelet makes its sandbox once its volumes are there, and pulls images after that."""
+
+
 def find_condition(status: Mapping[str, Any], type_: str) -> Mapping[str, Any] | None:
     return next((entry for entry in status.get("conditions", []) if entry["type"] == type_), None)
 

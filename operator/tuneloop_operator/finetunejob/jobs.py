@@ -9,7 +9,7 @@ from typing import Any
 from tuneloop_contracts.jobs import CONFIG_ENV
 from tuneloop_contracts.names import STEP_LABEL
 from tuneloop_contracts.progress import Report
-from tuneloop_operator.api.conditions import parse_time
+from tuneloop_operator.api.conditions import HAS_VOLUMES, is_true, parse_time
 from tuneloop_operator.api.kinds import Object
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
@@ -146,8 +146,7 @@ def _waiting(pods: Sequence[Object]) -> Trouble | None:
 def _starting(pods: Sequence[Object]) -> str:
     placed = [pod for pod in pods if pod.get("status", {}).get("phase") == "Pending" and pod["spec"].get("nodeName")]
     for pod in placed[-1:]:
-        conditions = {c["type"]: c["status"] for c in pod["status"].get("conditions", [])}
-        what = "pulls its image" if conditions.get("PodReadyToStartContainers") == "True" else "waits for its volumes or pulls its image"
+        what = "pulls its image" if is_true(pod["status"], HAS_VOLUMES) else "waits for its volumes or pulls its image"
         name = pod["metadata"]["name"]
         return f"pod {name} {what} on node {pod['spec']['nodeName']}; if that lasts, see kubectl describe pod {name}"
     return ""

@@ -7,9 +7,8 @@ wrong access mode but its volume goes to several nodes all the same, as some net
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from tuneloop_operator.api.conditions import parse_time
+from tuneloop_operator.api.conditions import HAS_VOLUMES, find_condition, is_true, parse_time
 from tuneloop_operator.api.kinds import Object
 
 SHAREABLE = {"ReadWriteMany", "ReadOnlyMany"}
@@ -52,16 +51,13 @@ def _is_over(pod: Object) -> bool:
 
 
 def _has_volumes(pod: Object) -> bool:
-    """The kubelet makes a pod's sandbox once its volumes are there, and pulls images after that."""
-    return pod.get("status", {}).get("phase") == "Running" or _condition(pod, "PodReadyToStartContainers").get("status") == "True"
+    status = pod.get("status", {})
+    return status.get("phase") == "Running" or is_true(status, HAS_VOLUMES)
 
 
 def _placed(pod: Object) -> datetime:
-    return parse_time(_condition(pod, "PodScheduled").get("lastTransitionTime") or pod["metadata"]["creationTimestamp"])
-
-
-def _condition(pod: Object, type_: str) -> dict[str, Any]:
-    return next((dict(each) for each in pod.get("status", {}).get("conditions", []) if each["type"] == type_), {})
+    scheduled = find_condition(pod.get("status", {}), "PodScheduled") or {}
+    return parse_time(scheduled.get("lastTransitionTime") or pod["metadata"]["creationTimestamp"])
 
 
 def _told(pod: Object) -> str:
