@@ -1,7 +1,7 @@
 """Whether two texts ask the same, so that one answer serves both. Pure: word lists and rules, no model.
 
-    words        the lists: frames, stop words, synonyms, near words (near: from WordNet; loose: by hand), light words, kinds, opposites;
-                 English and, of the most, Portuguese
+    words        the lists: frames, phrases, forms, stop words, synonyms, near words (near: from WordNet; loose: by hand), light words,
+                 kinds, scopes, opposites; English and, of the most, Portuguese
     frames       ways of asking -> what they ask
     lexicon      reads the lists
     grammar      closed classes: negators, auxiliaries, prepositions
@@ -9,6 +9,7 @@
     accents      what the other text writes with them
     acronyms     what the other text spells out
     compounds    what the other text writes as one word
+    phrases      what the other text says in other words
     numerals     numbers, also spelled
     reading      text -> what the rules look at
     align        words that stand for each other in this pair alone, and words that add nothing

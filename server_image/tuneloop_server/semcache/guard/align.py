@@ -12,7 +12,8 @@ def aligned(a: Reading, b: Reading) -> tuple[Reading, Reading]:
     """Both without the words that only one has and that add nothing, and with one word where they have near ones."""
     words = lexicon(a.language)
     only_a, only_b = _only(a, b), _only(b, a)
-    into = dict(_near(only_a, only_b, words))
+    compared = "differ" in a.content and "differ" in b.content  # what a question tells apart are no near words in it
+    into = {} if compared else dict(_near(only_a, only_b, words))
     rest_a, rest_b = set(only_a) - set(into), set(only_b) - set(into.values())
     light = words.light if "yes-no" in a.questions | b.questions else words.light | ADVICE
     if not (rest_a and rest_b):

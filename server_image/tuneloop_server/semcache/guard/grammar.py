@@ -1,11 +1,10 @@
 """Words of grammar that turn a meaning, English and Portuguese. A closed class each, unlike the lists of content in words/."""
 
-NEGATORS = frozenset(
-    {
-        "not", "no", "never", "neither", "nor", "none", "nothing", "nobody", "without", "unless", "except", "hardly",
-        "não", "nao", "sem", "nunca", "jamais", "nem", "nenhum", "nenhuma", "nada", "exceto",
-    }
-)  # fmt: skip
+NEGATORS = {
+    "en": frozenset({"not", "no", "never", "neither", "nor", "none", "nothing", "nobody", "without", "unless", "except", "hardly"}),
+    "pt": frozenset({"não", "nao", "sem", "nunca", "jamais", "nem", "nenhum", "nenhuma", "nada", "exceto"}),
+}
+"""Of one language each: in Portuguese, `no` is where something is."""
 QUESTIONS = {
     "how": "how", "why": "why", "when": "when", "where": "where", "who": "who", "whom": "who", "whose": "whose", "what": "what",
     "which": "what", "como": "how", "porque": "why", "quando": "when", "onde": "where", "quem": "who", "qual": "what", "quais": "what",

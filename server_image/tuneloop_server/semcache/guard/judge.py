@@ -7,13 +7,13 @@ from tuneloop_server.semcache.guard.accents import accented
 from tuneloop_server.semcache.guard.acronyms import shortened
 from tuneloop_server.semcache.guard.align import aligned
 from tuneloop_server.semcache.guard.compounds import joined
-from tuneloop_server.semcache.guard.reading import Reading, read
+from tuneloop_server.semcache.guard.phrases import rephrased
+from tuneloop_server.semcache.guard.reading import Reading, language_of, read
 from tuneloop_server.semcache.guard.spelling import beside
 
 Rule = Callable[[Reading, Reading], str | None]
 
 AS_READ: tuple[Rule, ...] = (
-    rules.language,
     rules.numbers,
     rules.negation,
     rules.quotation,
@@ -32,7 +32,11 @@ ALIGNED: tuple[Rule, ...] = (
 
 def objection(a: str, b: str) -> str | None:
     """Why the answer to one must not serve the other; None when nothing speaks against it."""
-    one, other = read(_beside(a, b)), read(_beside(b, a))
+    language = language_of(a, b)
+    if not language:
+        return "language"
+    a, b = _beside(a, b), _beside(b, a)
+    one, other = read(rephrased(a, b, language), language), read(b, language)
     if one.folded == other.folded:
         return None
     return _first(AS_READ, one, other) or _first(ALIGNED, *aligned(one, other))

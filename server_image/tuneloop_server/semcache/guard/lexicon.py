@@ -37,6 +37,8 @@ class Lexicon:
     """Concepts that may be left over."""
     kinds: frozenset[str]
     """Concepts that may be left over on one side."""
+    scopes: frozenset[str]
+    """Concepts of tools and languages: where one is named, it is all the same in which place."""
     language: str
 
     def concept(self, word: str) -> str:
@@ -46,24 +48,33 @@ class Lexicon:
 
 @cache
 def stemmed(word: str, language: str) -> str:
-    return STEMMED_APART.get(word) or str(_STEMMERS[language].stemWord(word))
+    """The Portuguese stemmer leaves verbs in many parts (bloqueio, bloquear), so their forms are taken back before."""
+    whole = forms(language).get(word, word) if language == "pt" else word
+    return STEMMED_APART.get(whole) or str(_STEMMERS[language].stemWord(whole))
+
+
+@cache
+def forms(language: str) -> Mapping[str, str]:
+    """Irregular form -> the word that it is of."""
+    return {form: line.split()[0] for line in lines("forms", language) for form in line.split()[1:]}
 
 
 @cache
 def lexicon(language: str) -> Lexicon:
-    groups = [line.split() for line in _lines("synonyms", language)]
+    groups = [line.split() for line in lines("synonyms", language)]
     concepts = {stemmed(word, language): stemmed(group[0], language) for group in reversed(groups) for word in group}
-    bare = Lexicon((), frozenset(), concepts, frozenset(), frozenset(), frozenset(), frozenset(), language)
-    opposites = (line.split() for line in _lines("opposites", language))
-    near = (line.split() for name in ("near", "loose", "synonyms") for line in _lines(name, language))
+    bare = Lexicon((), frozenset(), concepts, frozenset(), frozenset(), frozenset(), frozenset(), frozenset(), language)
+    opposites = (line.split() for line in lines("opposites", language))
+    near = (line.split() for name in ("near", "loose", "synonyms") for line in lines(name, language))
     return Lexicon(
-        frames=tuple(Frame.parse(line) for line in _lines("frames", language)),
-        stopwords=frozenset(word for line in _lines("stopwords", language) for word in line.split()),
+        frames=tuple(Frame.parse(line) for line in lines("frames", language)),
+        stopwords=frozenset(word for line in lines("stopwords", language) for word in line.split()),
         concepts=concepts,
         opposites=_pairs(opposites, bare),
         near=_pairs(near, bare),
-        light=_concepts(_lines("light", language), bare),
-        kinds=_concepts(_lines("kinds", language), bare),
+        light=_concepts(lines("light", language), bare),
+        kinds=_concepts(lines("kinds", language), bare),
+        scopes=_concepts(lines("scopes", language), bare),
         language=language,
     )
 
@@ -80,11 +91,20 @@ def _pairs(lines: Iterable[list[str]], words: Lexicon) -> frozenset[frozenset[st
 @cache
 def words_of(language: str) -> frozenset[str]:
     """All words that the lists of concepts hold."""
-    names = ("synonyms", "opposites", "stopwords", "light", "kinds")
-    return frozenset(word for name in names for line in _lines(name, language) for word in line.split())
+    return _words(("synonyms", "opposites", "stopwords", "light", "kinds"), language)
 
 
-def _lines(name: str, language: str) -> Iterator[str]:
+@cache
+def spelled_words_of(language: str) -> frozenset[str]:
+    """And of the other lists."""
+    return words_of(language) | _words(("near", "loose", "phrases", "forms", "scopes"), language)
+
+
+def _words(names: tuple[str, ...], language: str) -> frozenset[str]:
+    return frozenset(word for name in names for line in lines(name, language) for word in line.split())
+
+
+def lines(name: str, language: str) -> Iterator[str]:
     """None where a language has no such list."""
     file = files(__package__).joinpath("words", f"{name}.{language}.txt")
     for line in file.read_text("utf-8").splitlines() if file.is_file() else ():

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from tuneloop_server.semcache.guard.grammar import AUXILIARIES, JOINING, MARKS, NEGATORS, OWNERS, PERSONS, QUESTIONS, TENSES
-from tuneloop_server.semcache.guard.lexicon import LANGUAGES, Lexicon, lexicon
+from tuneloop_server.semcache.guard.lexicon import Lexicon, lexicon
 from tuneloop_server.semcache.guard.numerals import canonical, spelled
 from tuneloop_server.semcache.guard.spelling import corrected
 
@@ -18,8 +18,10 @@ _CODE = re.compile(
     r"|[a-z][\w.-]*[A-Z][^\s,;!?]*"  # camelCase; GitHub is a name
     r"|--?[a-zA-Z][\w-]*|[A-Za-z]+\d[\w.]*|\w+\.\w{1,4}(?=\s|$))"  # --options, v3.10, file.txt
 )
-_WORD = re.compile(r"(?<![\w'/.@-])[a-z]{4,20}(?![\w'/@-]|\.\w)")
-_INVERTED = re.compile(r"\b(who|whom|what) (do|does|did)\b(?! i do\b)(?!.* (mean|stand)\b)")
+_WORD = re.compile(r"(?<![\w/.@-])(?<!\w')[a-z]{4,20}(?![\w/@-]|['.]\w)")
+_INVERTED = re.compile(
+    r"\b(who|whom|what) ((do|does|did)\b(?! i do\b)|(should|can|could|must|will|would|may|might) (i|we|you|one)\b)(?!.* (mean|stand)\b)"
+)
 _POSSESSIVE = re.compile(r"([^\W\d_]+)'s? [^\W\d_]")
 _CAPITALISED = re.compile(r"(?<=[\w,;:)] )[A-ZÀ-Ý][\w&-]*")
 _ACRONYMS = {"US": "usa", "U.S.": "usa", "IT": "informatics", "WHO": "worldhealth", "May": "maymonth"}
@@ -42,6 +44,8 @@ class Reading:
     measured: Mapping[str, frozenset[str]]
     """What each number is followed by: 80 kilograms."""
     negations: int
+    negated: tuple[tuple[str, ...], ...]
+    """Up to two concepts after each negator."""
     questions: frozenset[str]
     """how, why, when ...; `yes-no`; empty for a statement."""
     asking: bool
@@ -65,12 +69,12 @@ class Reading:
 
 
 @lru_cache(4096)
-def read(text: str) -> Reading:
-    """Cached, as the texts of popular entries are compared again and again."""
+def read(text: str, language: str | None = None) -> Reading:
+    """In its own language where none is given. Cached, as the texts of popular entries are compared again and again."""
     plain = unicodedata.normalize("NFKC", text).translate(_FOLD)
     cased = _SEVERAL.sub(r"\1", _ACRONYM.sub(lambda found: _ACRONYMS[found[1]], plain))
     lower = " ".join(re.sub(r"(?<=[^\W\d_])-(?=[^\W\d_])", " ", cased.lower()).split())
-    words = _language(lower)
+    words = lexicon(language or ("pt" if leaning(lower) > 0 else "en"))
     framed = _framed(_spelled_right(lower, cased) if words.language == "en" else lower, words)
     tokens = [_SYMBOLS.get(token, token) for token in _TOKEN.findall(framed)]
     content, numbers = _content(tokens, words)
@@ -80,7 +84,8 @@ def read(text: str) -> Reading:
         content=content,
         numbers=numbers,
         measured=_measured(tokens, words),
-        negations=sum(token in NEGATORS for token in tokens),
+        negations=sum(token in NEGATORS[words.language] for token in tokens),
+        negated=tuple(_after(tokens, place, words) for place, token in enumerate(tokens) if token in NEGATORS[words.language]),
         questions=questions,
         asking=lower.endswith("?"),
         tense=tense,
@@ -88,7 +93,7 @@ def read(text: str) -> Reading:
         inverted=bool(_INVERTED.search(framed)),
         owners=frozenset(OWNERS[token] for token in tokens if token in OWNERS),
         quoted=frozenset(_quoted(plain)),
-        names=frozenset(_names(cased, words)),
+        names=frozenset(_names(cased, words)) & set(content),
         marked=_marked(tokens, words) | _owning(lower, words),
         folded=folded(lower),
     )
@@ -118,10 +123,17 @@ def _asking(tokens: list[str]) -> list[int]:
     return [place for place in places if place == places[0] or tokens[place - 1] in JOINING]
 
 
-def _language(lower: str) -> Lexicon:
-    """The one whose stop words are most of the text; English in doubt."""
+def language_of(a: str, b: str) -> str | None:
+    """That both are in: what could be either is in the language of the other. None if each is in its own."""
+    one, other = leaning(a.lower()), leaning(b.lower())
+    return None if one * other < 0 else "pt" if one + other > 0 else "en"
+
+
+def leaning(lower: str) -> int:
+    """How many more words of grammar are Portuguese than English."""
     tokens = _TOKEN.findall(lower)
-    return max(map(lexicon, LANGUAGES), key=lambda words: sum(token in words.stopwords or token in NEGATORS for token in tokens))
+    english, portuguese = (sum(token in lexicon(name).stopwords | NEGATORS[name] for token in tokens) for name in ("en", "pt"))
+    return portuguese - english
 
 
 def _spelled_right(lower: str, cased: str) -> str:
@@ -150,7 +162,7 @@ def _content(tokens: list[str], words: Lexicon) -> tuple[tuple[str, ...], tuple[
             numbers.append(number)
         elif not token[0].isalnum():
             numbers.append(token)
-        elif token not in words.stopwords and token not in NEGATORS:
+        elif token not in words.stopwords and token not in NEGATORS[words.language]:
             content.append(words.concept(token))
         place += max(taken, 1)
     return tuple(content), tuple(numbers)
@@ -178,6 +190,10 @@ def _marked(tokens: list[str], words: Lexicon) -> dict[str, frozenset[str]]:
             if after is not None:
                 marked.setdefault(marks[token], set()).add(_one(tokens, after, words))
     return {mark: frozenset(concepts) for mark, concepts in marked.items()}
+
+
+def _after(tokens: list[str], place: int, words: Lexicon) -> tuple[str, ...]:
+    return _content(tokens[place + 1 :], words)[0][:2]
 
 
 def _measured(tokens: list[str], words: Lexicon) -> dict[str, frozenset[str]]:

@@ -1,6 +1,6 @@
 """One rule a family. Each says why two texts do not ask the same, or nothing."""
 
-from tuneloop_server.semcache.guard.grammar import GOALS, SOURCES
+from tuneloop_server.semcache.guard.grammar import GOALS, OWNERS, SOURCES
 from tuneloop_server.semcache.guard.lexicon import lexicon
 from tuneloop_server.semcache.guard.reading import Reading, folded
 
@@ -8,15 +8,11 @@ PREFIXES = ("un", "in", "im", "ir", "il", "dis", "de", "non", "anti", "mis", "de
 """What turns or changes a word: able and unable, ativar and desativar, pay and repay."""
 FLOATING = frozenset(
     {
-        "price", "durat", "quantiti", "height", "distanc", "age", "often", "size", "differ", "need", "permit", "mean", "stand",
+        "price", "durat", "quantiti", "height", "distanc", "age", "frequenc", "size", "length", "differ", "need", "permit", "mean", "stand",
         "biggest", "smallest", "best", "worst", "minimum", "maximum", "praz", "preç",
     }
 )  # fmt: skip
 """Concepts that may stand anywhere: attributes and relations that a question names before or after what it asks about."""
-
-
-def language(a: Reading, b: Reading) -> str | None:
-    return "language" if a.language != b.language else None
 
 
 def numbers(a: Reading, b: Reading) -> str | None:
@@ -70,11 +66,14 @@ def question(a: Reading, b: Reading) -> str | None:
 
 def _may_be(bare: Reading, other: Reading) -> bool:
     """A text without a question word may ask what the other asks: keywords (`capital of France`, `sort a list`) for a fact or a way, but
-    a wish (`cancel my order`) for neither; and with a question mark (`you open on Sunday?`) whether it is so."""
+    a wish (`cancel my order`) for no way, and what is said of something (`my order is late`) for no fact; and with a question mark (`you
+    open on Sunday?`) whether it is so."""
     if bare.questions:
         return False
-    keywords = other.questions in ({"what"}, {"how"}) and not (bare.owners or other.owners)
-    return keywords or (bare.asking and other.questions == {"yes-no"})
+    owned = bare.owners or other.owners
+    fact = other.questions == {"what"} and not (owned and bare.folded.partition(" ")[0] in OWNERS)
+    way = other.questions == {"how"} and not owned
+    return fact or way or (bare.asking and other.questions == {"yes-no"})
 
 
 def persons(a: Reading, b: Reading) -> str | None:
@@ -110,13 +109,29 @@ def _goals(reading: Reading) -> frozenset[str]:
 def order(a: Reading, b: Reading) -> str | None:
     """Equal content in another order is another question, but for one part that moved: `Python: sort a list`, `the app's language`.
     What changes places with another (the teacher knows the student) takes two moves. Who did X and who X-ed are never the same, though
-    at most the verb has moved; and beside a negation (Redis, not Valkey) every place counts."""
-    here, there = _ordered(a), _ordered(b)
+    at most the verb has moved; and what is negated stays so (Redis, not Valkey)."""
+    scopes = _scopes(a, b)
+    here, there = _ordered(a, scopes), _ordered(b, scopes)
     if a.inverted != b.inverted and not FLOATING & set(a.content):
         return "order"
-    if "who" in a.questions or a.negations:
-        return "order" if here != there else None
+    if not _negate_the_same(a, b) or ("who" in a.questions and here[:1] != there[:1]):
+        return "order"
     return None if _one_moved(here, there) else "order"
+
+
+def _negate_the_same(a: Reading, b: Reading) -> bool:
+    pairs = [pair for one, other in zip(a.negated, b.negated, strict=False) for pair in zip(one, other, strict=False)]
+    return all(x == y for x, y in pairs if x in b.content and y in a.content)
+
+
+def _scopes(a: Reading, b: Reading) -> frozenset[str]:
+    """The tool that one of them works in: `in Python, sort a list`."""
+    named = lexicon(a.language).scopes & set(a.content)
+    return named if len(named) == 1 and named <= _within(a) | _within(b) else frozenset()
+
+
+def _within(reading: Reading) -> frozenset[str]:
+    return reading.marked.get("in", frozenset()) | reading.marked.get("on", frozenset())
 
 
 def _one_moved(here: tuple[str, ...], there: tuple[str, ...]) -> bool:
@@ -128,5 +143,5 @@ def _one_moved(here: tuple[str, ...], there: tuple[str, ...]) -> bool:
     return any(here == there[place:] + there[:place] for place in range(max(len(there), 1)))
 
 
-def _ordered(reading: Reading) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(concept for concept in reading.content if concept not in FLOATING))
+def _ordered(reading: Reading, scopes: frozenset[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(concept for concept in reading.content if concept not in FLOATING | scopes))

@@ -4,7 +4,7 @@ import re
 from functools import cache
 from string import ascii_lowercase
 
-from tuneloop_server.semcache.guard.lexicon import words_of
+from tuneloop_server.semcache.guard.lexicon import spelled_words_of, words_of
 from tuneloop_vectors.files import minilm_file
 
 _PLAIN = re.compile(r"(?:^[A-Z]|(?<![\w'/.@-])[a-z])[a-z]{2,19}(?![\w'/@-]|\.\w)")
@@ -16,15 +16,17 @@ def beside(text: str, other: str) -> str:
     may be near and one is meant."""
     here, there = (set(re.findall(r"[a-z]+", one.lower())) for one in (text, other))
     strange = [word for word in here - there if len(word) >= 3 and word not in vocabulary()]
-    meant = {word: right for word in strange for right in there - here if one_slip(word, right) and _meant(word, right)}
+    meant = {word: right for word in strange for right in there - here if _meant(word, right)}
     return _PLAIN.sub(lambda found: meant.get(found[0].lower(), found[0]), text) if meant else text
 
 
 def _meant(word: str, right: str) -> bool:
-    """It is a word that we know. Of two unknown ones, so long that two words are hardly that near, one stands for both."""
+    """It is a word that we know; a long one, even after two slips (recepie). Of two unknown ones, so long that two words are hardly that
+    near, one stands for both."""
     if _known(right):
-        return len(right) >= 4
-    return not _known(word) and len(right) >= 8 and right < word
+        return (len(right) >= 4 and one_slip(word, right)) or (min(len(word), len(right)) >= 6 and two_slips(word, right))
+    letters = 8 if len(word) == len(right) else 6
+    return not _known(word) and len(right) >= letters and right < word and one_slip(word, right)
 
 
 def one_slip(a: str, b: str) -> bool:
@@ -36,11 +38,16 @@ def one_slip(a: str, b: str) -> bool:
     return swapped or any(a[start + x :] == b[start + y :] for x, y in ((1, 1), (1, 0), (0, 1)))
 
 
+def two_slips(a: str, b: str) -> bool:
+    """One slip away from what is one slip away, and not at the beginning: onboarding is no slip of offboarding."""
+    return a[:3] == b[:3] and any(one_slip(between, b) for between in _one_slip_from(a))
+
+
 @cache
 def vocabulary() -> dict[str, int]:
     """English words by how common they are: some 20,000 of MiniLM's own list, and those of our lists."""
     pieces = minilm_file("vocab.txt").read_text("utf-8").split("\n")
-    ours = {word: len(pieces) for word in words_of("en")}
+    ours = {word: len(pieces) for word in spelled_words_of("en")}
     return ours | {piece: rank for rank, piece in enumerate(pieces) if piece.isalpha() and piece.isascii()}
 
 
