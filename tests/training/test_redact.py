@@ -59,6 +59,16 @@ PERSONAL = [
     (r'{"to": "a\nana@example.com\n4111111111111111"}', r'{"to": "a\n[EMAIL]\n[CARD]"}', ["Email", "Card"]),
     ("my API key 8f14e45fceea167a5a36dedd4bea2543", "my API key [APIKEY]", ["ApiKey"]),
     ("a chave: x7Kq29LmZ04tRb81Wc", "a chave: [APIKEY]", ["ApiKey"]),
+    ("my password is hunter2! A senha é mudar123", "my password is [APIKEY] A senha é [APIKEY]", ["ApiKey", "ApiKey"]),
+    ("ana [at] example [dot] com, bob(at)mail.example.com", "[EMAIL], [EMAIL]", ["Email", "Email"]),
+    ("ana AT example DOT com; ana arroba empresa ponto com ponto br", "[EMAIL]; [EMAIL]", ["Email", "Email"]),
+    ("my e-mail is ana at example dot com", "my e-mail is [EMAIL]", ["Email"]),
+    ("携帯は090-1234-5678です。我的邮箱是ana@example.com谢谢", "携帯は[PHONE]です。我的邮箱是[EMAIL]谢谢", ["Phone", "Email"]),
+    ("手机13800138000, call 138 0013 8000", "手机[PHONE], call [PHONE]", ["Phone", "Phone"]),
+    ("bel 06-12345678, ring 070-123 45 67", "bel [PHONE], ring [PHONE]", ["Phone", "Phone"]),
+    ("тел. 8 (495) 123-45-67, 0532 123 45 67", "тел. [PHONE], [PHONE]", ["Phone", "Phone"]),
+    ("+1 312 555 0188,73.12.8.201", "[PHONE],[IP]", ["Phone", "Ip"]),
+    ("ping 8.8.8.8, from 8.8.4.4 to 9.9.9.9; 1.2.3.4 - -", "ping [IP], from [IP] to [IP]; [IP] - -", ["Ip"] * 4),
 ]
 
 HARMLESS = [
@@ -77,6 +87,8 @@ HARMLESS = [
     "Basic Responsibilities/obligations", "basic YW5hIG5vdGhpbmcgZWxzZSE=",
     "card 4532 1234 5678 9015", "IBAN DE00 3704 0044 0532 0130 00", "529 982 247 25", "id=11912345678", "0,4111111111111111",
     "12.4111111111111111", "EAN 5901234123457", "/users/11912345678", "1.2.3.4-beta, app-1.2.3.4.jar, ver. 4.3.2.1", "feed::add() cafe::",
+    "openssl 1.1.1.1, kernel 6.1.55.1", "updated from 1.2.3.4 to 1.2.3.5", "see article 5.1.2.13", "lotto 07 14 21 28 35 42",
+    "look at example dot com", "15 arrobas, ponto final", "the password is SHA-256 hashed", "the password is required!",
     "12ABC34501DE35", "Título de eleitor 0043 5687 0906", "call 12/10/2024", "1,234,567,890 calls", "51.23456789, 11.987654321",
 ]  # fmt: skip
 
@@ -85,6 +97,7 @@ ADVERSARIAL = (
     "a", "1", "1 ", "a.b-", "A", "AB12 ", "+1", "+1 ", "key=", "token: ", "-----BEGIN PRIVATE KEY-----", "eyJ", "eyJaaaaaaaaaa.", "a://",
     "a://b:c", ":", "1:", "fe80:", "(11) ", "0 ", "00 1", "call 555-1234 ", "@", "a@b.", "a'b", "sk-", "sk-ant-", "555 123 4567 ", "1.2.",
     "visa 4", "(0", "SG.aaaaaaaaaaaaaaaaaaaa.", "GB82", "bearer ", "1-", "11.222.333/", "#", "password: ", "senha=a1", "pwd:",
+    "a (at) b.", "a arroba b ponto ", " dot ", "password is a", "\u200b", "1\u200b", "是1",
     "cnpj ", "\\n", "api key ", "1234567890:AA", "(+1", "cpf 1 ", "a@b-", "1111.",
 )  # fmt: skip
 
@@ -173,6 +186,7 @@ def test_a_placeholder_that_a_text_holds_already_is_not_given_to_another_value()
         pytest.param("card 4111\u20111111\u20111111\u20111111", "card [CARD_1]", id="hyphens that do not break"),
         pytest.param("Tél. 06\u202f12\u202f34\u202f56\u202f78", "Tél. [PHONE_1]", id="narrow spaces"),
         pytest.param("mail ana\uff20example\uff0ecom", "mail [EMAIL_1]", id="wide letters"),
+        pytest.param("mail ana\u200b@exam\u00adple.com, or \u200dbob", "mail [EMAIL_1], or \u200dbob", id="no width"),
         pytest.param("from 2019\u20132020, pages 10\u201312", "from 2019\u20132020, pages 10\u201312", id="years and pages"),
     ],
 )

@@ -1,6 +1,7 @@
 """Personal data and secrets out of a text: found by pattern, and by check digits wherever the number has them.
 
     span        what is found: a place in the text and a kind; which kind wins where two overlap
+    plain       a text as the rules read it: in plain letters
     digits      numbers in print: the runs of digits that the rules for numbers look at
     contact     e-mail addresses
     phone       telephone numbers

@@ -18,8 +18,8 @@ _FORMS = {
     "AKIA": r"[A-Z0-9]{16}", "ASIA": r"[A-Z0-9]{16}",  # AWS
     "gh": r"[pousr]_[A-Za-z0-9]{30,}", "github_pat_": r"\w{22,}", "glpat-": r"[\w-]{20,}",
     "xox": r"(?:e\.xox[bp]|[abeoprs])-[\w-]{10,}", "xapp-": r"[\w-]{10,}", "https://hooks.slack.com/": r"services/[\w/]{20,}",
-    "sk_": r"(?:live|test)_[A-Za-z0-9]{10,}", "pk_": r"(?:live|test)_[A-Za-z0-9]{10,}", "rk_": r"(?:live|test)_[A-Za-z0-9]{10,}",
-    "whsec_": r"[A-Za-z0-9+/]{20,}",  # Stripe, as the three before it
+    "sk_": r"(?:(?:live|test)_[A-Za-z0-9]{10,}|[a-f0-9]{48})", "pk_": r"(?:live|test)_[A-Za-z0-9]{10,}",
+    "rk_": r"(?:live|test)_[A-Za-z0-9]{10,}", "whsec_": r"[A-Za-z0-9+/]{20,}",  # Stripe, as the three before it
     "AIza": r"[\w-]{35}", "GOCSPX-": r"[\w-]{20,}", "ya29.": r"[\w-]{20,}",  # Google
     "hf_": r"[A-Za-z0-9]{30,}", "npm_": r"[A-Za-z0-9]{36}", "pypi-": r"AgE[\w-]{50,}", "SG.": r"[\w-]{16,64}\.[\w-]{16,}",
     "dop_v1_": r"[a-f0-9]{64}", "shp": r"(?:at|ca|pa|ss)_[a-fA-F0-9]{32}", "gsk_": r"[A-Za-z0-9]{40,}",
@@ -29,12 +29,24 @@ _FORMS = {
     "hvs.": r"[\w-]{20,}", "PMAK-": r"[a-f0-9]{24}-[a-f0-9]{34}", "ntn_": r"[A-Za-z0-9]{40,}", "secret_": r"[A-Za-z0-9]{43}",
     "lsv2_": r"(?:pt|sk)_[a-f0-9]{32}_[a-f0-9]{10}", "sbp_": r"[a-f0-9]{40}", "sb_secret_": r"[\w-]{20,}", "glsa_": r"\w{32}_[a-f0-9]{8}",
     "NRAK-": r"[A-Z0-9]{27}", "ATATT3": r"[\w=-]{60,}", "figd_": r"[\w-]{40,}", "dp.": r"(?:pt|st|ct)\.[\w.-]{40,}",
-    "AGE-SECRET-KEY-1": r"[A-Z0-9]{50,}",
+    "AGE-SECRET-KEY-1": r"[A-Z0-9]{50,}", "pat": r"[A-Za-z0-9]{14}\.[a-f0-9]{64}", "pat-": r"(?:na|eu)\d-[a-f0-9-]{36}",
+    "gl": r"(?:ptt|dt|cbt|ft|rt|soat|agent)-[\w-]{20,}", "dor_v1_": r"[a-f0-9]{64}", "sntry": r"[su]_[\w+/=-]{40,}", "nfp_": r"\w{36,}",
+    "sq": r"[upa]_[a-f0-9]{40}", "rubygems_": r"[a-f0-9]{48}", "pul-": r"[a-f0-9]{40}", "pscale_": r"(?:tkn|pw|oauth)_[\w.-]{32,}",
+    "xkeysib-": r"[a-f0-9]{64}-[A-Za-z0-9]{16}", "LTAI": r"[A-Za-z0-9]{17,21}", "hvb.": r"[\w-]{24,}", "glc_": r"[A-Za-z0-9+/=]{32,}",
+    "pcsk_": r"\w{40,}", "re_": r"[A-Za-z0-9]{8}_[A-Za-z0-9]{24}", "tgp_v1_": r"[\w-]{40,}", "fw_": r"[A-Za-z0-9]{22,}",
+    "APP_USR-": r"\d{13,19}-[\w-]{20,}", "sgp_": r"(?:[a-f0-9]+_)?[a-f0-9]{40}",
+    "EAA": r"[MC]?[A-Za-z0-9]{90,}", "duffel_": r"(?:test|live)_[\w-]{43}", "ops_eyJ": r"[\w-]{60,}",
+    "dt0c01.": r"[A-Z0-9]{24}\.[A-Z0-9]{64}",
 }  # fmt: skip
 """How a key begins, and goes on, by its issuer's documents."""
 _KEYS = tuple((begin, re.compile(rf"(?<![\w-]){re.escape(begin)}{rest}(?!\w)")) for begin, rest in _FORMS.items())
 
-_TELEGRAM = re.compile(r"(?<!\d)\d{8,10}:AA[\w-]{32,33}(?![\w-])")
+_KEYS_AROUND = (
+    (":AA", re.compile(r"(?<!\d)\d{8,10}:AA[\w-]{32,33}(?![\w-])")),  # Telegram
+    (".atlasv1.", re.compile(r"(?<![\w.])[A-Za-z0-9]{14}\.atlasv1\.[\w-]{60,70}(?![\w-])")),  # Terraform
+    ("-us", re.compile(r"(?<!\w)[a-f0-9]{32}-us\d{1,2}(?!\w)")),  # Mailchimp
+)
+"""Known by what is within."""
 
 _IS = r"[\w-]{0,16}[\"']?\s{0,3}(?:=>?|:|\bis\b|\bé\b)\s{0,3}[\"'`]?"
 _VALUE = r"([A-Za-z0-9_\-+/.~]{15,}[A-Za-z0-9_\-+/~]={0,2})"
@@ -51,8 +63,9 @@ _AS_WORDS = b"".join(b" " if bytes((byte,)).isspace() else b"x" for byte in rang
 """All that is no space as one letter: to look for a long word so takes a third of the time of cutting the text into words."""
 
 _WORD = r"""(?![$/~*])([^\s"'`,;()<>\[\]{}]{5,63}[^\s"'`,;()<>\[\]{}.:])(?![(\[{<])"""
-_PASSWORDS = tuple((name, re.compile(name + r"""["']?\s{0,3}[:=]\s{0,3}["'`]?""" + _WORD, re.IGNORECASE)) for name in _PASSWORD_NAMES)
-"""And a word of six characters or more; a path, a template (`${PASSWORD}`) or a call is none."""
+_SAID = r"""["']?(?:\s{0,3}[:=]\s{0,3}|\s(?:is|é)\s(?=[^\s-]+(?:\s|$)))["'`]?"""
+_PASSWORDS = tuple((name, re.compile(name + _SAID + _WORD, re.IGNORECASE)) for name in _PASSWORD_NAMES)
+"""And a word of six characters or more; a path, a template (`${PASSWORD}`) or a call is none, nor is what "is SHA-256"."""
 _IDENTIFIER = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+")
 """`DB_PASSWORD_2` or `config.password2`: where programs keep theirs."""
 
@@ -80,8 +93,9 @@ def api_keys(text: str) -> Iterator[tuple[int, int]]:
     for begin, form in _KEYS:
         if begin in long_words:
             yield from (match.span() for match in _at_each(begin, form, text, text) if len(set(match.group())) > 9)
-    if ":AA" in long_words:
-        yield from (match.span() for match in _TELEGRAM.finditer(text))
+    for sign, form in _KEYS_AROUND:
+        if sign in long_words:
+            yield from (match.span() for match in form.finditer(text))
     lower = text.replace("İ", "I").lower()  # the one letter that would move the others
     for name, form in _NAMED:
         if name in lower:
@@ -90,7 +104,7 @@ def api_keys(text: str) -> Iterator[tuple[int, int]]:
 
 def passwords(text: str) -> Iterator[tuple[int, int]]:
     """What stands after "password:" and has a digit or a sign: "password: string" says only what belongs there."""
-    if ":" not in text and "=" not in text:
+    if not (":" in text or "=" in text or "ssword" in text or "senha" in text):
         return
     lower = text.replace("İ", "I").lower()
     for name, form in _PASSWORDS:

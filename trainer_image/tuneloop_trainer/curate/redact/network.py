@@ -10,9 +10,21 @@ _IPV4 = re.compile(rf"\d(?<![\w.]\d)\d{{0,2}}(?:\.{_OCTET}){{3}}(?!\w|\.\d|-[A-Z
 _NOBODYS = (0, 127, *range(255, 1000))
 """First parts: this host, the local host, masks, and what is no address."""
 _VERSION_BEFORE = re.compile(
-    r"(?:version|versão|versao|\bver|release|firmware|assembly|build|section|seção|\bv)\W{0,3}$|[A-Za-z]/$", re.IGNORECASE
+    r"(?:version|versão|versao|\bver|release|firmware|assembly|build|section|seção|article|artigo|clause|cláusula|chapter|capítulo|§|\bv)"
+    r"\W{0,3}$|(?:upgrad|updat|downgrad|atualiz)\w*(?: from| to| de| para)? $|[A-Za-z]/$",
+    re.IGNORECASE,
 )
 """Before what is no address: "version 1.2.3.4", "Chrome/120.0.0.0"; nor is `1.2.3.4-beta` or `1.2.3.4.jar`."""
+_WORD_BEFORE = re.compile(r"([^\W\d_]{2,}) $")
+_LEADS = re.compile(
+    r"ips?|is|are|was|at|by|on|to|for|via|of|and|or|not|with|using|than|as|dns|ping|hosts?|server|addr(?:ess(?:es)?)?|gateway|resolver|ssh|curl"
+    r"|nameserver|telnet|traceroute|dig|nslookup|client|peer|node|from|source|src|dst|remote|local|allow|deny|block(?:ed|ing)?|ban|banned|route"
+    r"|inet|bind|listen|connect(?:ed|ing)?|reach|proxy|eu|é|são|em|no|na|ao|para|com|por|de|do|da|ou|servidor|endereço|máquina|cliente|roteador",
+    re.IGNORECASE,
+)
+"""So short an address is one after such a word, or after none; after a thing's name it is its version: `nginx 1.25.3.1`."""
+_TOGETHER = 5
+"""Characters between two versions of one thing: "from 1.2.3.4 to 1.2.3.5"."""
 _IPV6 = re.compile(r"(?<![\w:.])(?:[0-9A-Fa-f]{0,4}:){2,7}(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9A-Fa-f]{0,4})(?!\w|:\w|\.\d)")
 _IPV6_BEGINS = re.compile(r"(?=.*\d)[0-9A-Fa-f]{4}:|::ffff:|64:ff9b:", re.IGNORECASE)
 """As every address in use does, and one without a single digit is rare; `f64::`, `a::b` and `feed::add` are code."""
@@ -24,9 +36,13 @@ def ipv4s(text: str) -> Iterator[tuple[int, int]]:
     """Not the local host, not a mask, not a version of four parts."""
     if text.count(".") < 3:
         return
+    version = -_TOGETHER - 1
     for match in _IPV4.finditer(text):
-        before = text[max(0, match.start() - 12) : match.start()]
-        if int(match.group().partition(".")[0]) not in _NOBODYS and not _VERSION_BEFORE.search(before):
+        before = text[max(0, match.start() - 24) : match.start()]
+        name = _WORD_BEFORE.search(before) if len(match.group()) <= len("1.25.3.1") else None
+        if _VERSION_BEFORE.search(before) or (name and not _LEADS.fullmatch(name[1])) or match.start() - version <= _TOGETHER:
+            version = match.end()
+        elif int(match.group().partition(".")[0]) not in _NOBODYS:
             yield match.span()
 
 

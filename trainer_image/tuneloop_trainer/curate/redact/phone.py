@@ -1,4 +1,4 @@
-"""Telephone numbers: international, and national of the United States, Brazil, Portugal, Britain, Germany, France and Spain."""
+"""Telephone numbers: international, and national of some twenty countries, the rest where the text calls them so."""
 
 import re
 from collections.abc import Iterator
@@ -28,7 +28,8 @@ _SURE = re.compile(_START + r"(?<!\d )(?:" + "|".join((
     r"(?:55 ?)?0?[1-9]\d[ -](?:9[ .]?\d{4}[ .-]?\d{4}|[2-5]\d{3}[.-]?\d{4})",  # 11 91234-5678, 11 3456-7890
     r"(?:1[1-9]|2[12478]|3[1-578]|4[1-9]|5[1345]|6[1-9]|7[134579]|8[1-9]|9[1-9])9\d{8}",  # 11912345678
     r"9\d{4}-\d{4}|[1-9]\d\.9\d{4}\.\d{4}",  # 91234-5678, 11.91234.5678
-    r"0[1-9](?:[ .-]\d{2}){4}|0[67]\d{8}",  # FR: 06 12 34 56 78
+    r"0[1-9](?:[ .-]\d{2}){4}(?! \d)|0[67]\d{8}|06[ -]\d{8}",  # FR: 06 12 34 56 78; NL: 06-12345678
+    r"8[ -]?\(\d{3}\) ?\d{3}[ -]\d{2}[ -]\d{2}|0[1-9]\d{1,2}[ -]\d{3}(?:[ -]\d{2}){2}|1[3-9]\d[ -]\d{4}[ -]\d{4}",  # RU; CH, SE, TR; CN
     r"\(0\d{2,4}\) ?\d{3,4}[ -]?\d{3,4}|07\d{3} ?\d{3} ?\d{3}|0[1-9]\d{1,3}[ -]\d{3,4}[ -]?\d{3,4}|0\d{4} \d{5,6}",  # UK: 020 7946 0958
     r"0[1-9]\d{1,4}(?:[ /-]| / )\d{3,8}(?:-\d{1,4})?|0[1-9]\d{1,4} \d{2,4}(?: \d{2,4}){1,3}|01[567]\d{8,9}",  # DE: 030/123456
     r"[6789]\d{2}(?: \d{2}){3}|9[1-8] \d{3} \d{2} \d{2}|2[1-9] \d{3} \d{4}",  # ES: 612 34 56 78; PT: 21 123 4567
@@ -47,6 +48,8 @@ _PHONE_WORDS = _words(
     "telefone, telefones, telemóvel, telemovel, celular, cel, fone, ligar, ligue, liga, ligo, liguei, contato, contacto",
     "meu número, meu numero, teléfono, telefono, móvil, movil, llama, llame, llámame, llamar, mi número, mi numero",
     "telefon, telefonnummer, handy, handynummer, mobil, rufnummer, anrufen, meine nummer",
+    "cellulare, chiamami, chiamare, il mio numero, telefoon, mobiel, bel, bellen, telefonum, телефон, тел, звоните",
+    "电话, 手机, 電話, 携帯, 전화, 휴대폰",
     "téléphone, portable, appeler, appelez, joindre, rappeler, rappelez, mon numéro",
 )
 _OTHER_WORDS = _words(
@@ -56,7 +59,7 @@ _OTHER_WORDS = _words(
     "título, titulo, eleitor, rg, cnh, pis, renavam, matrícula, matricula",
     "bestellung, rechnung, kundennummer, commande, facture, factura",
 )
-_WORD = re.compile(r"[^\W\d_]+|#")
+_WORD = re.compile(r"电话|手机|電話|携帯|전화|휴대폰|[^\W\d_\u3005-\ud7af]+|#")
 _BEFORE = 40
 """Characters before a number in which the nearest of these words decides."""
 _STATE = re.compile(r"\b[A-Z]{2} $")
@@ -108,7 +111,7 @@ def _international(match: re.Match[str], window: Window) -> tuple[int, int] | No
     for _, end, group in groups_of(match):
         trunk = group == "0" and match.string[end : end + 1] == ")"
         digits += "" if trunk else group.removeprefix("00") if not digits else group
-        if _is_whole(digits) and not _GOES_ON.match(match.string, end, end + 4):
+        if _is_whole(digits) and not _GOES_ON.match(match.string, end, end + 6):
             ends.append(end)
     return (start, ends[-1]) if ends else None
 
