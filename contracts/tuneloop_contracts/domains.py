@@ -50,7 +50,8 @@ DEFAULT_DOMAINS: tuple[Domain, ...] = (
         "django", "numpy", "memory leak", "segmentation fault", "regex", "unit test", "deploy", "install", "programming", "file system",
         "syntax", "recursion", "meu código", "código fonte", "função", "variável", "compilar", "compilador", "depurar", "exceção",
         "algoritmo", "banco de dados", "consulta sql", "servidor", "instalar", "programação", "erro de sintaxe", "linha de comando",
-        "expressão regular", "recursão",
+        "expressão regular", "recursão", "kafka", "redis", "postgres", "mongodb", "nosql", "terraform", "ansible", "jenkins", "gitlab",
+        "webpack", "flexbox", "graphql", "oauth", "tls", "xml", "mutex", "jvm", "pytorch", "tensorflow", "scikit-learn",
     )),
     Domain(name="support", keywords=(
         "refund", "money back", "invoice", "billing", "charged me", "charged twice", "been charged", "overcharged", "subscription",
@@ -61,6 +62,7 @@ DEFAULT_DOMAINS: tuple[Domain, ...] = (
         "cancelar a assinatura", "esqueci minha senha", "redefinir a senha", "minha senha", "minha conta", "entrar na conta",
         "meu pedido", "número do pedido", "minha encomenda", "entrega", "frete", "rastreio", "nota fiscal", "política de troca",
         "fazer a troca", "devolução", "atendimento", "atendente", "meu chamado", "reclamação", "garantia", "pagamento", "cupom",
+        "bought from you", "your store", "your shop", "gift card", "unsubscribe", "que comprei", "comprei com vocês", "vale-presente",
     )),
     Domain(name="legal", keywords=(
         "contract", "clause", "liability", "lawsuit", "sue", "sued", "attorney", "lawyer", "court", "license agreement", "copyright",
@@ -70,7 +72,8 @@ DEFAULT_DOMAINS: tuple[Domain, ...] = (
         "processo judicial", "entrar na justiça", "advogado", "advogada", "tribunal", "juiz", "direitos autorais", "marca registrada",
         "patente", "lgpd", "termos de uso", "política de privacidade", "jurídico", "por lei", "na lei", "indenização", "justa causa",
         "código penal", "código civil", "código de defesa do consumidor", "divórcio", "inquilino", "despejo", "herança", "testamento",
-        "procuração", "pensão alimentícia", "rescisão",
+        "procuração", "pensão alimentícia", "rescisão", "is it legal", "is it illegal", "unlawful", "statutory", "due process",
+        "habeas corpus", "subpoena", "felony", "misdemeanor", "usucapião", "liminar", "juizado",
     )),
     Domain(name=GENERAL),
 )  # fmt: skip

@@ -26,7 +26,7 @@ def classifier() -> Classifier:
 @pytest.mark.parametrize("language", ["English", "Portuguese"])
 @pytest.mark.parametrize("domain", QUESTIONS)
 def test_questions_that_nothing_was_made_to_know(domain: str, language: str, classifier: Classifier) -> None:
-    """Of all 160, 153 were right when this was written, none another domain's, 7 unassigned."""
+    """Of all 160, 156 were right when this was written, none another domain's, 4 unassigned."""
     questions = QUESTIONS[domain][:20] if language == "English" else QUESTIONS[domain][20:]
     got = Counter(classifier.classify(question).domain for question in questions)
     assert got[domain] >= 17
@@ -85,6 +85,8 @@ def test_keywords_come_first(text: str, domain: str, reason: str, classifier: Cl
         pytest.param("Who won the match on the tennis court yesterday?", "general", id="tennis court"),
         pytest.param("Sue is my sister; what should I give her for Christmas?", "general", id="a name"),
         pytest.param("How can I test a payment webhook locally?", "technical", id="payment"),
+        pytest.param("Java é uma ilha da Indonésia, o que ver lá?", "general", id="an island"),
+        pytest.param("The Python course that I bought does not open", "support", id="a course"),
         pytest.param("https://api.github.com/python", UNASSIGNED, id="an address"),
     ],
 )
@@ -121,6 +123,7 @@ def test_small_talk_is_nobodys_where_there_is_no_general_domain() -> None:
 
 def test_a_portuguese_text_lends_english_words_and_others_stay() -> None:
     assert in_english("Não consigo instalar o Docker, e a fatura?") == "not can install docker , invoice ?"
+    assert in_english("Conte a história do xadrez") == "tell story chess"
     assert in_english("I do not consent, as a tenant") == "I do not consent, as a tenant"
 
 
