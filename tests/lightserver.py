@@ -32,6 +32,7 @@ class HeldEngine:
     generations: list["HeldAnswer"] = field(default_factory=list)
     facts = BaseFacts("sha256:base", 4096, {}, "held")
     ready = True
+    broken = False
 
     def __post_init__(self) -> None:
         self.go.set()

@@ -72,9 +72,7 @@ class Parts:
         self.feedback = FeedbackService(self._marks, self.recorder, self._tiers)
         self.embeddings = EmbeddingsService(self._embedder)
         base = (settings.model_name, engine.facts.digest)
-        self.status = StatusService(
-            self.adapters, self.current, self.health, news, lambda: base, lambda: engine.ready, settings.max_lora_rank
-        )
+        self.status = StatusService(self.adapters, self.current, self.health, news, lambda: base, engine, settings.max_lora_rank)
         self._observe()
 
     def world(self) -> World:

@@ -1,10 +1,12 @@
 """The decoding loop on tiny random models."""
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 from threading import Event
+from typing import NoReturn
 
 import pytest
 import torch
@@ -17,7 +19,7 @@ from tuneloop_server.engine.row import Row, Vocabulary
 from tuneloop_server.engine.scheduler import Scheduler
 from tuneloop_server.engine.slots import Slots
 from tuneloop_server.engine.worker import Worker
-from tuneloop_server.errors import ApiError, Failed, PromptTooLong, TryLater
+from tuneloop_server.errors import ApiError, Failed, PromptTooLong, TryLater, Unavailable
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -190,6 +192,29 @@ async def test_closing_fails_what_still_runs() -> None:
         answer = await engine.generate(asked("x", 240))
     with pytest.raises(ApiError):
         [piece async for piece in answer.pieces()]
+
+
+async def test_a_worker_that_broke_says_so_and_keeps_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running() as engine:
+        too_late: list[Future[None]] = []
+
+        def breaks(_: Scheduler) -> NoReturn:
+            too_late.append(engine._worker.call(lambda: None))
+            sys.exit()
+
+        answer = await engine.generate(asked("x", 240))
+        monkeypatch.setattr(Scheduler, "turn", breaks)
+        with pytest.raises(Unavailable):
+            [piece async for piece in answer.pieces()]
+        with pytest.raises(Unavailable):
+            too_late[0].result(20)
+        engine._worker.join(20)
+        assert engine.broken
+        assert not engine.ready
+        with pytest.raises(Unavailable):
+            await engine.generate(asked("hello"))
+        with pytest.raises(Unavailable):
+            await engine.unload("a")
 
 
 def test_the_cores_are_the_workers() -> None:

@@ -110,3 +110,10 @@ def test_a_manifest_that_could_not_be_applied_is_applied_when_it_comes_again() -
     for _ in range(2):
         current.take(seen)
     assert applied == ["one", "one"]
+
+
+async def test_a_pod_whose_engine_broke_is_to_be_restarted(redis_url: str) -> None:
+    async with light_server(redis_url) as server:
+        assert (await server.http.get("/healthz")).status_code == 200
+        server.engine.broken = True
+        assert (await server.http.get("/healthz")).status_code == 503

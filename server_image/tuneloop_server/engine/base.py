@@ -114,6 +114,11 @@ class Engine(Protocol):
         """It answers, and holds what was loaded. An engine in another process may restart."""
         ...
 
+    @property
+    def broken(self) -> bool:
+        """Nothing in this process can mend it."""
+        ...
+
     def on_lost(self, tell: Callable[[str], None]) -> None:
         """Call `tell` with the handle of an adapter that was loaded, and is gone for good."""
         ...

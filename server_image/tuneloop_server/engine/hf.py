@@ -66,7 +66,11 @@ class HfEngine:
 
     @property
     def ready(self) -> bool:
-        return True
+        return not self.broken
+
+    @property
+    def broken(self) -> bool:
+        return not self._worker.is_alive()
 
     def on_lost(self, tell: Callable[[str], None]) -> None:
         """What is in this process is there until it is unloaded."""
@@ -83,8 +87,8 @@ class HfEngine:
             )
         answer = HfAnswer(len(prompt), self._rows)
         row = Row(prompt, _within(request, room), request.adapter, self._vocabulary, answer.emit)
-        answer.start(row)
         self._worker.submit(row)
+        answer.start(row)
         return answer
 
     async def load(self, handle: str, adapter: AdapterWeights) -> float:

@@ -9,9 +9,10 @@ from typing import TypeVar
 
 import torch
 
+from tuneloop_server.engine.base import RETRY_AFTER
 from tuneloop_server.engine.row import Row
 from tuneloop_server.engine.scheduler import Scheduler
-from tuneloop_server.errors import Failed, Unavailable
+from tuneloop_server.errors import Failed, Unavailable, without_texts
 
 log = logging.getLogger(__name__)
 
@@ -28,25 +29,38 @@ class Worker(Thread):
         self._closing = False
 
     def submit(self, row: Row) -> None:
-        self._orders.put(lambda: self._scheduler.add(row))
+        """Raises Unavailable."""
+        self._order(lambda: self._scheduler.add(row))
 
     def call(self, work: Callable[[], T]) -> "Future[T]":
-        """Run `work` between two turns; not at all when it is cancelled before."""
+        """Run `work` between two turns; not at all when it is cancelled before. Raises Unavailable, or the future does."""
         done: Future[T] = Future()
-        self._orders.put(lambda: self._run(done, work))
+        self._order(lambda: self._run(done, work))
         return done
 
     def close(self) -> None:
-        self._orders.put(self._stop)
+        self._orders.put(self._end)
         self.join()
 
     def run(self) -> None:
-        with torch.inference_mode():
-            while not self._closing:
-                self._take_orders()
-                if not self._scheduler.idle:
-                    self._turn()
-            self._scheduler.abandon(Unavailable("the server is shutting down"))
+        """Until it is closed, or until an error that no row and no piece of work is to blame for: then nothing here can be relied on."""
+        try:
+            with torch.inference_mode():
+                while not self._closing:
+                    self._take_orders()
+                    if not self._scheduler.idle:
+                        self._turn()
+        except BaseException as error:
+            log.critical("the engine broke: %s", without_texts(error))
+        self._closing = True
+        while not self._orders.empty():
+            self._orders.get()()  # whoever came too late is told so
+        self._scheduler.abandon(_stopped())
+
+    def _order(self, order: Callable[[], None]) -> None:
+        if not self.is_alive():
+            raise _stopped()
+        self._orders.put(order)
 
     def _take_orders(self) -> None:
         """In the order of their coming, up to one piece of work: rows wait for no more between two steps. Waits for an order when
@@ -69,9 +83,15 @@ class Worker(Thread):
             return
         self._called = True
         try:
+            if self._closing:
+                raise _stopped()
             done.set_result(work())
         except BaseException as error:
             done.set_exception(error)
 
-    def _stop(self) -> None:
+    def _end(self) -> None:
         self._closing = True
+
+
+def _stopped() -> Unavailable:
+    return Unavailable("the model has stopped; try again, another server will answer", retry_after=RETRY_AFTER)

@@ -31,7 +31,7 @@ def probe_routes(service: StatusService, lifecycle: Lifecycle, metrics: Metrics)
 
     @router.get("/healthz")
     async def healthz() -> Response:
-        return Response("ok", media_type="text/plain")
+        return Response("the engine broke", 503, media_type="text/plain") if service.broken else Response("ok", media_type="text/plain")
 
     @router.get("/readyz")
     async def readyz() -> Response:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from tuneloop_contracts.pods import PodReport, RecordedReport
 from tuneloop_server.adapters.service import AdapterService
+from tuneloop_server.engine.base import Engine
 from tuneloop_server.errors import BadRequest
 from tuneloop_server.manifest.current import Current
 from tuneloop_server.news import News
@@ -23,7 +24,7 @@ class StatusService:
         health: RecordHealth,
         news: News,
         base: Callable[[], tuple[str, str]],
-        engine_ready: Callable[[], bool],
+        engine: Engine,
         max_lora_rank: int,
     ) -> None:
         self._adapters = adapters
@@ -31,7 +32,7 @@ class StatusService:
         self._health = health
         self._news = news
         self._base = base
-        self._engine_ready = engine_ready
+        self._engine = engine
         self._max_lora_rank = max_lora_rank
         self._was_ready = False
 
@@ -40,7 +41,12 @@ class StatusService:
         """The base is loaded, it is known what to serve, and each entry answers or has failed for a reason that is told.
         Once so it stays so, since a later load must not take a pod out of service; only an engine that restarts does."""
         self._was_ready = self._was_ready or (self._current.known and self._adapters.settled)
-        return self._was_ready and self._engine_ready()
+        return self._was_ready and self._engine.ready
+
+    @property
+    def broken(self) -> bool:
+        """Only a restart helps."""
+        return self._engine.broken
 
     async def adapters(self, seen: int | None, wait: float) -> PodReport:
         """At once, or when there is something other than `seen`, or after `wait` seconds."""

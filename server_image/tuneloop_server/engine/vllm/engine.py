@@ -41,6 +41,10 @@ class VllmEngine:
     def ready(self) -> bool:
         return self._up.is_set()
 
+    @property
+    def broken(self) -> bool:
+        return False  # its container has a probe of its own
+
     def on_lost(self, tell: Callable[[str], None]) -> None:
         self._adapters.on_lost = tell
 
