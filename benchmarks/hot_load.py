@@ -52,7 +52,8 @@ class Ours:
         """Read, check, load, probe."""
         self.number += 1
         (folder, digest), handle = self.adapters[domain], f"{domain}-{self.number}"
-        checked = await in_background(lambda: preflight(folder, digest, Limits(self.engine.facts, MAX_RANK)))
+        limits = Limits(self.engine.facts, MAX_RANK)
+        checked = await in_background(lambda rest: preflight(folder, digest, limits, rest), self.engine.pressure)
         assert await self.engine.load(handle, checked) > 0
         return handle
 

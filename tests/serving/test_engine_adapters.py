@@ -4,14 +4,18 @@ import asyncio
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
+from threading import Event
 
 import pytest
 import torch
 
+from lightserver import until
 from serving.tiny import PROMPTS, Adapter, asked, plain, running, text_of, tiny
 from tuneloop_server.engine.base import AdapterWeights, Answer, Generation
 from tuneloop_server.engine.hf import HfEngine
 from tuneloop_server.engine.linear import Places
+from tuneloop_server.engine.scheduler import Scheduler
 from tuneloop_server.engine.slots import arrange
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -102,6 +106,34 @@ async def test_an_adapter_whose_numbers_break_shows_in_its_probe_and_leaves_its_
         asks = [asked("hello there", 12, adapter="a"), asked("zz", 12), asked("q?", 12, adapter="broken")]
         near_a, near_base, _ = await asyncio.gather(*(text_of(engine, request) for request in asks))
     assert (near_a, near_base) == (wanted(asks[0]), wanted(asks[1]))
+
+
+@pytest.mark.parametrize("kind", ["llama", "sliding window"])
+@pytest.mark.parametrize("scale", [1.0, 0.0])
+async def test_an_answer_goes_on_between_two_parts_of_a_probe_which_finds_the_same(
+    kind: str, scale: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns: list[None] = []
+    turn, hold = Scheduler.turn, Event()
+    monkeypatch.setattr(Scheduler, "turn", lambda scheduler: (turns.append(None), turn(scheduler)))
+    adapter, request = replace(C, scale=scale), asked("hello there", 60, adapter="b")
+
+    async with running(kind) as engine:
+
+        def probed() -> tuple[float, int]:
+            before = len(turns)
+            return engine._probe.max_delta("c", engine._worker.go_on), len(turns) - before
+
+        await load(engine, B)
+        alone = await engine.load("c", adapter.weights())
+        engine._worker.call(lambda: hold.wait(20))
+        answer = asyncio.create_task(text_of(engine, request))
+        await until(lambda: engine.pressure().waiting)
+        beside = engine._worker.call(lambda: None), engine._worker.call(probed)  # the first when the answer has begun
+        hold.set()
+        assert await answer == wanted(request, kind)
+    assert beside[1].result() == (alone, 2)
+    assert (alone > 0) == bool(scale)
 
 
 async def test_a_name_that_is_free_again_is_another_adapters() -> None:

@@ -104,7 +104,7 @@ class Answer(Protocol):
 
 
 class Engine(Protocol):
-    """Thread-safe towards its own model; called from the event loop only."""
+    """Thread-safe towards its own model; called from the event loop only, where nothing else is said."""
 
     @property
     def facts(self) -> BaseFacts: ...
@@ -136,7 +136,9 @@ class Engine(Protocol):
         """Nobody may be using it any more."""
         ...
 
-    def pressure(self) -> Pressure: ...
+    def pressure(self) -> Pressure:
+        """From any thread."""
+        ...
 
     def close(self) -> None:
         """Ends the worker; running answers fail. Harmless the second time."""

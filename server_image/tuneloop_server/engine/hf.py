@@ -11,7 +11,7 @@ import jinja2
 import safetensors.torch
 import torch
 
-from tuneloop_server.background import in_background
+from tuneloop_server.background import Rest, in_background
 from tuneloop_server.engine.base import (
     PROBE_TEXT,
     QUEUE_PER_ROW,
@@ -28,7 +28,7 @@ from tuneloop_server.engine.loading import Loaded
 from tuneloop_server.engine.probe import Probe
 from tuneloop_server.engine.row import Row
 from tuneloop_server.engine.scheduler import Scheduler
-from tuneloop_server.engine.slots import Slots
+from tuneloop_server.engine.slots import Adapter, Slots
 from tuneloop_server.engine.worker import Worker
 from tuneloop_server.errors import BadRequest, PromptTooLong, TryLater
 
@@ -92,10 +92,10 @@ class HfEngine:
         return answer
 
     async def load(self, handle: str, adapter: AdapterWeights) -> float:
-        read = await in_background(lambda: self._slots.read(adapter.config, safetensors.torch.load(adapter.weights)))
+        read = await in_background(lambda rest: self._read(adapter, rest), self.pressure)
         try:
             await self._between_steps(lambda: self._slots.add(handle, read))
-            return await self._between_steps(lambda: self._probe.max_delta(handle))
+            return await self._between_steps(lambda: self._probe.max_delta(handle, self._worker.go_on))
         except BaseException:
             await self.unload(handle)
             raise
@@ -104,12 +104,18 @@ class HfEngine:
         await self._between_steps(lambda: self._slots.remove(handle))
 
     def pressure(self) -> Pressure:
-        running = sum(row.started for row in self._rows)
-        return Pressure(running, len(self._rows) - running)
+        rows = tuple(self._rows)
+        running = sum(row.started for row in rows)
+        return Pressure(running, len(rows) - running)
 
     def close(self) -> None:
         self._worker.close()
         self._reader.shutdown()
+
+    def _read(self, adapter: AdapterWeights, rest: Rest) -> Adapter:
+        tensors = safetensors.torch.load(adapter.weights)
+        rest()
+        return self._slots.read(adapter.config, tensors, rest)
 
     async def _between_steps(self, work: Callable[[], T]) -> T:
         return await asyncio.wrap_future(self._worker.call(work))

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from tuneloop_server.background import Rest
 from tuneloop_server.engine.linear import Active, AdaptedLinear, Places, Stacks
 
 Model = Any
@@ -56,9 +57,9 @@ class Slots:
         self._slots = [Slot() for _ in range(count)]
         self._rank = FIRST_RANK
 
-    def read(self, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor]) -> Adapter:
+    def read(self, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], rest: Rest = lambda: None) -> Adapter:
         """PEFT's tensors, ready to be copied. On any thread. Raises ValueError when a tensor fits nowhere."""
-        return Adapter(read_layers(config, tensors, self._layers), int(config["r"]))
+        return Adapter(read_layers(config, tensors, self._layers, rest), int(config["r"]))
 
     def add(self, handle: str, adapter: Adapter) -> None:
         """Into a slot at once, so that the first row that wants it need not wait for the copy."""
@@ -149,15 +150,20 @@ def arrange(used: Sequence[int], at: Places, device: torch.device) -> Places:
     return Places(at.first, at.slots, at.rows, at.rank, torch.tensor(gather, device=device), torch.tensor(back, device=device))
 
 
-def read_layers(config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], layers: Mapping[str, AdaptedLinear]) -> dict[str, Matrices]:
+def read_layers(
+    config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], layers: Mapping[str, AdaptedLinear], rest: Rest
+) -> dict[str, Matrices]:
     """PEFT's tensors by layer. Raises ValueError for one that is no matrix of a targeted layer."""
     targets = tuple(f".{target}" for target in config["target_modules"])
     paths = [name.removeprefix(_PREFIX).removesuffix(_DOWN) for name in tensors if name.endswith(_DOWN)]
     known = [path for path in paths if path in layers and f".{path}".endswith(targets) and f"{_PREFIX}{path}{_UP}" in tensors]
     if 2 * len(known) != len(tensors):
         raise ValueError(f"{len(tensors) - 2 * len(known)} tensors fit nowhere")
-    factor = scale(config)
-    return {path: _matrices(tensors[f"{_PREFIX}{path}{_DOWN}"], tensors[f"{_PREFIX}{path}{_UP}"], factor, layers[path]) for path in known}
+    factor, read = scale(config), {}
+    for path in known:
+        read[path] = _matrices(tensors[f"{_PREFIX}{path}{_DOWN}"], tensors[f"{_PREFIX}{path}{_UP}"], factor, layers[path])
+        rest()
+    return read
 
 
 def scale(config: Mapping[str, Any]) -> float:

@@ -25,7 +25,7 @@ class Worker(Thread):
         self._scheduler = scheduler
         self._orders: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._called = False
-        """Whether this turn has run a piece of work already."""
+        """Whether a piece of work has been run since the last turn."""
         self._closing = False
 
     def submit(self, row: Row) -> None:
@@ -47,9 +47,9 @@ class Worker(Thread):
         try:
             with torch.inference_mode():
                 while not self._closing:
-                    self._take_orders()
-                    if not self._scheduler.idle:
-                        self._turn()
+                    if self._scheduler.idle:
+                        self._orders.get()()
+                    self.go_on()
         except BaseException as error:
             log.critical("the engine broke: %s", without_texts(error))
         self._closing = True
@@ -57,19 +57,19 @@ class Worker(Thread):
             self._orders.get()()  # whoever came too late is told so
         self._scheduler.abandon(_stopped())
 
+    def go_on(self) -> None:
+        """Take the orders in their turn, up to one piece of work, since rows should wait for no more between two steps; then a turn.
+        Work that takes as long as a step calls this itself, between its parts."""
+        self._called = False
+        while not self._called and not self._orders.empty():
+            self._orders.get()()
+        if not self._scheduler.idle:
+            self._turn()
+
     def _order(self, order: Callable[[], None]) -> None:
         if not self.is_alive():
             raise _stopped()
         self._orders.put(order)
-
-    def _take_orders(self) -> None:
-        """In the order of their coming, up to one piece of work: rows wait for no more between two steps. Waits for an order when
-        there is nothing else to do."""
-        if self._scheduler.idle:
-            self._orders.get()()
-        self._called = False
-        while not self._called and not self._orders.empty():
-            self._orders.get()()
 
     def _turn(self) -> None:
         try:
@@ -81,13 +81,13 @@ class Worker(Thread):
     def _run(self, done: "Future[T]", work: Callable[[], T]) -> None:
         if not done.set_running_or_notify_cancel():
             return
-        self._called = True
         try:
             if self._closing:
                 raise _stopped()
             done.set_result(work())
         except BaseException as error:
             done.set_exception(error)
+        self._called = True  # not before: it may have let others go on, and other work with them
 
     def _end(self) -> None:
         self._closing = True

@@ -68,8 +68,9 @@ class VllmEngine:
         await self._adapters.remove(handle)
 
     def pressure(self) -> Pressure:
-        running = sum(answer.started for answer in self._open)
-        return Pressure(running, self._asking + len(self._open) - running)
+        answers = tuple(self._open)
+        running = sum(answer.started for answer in answers)
+        return Pressure(running, self._asking + len(answers) - running)
 
     def close(self) -> None:
         for answer in list(self._open):
