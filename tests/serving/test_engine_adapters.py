@@ -98,6 +98,17 @@ async def test_an_adapter_of_a_higher_rank_comes_while_others_are_decoded() -> N
     assert "".join(piece.text for piece in pieces) == wanted(asked("hello there", 40, adapter="a"))
 
 
+async def test_what_was_in_the_memory_of_a_slot_is_nobodys_adapter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the adapters that come, the second changes other layers than the first, and the third has a higher rank."""
+    high = Adapter("high", rank=24)
+    new_empty = torch.Tensor.new_empty
+    monkeypatch.setattr(torch.Tensor, "new_empty", lambda *size, **how: new_empty(*size, **how).fill_(math.nan))
+    async with running() as engine:
+        await load(engine, A, B, high)
+        together = await asyncio.gather(*(text_of(engine, request) for request in requests(["a", "b", None])))
+    assert together == [wanted(request) for request in requests(["a", "b", None])]
+
+
 async def test_an_adapter_whose_numbers_break_shows_in_its_probe_and_leaves_its_neighbours_alone() -> None:
     broken = Adapter("broken", scale=1e30)
     async with running() as engine:

@@ -66,7 +66,8 @@ class Slots:
         if adapter.rank > self._rank:
             self._grow(adapter.rank)
         for path in adapter.layers:
-            _make_room(self._layers[path], len(self._slots), self._rank)
+            if self._layers[path].stacks is None:
+                self._layers[path].stacks = self._room(self._layers[path])
         self._loaded[handle] = adapter
         self.give_back(self.take(handle))
 
@@ -131,8 +132,24 @@ class Slots:
         """Between two steps; what is in use moves along."""
         self._rank = rank
         for layer in self._layers.values():
-            if layer.stacks:
-                layer.stacks = Stacks(_wider(layer.stacks.down, rank), _wider(layer.stacks.up, rank))
+            if old := layer.stacks:
+                layer.stacks = self._room(layer)
+                for number in self._held:
+                    _put(layer.stacks.down[number], old.down[number])
+                    _put(layer.stacks.up[number], old.up[number])
+
+    def _room(self, layer: AdaptedLinear) -> Stacks:
+        """Not cleared but for slots whose adapter does not change this layer: memory that nobody wrote to is not there yet, on a CPU."""
+        count, widths = len(self._slots), (layer.in_features, layer.out_features)
+        stacks = Stacks(*(layer.weight.new_empty((count, self._rank, width), device=layer.device) for width in widths))
+        for number in self._held:
+            _put(stacks.down[number], None)
+            _put(stacks.up[number], None)
+        return stacks
+
+    @property
+    def _held(self) -> list[int]:
+        return [number for number, slot in enumerate(self._slots) if slot.handle is not None]
 
 
 def arrange(used: Sequence[int], at: Places, device: torch.device) -> Places:
@@ -186,22 +203,9 @@ def _adapt(model: Model, active: Active) -> dict[str, AdaptedLinear]:
     return layers
 
 
-def _make_room(layer: AdaptedLinear, count: int, rank: int) -> None:
-    """Zeros that the system hands out when they are written: a slot that nobody takes costs no memory on a CPU."""
-    if layer.stacks is None:
-        widths = layer.in_features, layer.out_features
-        layer.stacks = Stacks(*(layer.weight.new_zeros((count, rank, width), device=layer.device) for width in widths))
-
-
 def _put(slot: torch.Tensor, matrix: torch.Tensor | None) -> None:
     """[rank, width] into the first ranks of a slot, zeros into the rest."""
     rank = 0 if matrix is None else matrix.shape[0]
     slot[rank:].zero_()
     if matrix is not None:
         slot[:rank] = matrix
-
-
-def _wider(stack: torch.Tensor, rank: int) -> torch.Tensor:
-    wider = stack.new_zeros((stack.shape[0], rank, stack.shape[2]))
-    wider[:, : stack.shape[1]] = stack
-    return wider
