@@ -49,7 +49,6 @@ class HfEngine:
         self._vocabulary = loaded.vocabulary
         self._facts = loaded.facts
         self._slots = Slots(loaded.model, max_batch + 1)  # one for the prompt that is read meanwhile
-        self._probe = Probe(loaded.model, self._slots, self._encode(PROBE_TEXT))
         self._worker = Worker(Scheduler(loaded.model, self._slots, max_batch))
         self._max_waiting = QUEUE_PER_ROW * max_batch
         self._rows: set[Row] = set()
@@ -59,6 +58,8 @@ class HfEngine:
         if threads:
             self._worker.call(lambda: _compute_with(threads)).result()
             torch.set_num_threads(1)  # what threads that are yet to begin go by
+        prompt = self._encode(PROBE_TEXT)
+        self._probe = self._worker.call(lambda: Probe(loaded.model, self._slots, prompt)).result()  # sums depend on how many threads add
 
     @property
     def facts(self) -> BaseFacts:
