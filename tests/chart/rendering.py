@@ -76,9 +76,9 @@ def as_list(manifests: Sequence[Manifest]) -> str:
 
 
 @contextmanager
-def installed(plane: ControlPlane, namespace: str, *settings: str) -> Iterator[None]:
-    """The chart in a namespace of its own; without the hook, which needs a node to run on."""
-    release = (namespace, "--namespace", namespace, "--no-hooks")
+def installed(plane: ControlPlane, namespace: str, *settings: str, name: str = "") -> Iterator[None]:
+    """The chart in a namespace of its own, the release called like that unless it has a name; without the hook, which needs a node."""
+    release = (name or namespace, "--namespace", namespace, "--no-hooks")
     done = helm("install", *release, str(CHART), "--create-namespace", plane=plane, settings=settings)
     assert done.returncode == 0, done.stderr
     try:

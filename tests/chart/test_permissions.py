@@ -1,12 +1,11 @@
 """Who may do what, asked of a real API server with the chart's roles on it."""
 
-import json
 from collections.abc import Iterator
 
 import pytest
 
-from chart.rendering import NAMESPACE, QUICKSTART, RELEASE, Manifest, as_list, helm, installed, of_kind, render
-from control_plane.process import ControlPlane
+from chart.rendering import CHART, NAMESPACE, QUICKSTART, RELEASE, Manifest, as_list, helm, installed, of_kind, render
+from control_plane.process import ControlPlane, control_plane
 
 MODES = [(QUICKSTART,), (QUICKSTART, f"watchNamespaces={{{NAMESPACE}}}")]
 WORK = [
@@ -72,15 +71,19 @@ def test_watching_namespaces_leaves_only_token_reviews_cluster_wide() -> None:
 def test_a_job_is_made_by_the_clock_only_where_there_is_a_clock() -> None:
     for interval, want in (("7d", True), ("", False)):
         (verbs,) = [rule["verbs"] for role, rule in rules(render(f"settings.autoTrainingInterval={interval}"))
-                    if role == f"{RELEASE}-operator" and rule["resources"] == ["finetunejobs"]]  # fmt: skip
+                    if role == f"{RELEASE}-operator.{NAMESPACE}" and rule["resources"] == ["finetunejobs"]]  # fmt: skip
         assert ("create" in verbs) is want
 
 
 @pytest.fixture(scope="module")
-def namespaced(plane: ControlPlane) -> Iterator[tuple[ControlPlane, str]]:
-    """A second release, which watches only its own namespace."""
-    with installed(plane, "small", "watchNamespaces={small}", "crds.enabled=false"):
-        yield plane, "system:serviceaccount:small:small-tuneloop-operator"
+def namespaced() -> Iterator[tuple[ControlPlane, str]]:
+    """Two releases of one name, each of which watches only its own namespace; and the operator of the second."""
+    with (
+        control_plane() as running,
+        installed(running, "large", "watchNamespaces={large}", name=RELEASE),
+        installed(running, "small", "watchNamespaces={small}", "crds.enabled=false", name=RELEASE),
+    ):
+        yield running, f"system:serviceaccount:small:{RELEASE}-operator"
 
 
 def may(plane: ControlPlane, who: str, verb: str, what: str, namespace: str, name: str = "") -> bool:
@@ -133,7 +136,7 @@ class TestOperator:
         plane, who = namespaced
         expect(plane, who, WORK, "small", True)
         expect(plane, who, NEVER, "small", False)
-        expect(plane, who, WORK, NAMESPACE, False)
+        expect(plane, who, WORK, "large", False)
         assert may(plane, who, "create", "tokenreviews.authentication.k8s.io", "")
 
 
@@ -169,7 +172,18 @@ def test_people_get_our_kinds_with_the_clusters_own_roles(
 
 
 @pytest.mark.control_plane
-def test_two_releases_do_not_meet(namespaced: tuple[ControlPlane, str]) -> None:
+@pytest.mark.parametrize("watched", ["null", "{small}"])
+def test_a_release_that_would_watch_what_another_does_is_refused(plane: ControlPlane, watched: str) -> None:
+    settings = ("crds.enabled=false", f"watchNamespaces={watched}")
+    done = helm("install", RELEASE, str(CHART), "--namespace", "small", "--create-namespace", plane=plane, settings=settings)
+    assert done.returncode != 0
+    assert f"watchNamespaces: release {NAMESPACE} in namespace {NAMESPACE} watches the whole cluster already" in done.stderr
+
+
+@pytest.mark.control_plane
+def test_releases_of_one_name_do_not_meet(namespaced: tuple[ControlPlane, str]) -> None:
     plane, _ = namespaced
-    listed = json.loads(helm("list", "--all-namespaces", "--output", "json", plane=plane).stdout)
-    assert {release["name"] for release in listed} == {NAMESPACE, "small"}
+    again = ("upgrade", RELEASE, str(CHART), "--namespace", "small", "--no-hooks", "--reuse-values")
+    wider = helm(*again, plane=plane, settings=("watchNamespaces={small,large}",))
+    assert f"release {RELEASE} in namespace large watches large already" in wider.stderr
+    assert helm(*again, plane=plane).returncode == 0

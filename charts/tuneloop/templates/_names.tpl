@@ -9,6 +9,11 @@
 {{ include "tuneloop.fullname" . }}-operator
 {{- end }}
 
+{{- /* What no namespace holds, of one namespace's release: another of its name may be in another. {root, name} */}}
+{{- define "tuneloop.clusterwide" -}}
+{{ include "tuneloop.fullname" .root }}-{{ .name }}.{{ .root.Release.Namespace }}
+{{- end }}
+
 {{- /* Every label of an object: {root, component}. */}}
 {{- define "tuneloop.labels" -}}
 {{ include "tuneloop.selector" . }}
