@@ -211,6 +211,12 @@ def test_rendering_changes_nothing_of_a_crd(keep: bool) -> None:
         assert (crd["metadata"].get("annotations", {}).get("helm.sh/resource-policy") == "keep") is keep
 
 
+def test_the_target_is_applied_whenever_the_release_changes() -> None:
+    """Also when it is rolled back: else the Deployment would be of one revision, and its target of another."""
+    job = named(render(QUICKSTART), "Job", f"{SERVER}-target")
+    assert set(job["metadata"]["annotations"]["helm.sh/hook"].split(",")) == {"post-install", "post-upgrade", "post-rollback"}
+
+
 def test_crds_can_be_left_to_others() -> None:
     assert not of_kind(render("crds.enabled=false"), "CustomResourceDefinition")
 
