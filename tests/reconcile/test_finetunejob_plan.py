@@ -13,9 +13,10 @@ from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.loraadapter import RevisionState, RevisionStatus
 from tuneloop_operator.clients.errors import NotAllowed
 from tuneloop_operator.finetunejob.actions import CreateHarvest, CreateTrain, DeleteJob, Publish, SetSuspend
+from tuneloop_operator.finetunejob.decision import Plan, refused
 from tuneloop_operator.finetunejob.facts import seconds_to_expiry
 from tuneloop_operator.finetunejob.jobs import JobSeen, Owner, Phase, Trouble
-from tuneloop_operator.finetunejob.plan import RULES, Plan, plan, refused
+from tuneloop_operator.finetunejob.plan import RULES, plan
 from tuneloop_operator.finetunejob.seen import AdapterSeen, Seen, TargetSeen
 from tuneloop_operator.finetunejob.stages import STAGES, Standing, conditions, is_end
 from tuneloop_operator.finetunejob.status import status, throttled

@@ -10,9 +10,10 @@ from tuneloop_operator.api.kinds import FINE_TUNE_JOBS, JOBS, PODS, TARGETS
 from tuneloop_operator.api.model import InvalidSpec
 from tuneloop_operator.clients.errors import NeedsEdit, Rejected
 from tuneloop_operator.finetunejob.act import act
+from tuneloop_operator.finetunejob.decision import Plan, refused
 from tuneloop_operator.finetunejob.facts import seconds_to_expiry
 from tuneloop_operator.finetunejob.observe import observe
-from tuneloop_operator.finetunejob.plan import Plan, plan, refused
+from tuneloop_operator.finetunejob.plan import plan
 from tuneloop_operator.finetunejob.seen import Seen
 from tuneloop_operator.finetunejob.stages import is_end
 from tuneloop_operator.finetunejob.status import status, throttled

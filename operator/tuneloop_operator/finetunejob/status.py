@@ -6,7 +6,7 @@ from typing import Any
 from tuneloop_contracts.progress import ProgressBody
 from tuneloop_operator.api.conditions import parse_time, set_conditions, timestamp
 from tuneloop_operator.api.finetunejob import FineTuneJobStatus, ProgressStatus
-from tuneloop_operator.finetunejob.plan import Plan
+from tuneloop_operator.finetunejob.decision import Plan
 from tuneloop_operator.finetunejob.seen import Seen
 from tuneloop_operator.finetunejob.stages import conditions
 
