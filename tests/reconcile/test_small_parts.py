@@ -128,5 +128,12 @@ def test_no_second_job_is_made_while_one_is_at_work(stage: str, ended: str, want
     assert at_work([a_job("2026-11-01T00:00:00Z") | {"status": status}]) is want
 
 
-def a_job(made: str) -> dict[str, Any]:
-    return {"metadata": {"creationTimestamp": made}, "spec": {"targetRef": {"name": "chat"}}}
+@pytest.mark.parametrize("stage", ["", "Pending"])
+def test_one_that_was_made_here_and_waits_is_not_made_again(stage: str) -> None:
+    """Its rank may be too large for every pod: then a job an interval would join it, and all would train at once."""
+    status = {"stage": stage} if stage else {}
+    assert at_work([a_job("2026-11-01T00:00:00Z", job_name("chat", NOW)) | {"status": status}])
+
+
+def a_job(made: str, name: str = "week-47") -> dict[str, Any]:
+    return {"metadata": {"name": name, "creationTimestamp": made}, "spec": {"targetRef": {"name": "chat"}}}

@@ -1,5 +1,6 @@
 """Training without being asked: a target that had no job for AUTO_TRAINING_INTERVAL gets one. Pure."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,6 +11,9 @@ from tuneloop_operator.api.finetunejob import Stage
 from tuneloop_operator.api.kinds import FINE_TUNE_JOBS, Object
 from tuneloop_operator.ledger.seen import Adapter
 
+AUTOMATIC = re.compile(r"-auto-\d{8}-\d{4}$")
+"""The end of a name that job_name gave."""
+
 
 def newest(jobs: Sequence[Object], before: str | None) -> str | None:
     """When the newest of a target's jobs was made. `before`: as the status had it, since that job may be deleted by now."""
@@ -17,11 +21,18 @@ def newest(jobs: Sequence[Object], before: str | None) -> str | None:
 
 
 def at_work(jobs: Sequence[Object]) -> bool:
-    """Whether one has begun and not ended; one that waits for something to be mended is no reason to wait too."""
-    said = [job.get("status", {}) for job in jobs]
-    return any(
-        one.get("stage") not in (None, Stage.PENDING) and not is_true(one, "Complete") and not is_true(one, "Failed") for one in said
-    )
+    """Whether one has begun and not ended. One of somebody's that waits for something to be mended is no reason to wait too; one that was
+    made here is, or soon many would wait for the same."""
+    return any((_has_begun(job) or AUTOMATIC.search(job["metadata"]["name"])) and not _has_ended(job) for job in jobs)
+
+
+def _has_begun(job: Object) -> bool:
+    return job.get("status", {}).get("stage") not in (None, Stage.PENDING)
+
+
+def _has_ended(job: Object) -> bool:
+    said = job.get("status", {})
+    return is_true(said, "Complete") or is_true(said, "Failed")
 
 
 def trained_at(newest_job: str | None, adapters: Sequence[Adapter]) -> list[datetime]:
