@@ -20,7 +20,7 @@ def frames(error: BaseException) -> str:
 
 
 class ClientError(Exception):
-    """Text for logs and conditions: what was tried, the API's own short reason and the fields at fault, never a body."""
+    """Text for logs and conditions: what was tried, the API's own short reason, the fields at fault and who refuses, never a body."""
 
 
 class TryLater(ClientError):

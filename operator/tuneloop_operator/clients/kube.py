@@ -22,6 +22,11 @@ UNGUARDED = (f"/apis/{LEASES.group}/", f"/apis/{TOKEN_REVIEWS.group}/")
 """Paths that change nothing of what the operator looks after."""
 UNREAD = re.compile(r'unknown field "([\w.\[\]-]+)"|Go struct field ([\w.\[\]-]+)')
 """What the API server says of a field that it cannot decode: a path, and nothing of what is in it."""
+REFUSER = re.compile(
+    r"exceeded quota: [\w.-]+, requested: [\w./=,-]+, used: [\w./=,-]+, limited: [\w./=,-]+"
+    r"|admission webhook \"[\w.-]+\"|ValidatingAdmissionPolicy '[\w.-]+'|cannot \w+ resource \"[\w/]+\""
+)
+"""Who refuses, in the API server's message: a quota with its numbers, a rule by its name, or a Role that lacks a verb."""
 MERGE, APPLY, JSON = "application/merge-patch+json", "application/apply-patch+yaml", "application/json"
 
 
@@ -122,7 +127,7 @@ class Kube:
 
 def _error(method: str, path: str, status: int, text: bytes, *, applied: bool) -> ClientError:
     reason = _reason(text)
-    said = " ".join(part for part in (f"{method} {path}: {status}", reason, _fields(text)) if part)
+    said = " ".join(part for part in (f"{method} {path}: {status}", reason, _fields(text), _refuser(text)) if part)
     if status == 409 and applied and reason == "Conflict":
         return FieldOwned(said)
     if status == 409:
@@ -144,6 +149,11 @@ def _fields(text: bytes) -> str:
     causes = (_status(text).get("details") or {}).get("causes") or []
     fields = [*(str(cause["field"]) for cause in causes if cause.get("field")), *_unread(text)]
     return ", ".join(dict.fromkeys(field[:120] for field in fields[:5]))
+
+
+def _refuser(text: bytes) -> str:
+    found = REFUSER.search(str(_status(text).get("message", "")))
+    return f"({found[0]})" if found else ""
 
 
 def _unread(text: bytes) -> list[str]:
