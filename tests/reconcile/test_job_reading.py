@@ -29,16 +29,17 @@ def job(*, owner: Object | None = None, end: Object | None = None, **status: Any
 
 def pod(phase: str, *, number: int = 0, **status: Any) -> Object:
     owner = {"kind": "Job", "name": "week-47-train", "uid": "uid-job", "controller": True}
-    meta = {"name": f"pod-{number}", "creationTimestamp": f"2026-11-23T12:00:0{number}Z", "ownerReferences": [owner]}
+    labels = {"tuneloop.dev/step": "train"}
+    meta = {"name": f"pod-{number}", "labels": labels, "creationTimestamp": f"2026-11-23T12:00:0{number}Z", "ownerReferences": [owner]}
     return {"metadata": meta, "spec": {}, "status": {"phase": phase, **status}}
 
 
-def terminated(code: int, *, reason: str = "Error", message: str = "") -> list[Object]:
-    return [{"state": {"terminated": {"exitCode": code, "reason": reason, "message": message}}}]
+def terminated(code: int, *, reason: str = "Error", message: str = "", name: str = "train") -> list[Object]:
+    return [{"name": name, "state": {"terminated": {"exitCode": code, "reason": reason, "message": message}}}]
 
 
 def waiting(reason: str) -> list[Object]:
-    return [{"state": {"waiting": {"reason": reason, "message": "m"}}}]
+    return [{"name": "train", "state": {"waiting": {"reason": reason, "message": "m"}}}]
 
 
 def read(body: Object, *pods: Object, posted: Report | None = None) -> JobSeen:
@@ -72,6 +73,7 @@ def test_whose_job_it_is_goes_by_uid(owner: Object | None, want: Owner) -> None:
         pytest.param(pod("Failed"), "PodKilled", id="gone without a word"),
         pytest.param(pod("Failed", containerStatuses=terminated(1)), "PodFailed", id="exit 1"),
         pytest.param(pod("Failed", containerStatuses=terminated(1, message="{not json")), "PodFailed", id="a message that is none"),
+        pytest.param(pod("Failed", containerStatuses=terminated(128, reason="StartError")), "StartError", id="no python in the image"),
     ],
 )
 def test_why_a_job_failed(last: Object, want: str) -> None:
@@ -128,9 +130,15 @@ def test_the_report_is_the_one_posted_or_the_newest_pods_own() -> None:
     assert read(job(), own).report is None, "it counts when the Job is complete, not before"
 
 
+def test_a_container_that_others_put_beside_ours_does_not_speak_for_it() -> None:
+    own = terminated(0, reason="Completed", message=Report(seconds={"x": 1}).to_termination_message())
+    beside = pod("Succeeded", containerStatuses=[*terminated(0, reason="Completed", name="istio-proxy"), *own])
+    assert read(job(end={"type": "Complete"}), beside).report == Report(seconds={"x": 1})
+
+
 @pytest.mark.parametrize(("step", "want"), [("harvest", "data.parallelism"), ("train", "pods.resources")])
 def test_the_way_out_of_too_little_memory_is_the_steps_own(step: str, want: str) -> None:
-    killed = pod("Failed", containerStatuses=terminated(137, reason="OOMKilled"))
+    killed = pod("Failed", containerStatuses=terminated(137, reason="OOMKilled", name=step))
     killed["metadata"]["labels"] = {"tuneloop.dev/step": step}
     fault = read(job(), killed).fault
     assert fault

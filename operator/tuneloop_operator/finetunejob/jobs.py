@@ -13,6 +13,8 @@ from tuneloop_operator.api.conditions import HAS_VOLUMES, is_true, parse_time
 from tuneloop_operator.api.kinds import Object
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+NEVER_BEGAN = ("StartError", "ContainerCannotRun")
+"""What the kubelet says of a container that its runtime could not start, as of an image without python; the message is the runtime's."""
 
 
 class Owner(StrEnum):
@@ -113,8 +115,14 @@ def _config(spec: Object) -> str:
 
 
 def _terminated(pod: Object) -> dict[str, Any]:
-    statuses = pod.get("status", {}).get("containerStatuses", [])
-    return next((dict(s["state"]["terminated"]) for s in statuses if "terminated" in s.get("state", {})), {})
+    """How its own container ended; a mesh or a monitor may have put others beside it."""
+    own = [status for status in pod.get("status", {}).get("containerStatuses", []) if status["name"] == _step(pod)]
+    return next((dict(s["state"]["terminated"]) for s in own if "terminated" in s.get("state", {})), {})
+
+
+def _step(pod: Object) -> str:
+    """Its container is called by it too."""
+    return str(pod["metadata"].get("labels", {}).get(STEP_LABEL, ""))
 
 
 def _parsed(pod: Object) -> Report | None:
@@ -168,7 +176,7 @@ def _fault(pods: Sequence[Object], failed: dict[str, Any] | None) -> Trouble | N
 
 
 def _less_memory(pod: Object) -> str:
-    if pod["metadata"].get("labels", {}).get(STEP_LABEL) == "harvest":
+    if _step(pod) == "harvest":
         return "divide it by data.parallelism, or shorten data.window, in a new FineTuneJob"
     return "raise pods.resources or lower training.tokensPerStep, in a new FineTuneJob"
 
@@ -179,6 +187,8 @@ def _pod_fault(pod: Object) -> Trouble:
         return Trouble(said.fault.reason.value, said.fault.message)
     if ended.get("reason") == "OOMKilled":
         return Trouble("OOMKilled", f"pod {name} needed more memory than its limit; {_less_memory(pod)}")
+    if ended.get("reason") in NEVER_BEGAN:
+        return Trouble("StartError", f"pod {name}: {ended.get('message', '')}"[:500])
     if pod["status"].get("reason"):
         return Trouble(pod["status"]["reason"], f"pod {name}: {pod['status'].get('message', '')}"[:500])
     code = ended.get("exitCode")
