@@ -1,5 +1,7 @@
 """FineTuneJobs on a real API server: ends, troubles, strangers, suspension, and who may write what."""
 
+import json
+
 import pytest
 
 from control_plane.harness import TARGET, Object, Operator, Scene, deployment_spec, target_spec, until
@@ -290,6 +292,34 @@ def test_a_second_job_updates_only_the_artifact(operator: Operator, stage: Scene
     assert (spec["artifact"]["digest"], spec["revisionHistoryLimit"], spec["domain"]) == (digest("b"), 2, "support")
     until(lambda: stage.get(ADAPTERS, name)["status"].get("active") == f"support-v2-{'b' * 8}")
     assert stage.get(ADAPTERS, name)["metadata"]["annotations"]["tuneloop.dev/trained-by"] == "two"
+
+
+def test_a_domain_that_somebody_wrote_an_adapter_for_gets_no_second_one(operator: Operator, stage: Scene) -> None:
+    stage.make_target()
+    stage.create(ADAPTERS, "ours", {"targetRef": {"name": TARGET}, "domain": "support"})
+    stage.make_job()
+    harvest(stage)
+    stage.end_pod("week-47", "train", trained(support="a"))
+    until(lambda: stage.stage("week-47") == "Complete")
+    assert [adapter["metadata"]["name"] for adapter in stage.list(ADAPTERS)] == ["ours"]
+    until(lambda: stage.get(ADAPTERS, "ours")["status"].get("active") == f"support-v1-{'a' * 8}")
+    until(lambda: stage.get(FINE_TUNE_JOBS, "week-47")["status"]["adapters"][0].get("revision") == f"support-v1-{'a' * 8}")
+
+
+def test_git_may_say_the_rest_of_an_adapter_that_a_job_made(operator: Operator, stage: Scene) -> None:
+    stage.make_target()
+    stage.make_job()
+    harvest(stage)
+    stage.end_pod("week-47", "train", trained(support="a"))
+    until(lambda: stage.stage("week-47") == "Complete")
+    name, spec = f"{TARGET}-support", {"targetRef": {"name": TARGET}, "domain": "support", "revisionHistoryLimit": 10}
+    body = {"apiVersion": ADAPTERS.api_version, "kind": ADAPTERS.name, "metadata": {"name": name}, "spec": spec}
+    said = stage.api.patch(
+        ADAPTERS.path(stage.namespace, name), params={"fieldManager": "git"}, content=json.dumps(body),
+        headers={"Content-Type": "application/apply-patch+yaml"},
+    )  # fmt: skip
+    assert said.status_code == 200, said.text
+    assert stage.get(ADAPTERS, name)["spec"]["artifact"]["digest"] == digest("a")
 
 
 def test_finished_jobs_are_pruned_and_the_object_stays(operator: Operator, stage: Scene) -> None:

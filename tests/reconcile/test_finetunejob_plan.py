@@ -225,6 +225,17 @@ CASES = [
         seen(old=TRAINED, adapters={"chat-support": AdapterSeen("chat-support", "other", "support", digest("a"), "week-47", UNTIL)}),
         "Complete", "NameTaken", [], id="the name is another target's",
     ),
+    pytest.param(
+        seen(old=TRAINED, adapters={"git-named": replace(PUBLISHED, name="git-named")}), "Complete", "Published", [],
+        id="to the one that answers for the domain, however it is called",
+    ),
+    pytest.param(
+        seen(old=TRAINED, adapters={
+            "chat-support": replace(PUBLISHED, created="2026-11-02T00:00:00Z"),
+            "older": AdapterSeen("older", "chat", "support", digest("z"), managed_by="kubectl", created="2026-11-01T00:00:00Z"),
+        }),
+        "Complete", "ManagedElsewhere", [], id="the older of two answers for the domain",
+    ),
     pytest.param(seen({"publish": {"mode": "None"}}, old=TRAINED), "Complete", "NotPublished", [], id="publish nothing"),
     pytest.param(
         seen(old=HARVESTED, train=replace(COMPLETE_TRAIN, report=Report(adapters=(trained(verdict=Verdict.REJECT),)))),

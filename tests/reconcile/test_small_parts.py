@@ -111,7 +111,7 @@ def test_an_annotation_that_is_no_time_is_none() -> None:
     for said in ("yesterday", "2026-11-22T03:04:00"):
         assert Adapter("a", "uid", "2026-01-01T00:00:00Z", spec, {DATA_UNTIL_ANNOTATION: said}).data_until == ""
         body = {
-            "metadata": {"name": "a", "annotations": {DATA_UNTIL_ANNOTATION: said}},
+            "metadata": {"name": "a", "creationTimestamp": "2026-01-01T00:00:00Z", "annotations": {DATA_UNTIL_ANNOTATION: said}},
             "spec": {"targetRef": {"name": "c"}, "domain": "d"},
         }
         assert read_adapter(body).data_until == ""

@@ -7,7 +7,7 @@ import logging
 from tuneloop_contracts.names import DATA_UNTIL_ANNOTATION, TARGET_LABEL, TRAINED_BY_ANNOTATION, adapter_name
 from tuneloop_operator.api.kinds import ADAPTERS, JOBS, SERVICES, Object
 from tuneloop_operator.clients.errors import AlreadyExists, FieldOwned, Stale
-from tuneloop_operator.clients.kube import Kube
+from tuneloop_operator.clients.kube import AGENT, Kube
 from tuneloop_operator.finetunejob import manifests, rendezvous
 from tuneloop_operator.finetunejob.actions import Action, CreateHarvest, CreateTrain, DeleteJob, Publish, SetSuspend
 from tuneloop_operator.finetunejob.seen import MANAGER, Seen, read_adapter
@@ -54,7 +54,8 @@ async def _create_service(kube: Kube, service: Object) -> None:
 
 async def _publish(kube: Kube, seen: Seen, publish: Publish) -> None:
     """Only the artifact, under our own field manager; the rest of a LoRAAdapter belongs to whoever made it."""
-    name = adapter_name(seen.spec.target_ref.name, publish.adapter.domain)
+    known = seen.published_to(publish.adapter.domain)
+    name = known.name if known else adapter_name(seen.spec.target_ref.name, publish.adapter.domain)
     found = await kube.get(ADAPTERS, seen.namespace, name)
     if found is None:
         found = await _create_adapter(kube, seen, name, publish.adapter.domain)
@@ -71,6 +72,7 @@ async def _publish(kube: Kube, seen: Seen, publish: Publish) -> None:
 
 
 async def _create_adapter(kube: Kube, seen: Seen, name: str, domain: str) -> Object:
+    """Applied, not created: so no default becomes ours, and Git may set it without a conflict."""
     body = {
         "apiVersion": ADAPTERS.api_version,
         "kind": ADAPTERS.name,
@@ -82,8 +84,8 @@ async def _create_adapter(kube: Kube, seen: Seen, name: str, domain: str) -> Obj
         },
     }
     try:
-        return await kube.create(ADAPTERS, seen.namespace, body)
-    except AlreadyExists:
+        return await kube.apply(ADAPTERS, seen.namespace, name, body, AGENT)
+    except FieldOwned:
         raise Stale(f"LoRAAdapter {seen.namespace}/{name} has just been made by somebody else") from None
 
 

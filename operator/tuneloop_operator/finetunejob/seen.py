@@ -45,6 +45,7 @@ class AdapterSeen:
     data_until: str = ""
     managed_by: str = ""
     """Another field manager that owns its artifact."""
+    created: str = ""
     revisions: tuple[RevisionStatus, ...] = ()
 
     def is_newer(self, job: str, until: str) -> bool:
@@ -82,11 +83,14 @@ class Seen:
     """What a job of this namespace collected at the URI that data.datasetRef names; its digest may be another."""
 
     def published_to(self, domain: str) -> AdapterSeen | None:
-        """Whatever has the name that this job publishes the domain under."""
-        return self.adapters.get(adapter_name(self.spec.target_ref.name, domain))
+        """What answers for the domain, whoever made it and called it so: the oldest that claims it. Else whatever has the name of one that
+        this job would make."""
+        claims = [adapter for adapter in self.adapters.values() if not self.is_another(adapter, domain)]
+        named = self.adapters.get(adapter_name(self.spec.target_ref.name, domain))
+        return min(claims, key=lambda adapter: (adapter.created, adapter.name), default=named)
 
     def is_another(self, adapter: AdapterSeen, domain: str) -> bool:
-        """It only has that name: `a-b` and `c` make the same one as `a` and `b-c`."""
+        """About another target or domain, though it may have the name of ours: `a-b` and `c` make the same one as `a` and `b-c`."""
         return (adapter.target, adapter.domain) != (self.spec.target_ref.name, domain)
 
 
@@ -102,6 +106,7 @@ def read_adapter(body: Object) -> AdapterSeen:
         name=meta["name"],
         target=body["spec"]["targetRef"]["name"],
         domain=body["spec"]["domain"],
+        created=meta["creationTimestamp"],
         digest=artifact.get("digest", ""),
         trained_by=meta.get("annotations", {}).get(TRAINED_BY_ANNOTATION, ""),
         data_until=until if is_time(until) else "",
