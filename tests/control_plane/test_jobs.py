@@ -254,16 +254,29 @@ def test_older_data_never_replaces_newer(operator: Operator, stage: Scene) -> No
     stage.make_job("older")
     until(lambda: stage.find(JOBS, "older-harvest"))
     stage.make_job("newer")
-    harvest(stage, "older")
     harvest(stage, "newer")
-    until(lambda: stage.find(JOBS, "older-train"))
     until(lambda: stage.find(JOBS, "newer-train"))
+    harvest(stage, "older")
     stage.end_pod("newer", "train", trained(support="b"))
     until(lambda: stage.stage("newer") == "Complete")
     stage.end_pod("older", "train", trained(support="a"))
     until(lambda: stage.stage("older") == "Complete")
     assert stage.condition(FINE_TUNE_JOBS, "older", "Published")[:2] == ("False", "Superseded")
     assert stage.get(ADAPTERS, f"{TARGET}-support")["spec"]["artifact"]["digest"] == digest("b")
+
+
+def test_a_job_is_judged_by_what_the_one_before_it_left_serving(operator: Operator, stage: Scene) -> None:
+    stage.make_target()
+    for name in ("one", "two"):
+        stage.make_job(name)
+        harvest(stage, name)
+        until(lambda: stage.find(JOBS, "one-train"))
+    until(lambda: reason(stage, "two") == "AnotherFirst")
+    assert "FineTuneJob one has trained" in stage.condition(FINE_TUNE_JOBS, "two", "Ready")[2]
+    stage.end_pod("one", "train", trained(support="a"))
+    container = until(lambda: stage.find(JOBS, "two-train"))["spec"]["template"]["spec"]["containers"][0]
+    config = next(json.loads(variable["value"]) for variable in container["env"] if variable["name"] == "TUNELOOP_CONFIG")
+    assert [serving["digest"] for serving in config["serving"]] == [digest("a")]
 
 
 def test_an_artifact_that_another_manager_owns_is_left_alone(operator: Operator, stage: Scene) -> None:

@@ -80,6 +80,8 @@ NAMED_TRAIN = replace(
     config=json.dumps({"dataset": Dataset.by_name(COLLECTED, digest("d")).to_wire()}),
 )
 PUBLISHED = AdapterSeen("chat-support", "chat", "support", digest("a"), "week-47", UNTIL)
+JUST_SET = replace(PUBLISHED, trained_by="week-46")
+CANDIDATE = RevisionStatus(name="support-v2-aaaaaaaa", digest=digest("a"), uri="u", state=RevisionState.CANDIDATE, since=UNTIL)
 
 
 def progress(**metrics: str) -> ProgressBody:
@@ -156,6 +158,22 @@ CASES = [
     pytest.param(
         seen(harvest=job("harvest", phase=Phase.COMPLETE, report=Report(dataset=dataset(support=400)))),
         "Queued", "Queued", [CreateTrain(dataset(support=400), TARGET.spec)], id="enough: trains",
+    ),
+    pytest.param(seen(old=HARVESTED, rival="week-46"), "Queued", "AnotherFirst", [], id="another trains for the target"),
+    pytest.param(
+        seen(old=HARVESTED, rival="week-46", train=job("train", suspended=True)), "Queued", "AnotherFirst", [],
+        id="another trains since this was suspended",
+    ),
+    pytest.param(
+        seen(old=HARVESTED, adapters={"chat-support": JUST_SET}), "Queued", "AnotherFirst", [], id="nobody has looked at what another made"
+    ),
+    pytest.param(
+        seen(old=HARVESTED, adapters={"chat-support": replace(JUST_SET, revisions=(CANDIDATE,))}), "Queued", "AnotherFirst", [],
+        id="what another made is about to serve",
+    ),
+    pytest.param(
+        seen(old=HARVESTED, adapters={"chat-support": replace(JUST_SET, revisions=(CANDIDATE,), held=True)}), "Queued", "Queued",
+        [CreateTrain(dataset(support=400, legal=31), TARGET.spec)], id="what would serve if nobody held it",
     ),
     pytest.param(
         seen({"data": {"datasetRef": {"uri": "pvc://artifacts/d", "digest": digest("d")}}}, referenced=dataset(support=400)),

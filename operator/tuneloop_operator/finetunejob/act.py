@@ -10,11 +10,14 @@ from tuneloop_operator.clients.errors import AlreadyExists, FieldOwned, Stale
 from tuneloop_operator.clients.kube import AGENT, Kube
 from tuneloop_operator.finetunejob import manifests, rendezvous
 from tuneloop_operator.finetunejob.actions import Action, CreateHarvest, CreateTrain, DeleteJob, Publish, SetSuspend
+from tuneloop_operator.finetunejob.observe import rival
 from tuneloop_operator.finetunejob.seen import MANAGER, Seen, read_adapter
 from tuneloop_operator.settings import Settings
 
 log = logging.getLogger(__name__)
 
+_beginning = asyncio.Lock()
+"""Looking whether another trains and beginning to is one step too."""
 _publishing = asyncio.Lock()
 """Looking at what is set and setting something newer is one step: two jobs of one target may end together."""
 
@@ -26,7 +29,10 @@ async def act(kube: Kube, settings: Settings, seen: Seen, action: Action) -> Non
         case CreateTrain(dataset, target):
             if seen.spec.pods.nodes > 1:
                 await _create_service(kube, rendezvous.service(seen))
-            await _create(kube, manifests.train_job(seen, target, settings, dataset))
+            async with _beginning:
+                if other := await rival(kube, seen):
+                    raise Stale(f"FineTuneJob {seen.namespace}/{other} has just begun to train")
+                await _create(kube, manifests.train_job(seen, target, settings, dataset))
         case SetSuspend(job, suspend):
             change = {"metadata": {"uid": job.uid}, "spec": {"suspend": suspend}}
             await kube.patch(JOBS, seen.namespace, job.name, change)

@@ -28,10 +28,22 @@ def begin(seen: Seen, settings: Settings) -> Plan:
         return decided(seen, Stage.PENDING, why.reason, why.message)
     if dataset := facts.dataset(seen) or _only_named(seen):
         create = CreateTrain(dataset, seen.target.spec)
-        return decided(seen, Stage.QUEUED, "Queued", "the training pod is not running yet", create)
+        return another_first(seen) or decided(seen, Stage.QUEUED, "Queued", "the training pod is not running yet", create)
     window = facts.window(seen) or facts.new_window(seen, settings)
     begun = decided(seen, Stage.HARVESTING, "Harvesting", "the harvest pod is not running yet", CreateHarvest(window, seen.target.spec))
     return replace(begun, window=window)
+
+
+def another_first(seen: Seen) -> Plan | None:
+    """A candidate is judged by what serves when its training begins, so nothing else may be about to serve by then."""
+    dataset = facts.dataset(seen)
+    published = [seen.published_to(domain) for domain in (dataset.trainable if dataset else ())]
+    changing = next((f"LoRAAdapter {one.name} has taken up its artifact" for one in published if one and one.is_changing), "")
+    waits_for = f"FineTuneJob {seen.rival} has trained for the same target" if seen.rival else changing
+    if not waits_for:
+        return None
+    message = f"waits until {waits_for}: a candidate is judged by what serves when its training begins"
+    return decided(seen, Stage.QUEUED, "AnotherFirst", message)
 
 
 def _awaited(seen: Seen, target: TargetSeen) -> Trouble | None:

@@ -12,6 +12,7 @@ from tuneloop_operator.api.durations import parse_duration
 from tuneloop_operator.api.finetunejob import AdapterStatus, Stage, WindowStatus
 from tuneloop_operator.finetunejob.jobs import JobSeen, Trouble
 from tuneloop_operator.finetunejob.seen import Seen
+from tuneloop_operator.finetunejob.stages import is_end
 from tuneloop_operator.settings import Settings
 
 SAID_OF_TARGETS = (
@@ -63,6 +64,12 @@ def adapters(seen: Seen) -> Sequence[TrainedAdapter]:
     if seen.old.adapters:
         return seen.old.adapters
     return seen.train.report.adapters if seen.train and seen.train.report else ()
+
+
+def may_train(seen: Seen) -> bool:
+    """Whether nothing may be left to do but to begin the training, or to go on with one that was suspended."""
+    rests = seen.train is None or seen.train.suspended
+    return rests and seen.target is not None and not is_end(seen.old.stage) and bool(dataset(seen) or seen.spec.data.dataset_ref)
 
 
 def least_examples(seen: Seen, settings: Settings) -> int:

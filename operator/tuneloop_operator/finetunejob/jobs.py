@@ -71,7 +71,7 @@ class JobSeen:
 
 def read_job(job: Object, pods: Sequence[Object], *, name: str, uid: str, posted: Report | None = None) -> JobSeen:
     """`name` and `uid` are the FineTuneJob's; `posted` is the report that came over HTTP, which is whole."""
-    mine = sorted((pod for pod in pods if _owner(pod).get("uid") == job["metadata"]["uid"]), key=_created)
+    mine = sorted((pod for pod in pods if owner_of(pod).get("uid") == job["metadata"]["uid"]), key=_created)
     status, spec = job.get("status", {}), job["spec"]
     end = next((c for c in status.get("conditions", []) if c["type"] in ("Complete", "Failed") and c["status"] == "True"), None)
     phase = Phase(end["type"]) if end else Phase.ACTIVE
@@ -90,7 +90,7 @@ def read_job(job: Object, pods: Sequence[Object], *, name: str, uid: str, posted
         waiting=_waiting(mine),
         starting=_starting(mine),
         fault=_fault(mine, end if phase == Phase.FAILED else None),
-        config=_config(spec),
+        config=config_of(spec),
     )
 
 
@@ -98,18 +98,20 @@ def _created(pod: Object) -> str:
     return str(pod["metadata"]["creationTimestamp"])
 
 
-def _owner(body: Object) -> dict[str, Any]:
+def owner_of(body: Object) -> dict[str, Any]:
+    """Its controller, as the object refers to it; empty without one."""
     return next((dict(owner) for owner in body["metadata"].get("ownerReferences", []) if owner.get("controller")), {})
 
 
 def _whose(job: Object, name: str, uid: str) -> Owner:
-    owner = _owner(job)
+    owner = owner_of(job)
     if owner.get("uid") == uid:
         return Owner.OURS
     return Owner.EARLIER if (owner.get("kind"), owner.get("name")) == ("FineTuneJob", name) else Owner.STRANGER
 
 
-def _config(spec: Object) -> str:
+def config_of(spec: Object) -> str:
+    """The document that a Job was started with."""
     containers = spec["template"]["spec"]["containers"]
     return next((str(env.get("value", "")) for env in containers[0].get("env", []) if env["name"] == CONFIG_ENV), "")
 

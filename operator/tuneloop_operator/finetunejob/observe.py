@@ -1,18 +1,21 @@
 """Gathers all that a pass over a FineTuneJob decides on."""
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 
 from tuneloop_contracts.dataset import Dataset
-from tuneloop_contracts.names import JOB_LABEL
+from tuneloop_contracts.names import JOB_LABEL, STEP_LABEL, TARGET_LABEL
 from tuneloop_operator.api.conditions import READY, find_condition, parse_time
 from tuneloop_operator.api.finetunejob import FineTuneJobSpec, FineTuneJobStatus
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.kinds import ADAPTERS, FINE_TUNE_JOBS, JOBS, PODS, TARGETS, Object
 from tuneloop_operator.api.model import InvalidSpec
 from tuneloop_operator.clients.kube import Kube
+from tuneloop_operator.finetunejob import facts
 from tuneloop_operator.finetunejob.jobs import JobSeen, Trouble, read_job
 from tuneloop_operator.finetunejob.seen import Seen, TargetSeen, read_adapter
+from tuneloop_operator.finetunejob.turn import trains_before
 from tuneloop_operator.progress.inbox import Inbox
 from tuneloop_operator.queue import Key
 
@@ -30,7 +33,7 @@ async def observe(kube: Kube, inbox: Inbox, key: Key, body: Object, spec: FineTu
     def read(job: Object | None) -> JobSeen | None:
         return read_job(job, pods, name=key.name, uid=uid, posted=inbox.report(job["metadata"]["uid"])) if job else None
 
-    return Seen(
+    seen = Seen(
         name=key.name,
         namespace=key.namespace,
         uid=uid,
@@ -46,6 +49,7 @@ async def observe(kube: Kube, inbox: Inbox, key: Key, body: Object, spec: FineTu
         adapters={adapter["metadata"]["name"]: read_adapter(adapter) for adapter in adapters},
         referenced=await _referenced(kube, key, spec),
     )
+    return replace(seen, rival=await rival(kube, seen)) if facts.may_train(seen) else seen
 
 
 def read_status(body: Object) -> FineTuneJobStatus:
@@ -69,6 +73,14 @@ def _target(body: Object) -> TargetSeen | None:
         return TargetSeen(spec, Trouble("TargetNotReady", "the target has not been looked at yet"), uid=uid)
     trouble = None if ready["status"] == "True" else Trouble(ready["reason"], ready["message"])
     return TargetSeen(spec, trouble, status.get("baseDigest", ""), uid, status.get("maxLoraRank", 0))
+
+
+async def rival(kube: Kube, seen: Seen) -> str:
+    """As in Seen."""
+    of_target = f"{TARGET_LABEL}={seen.spec.target_ref.name},{STEP_LABEL}=train"
+    jobs, trainings = await asyncio.gather(kube.list(FINE_TUNE_JOBS, seen.namespace), kube.list(JOBS, seen.namespace, labels=of_target))
+    dataset = facts.dataset(seen)
+    return trains_before(seen.uid, dataset.trainable if dataset else (), jobs, trainings)
 
 
 async def _referenced(kube: Kube, key: Key, spec: FineTuneJobSpec) -> Dataset | None:

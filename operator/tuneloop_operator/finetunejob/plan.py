@@ -6,7 +6,7 @@ from tuneloop_operator.api.conditions import Condition, parse_time
 from tuneloop_operator.api.finetunejob import Stage
 from tuneloop_operator.finetunejob import facts
 from tuneloop_operator.finetunejob.actions import DeleteJob, Publish, SetSuspend
-from tuneloop_operator.finetunejob.begin import begin, disabled
+from tuneloop_operator.finetunejob.begin import another_first, begin, disabled
 from tuneloop_operator.finetunejob.decision import Plan, decided
 from tuneloop_operator.finetunejob.jobs import Owner, Phase, Trouble
 from tuneloop_operator.finetunejob.outcome import Outcome, described, end, outcome, summary
@@ -85,7 +85,10 @@ def train_without_report(seen: Seen, settings: Settings) -> Plan | None:
 def training(seen: Seen, settings: Settings) -> Plan | None:
     if seen.train is None:
         return None
-    actions = [SetSuspend(seen.train, False)] if seen.train.suspended and not seen.train.queued else []
+    held = seen.train.suspended and not seen.train.queued
+    if held and (waits := another_first(seen)):
+        return waits
+    actions = [SetSuspend(seen.train, False)] if held else []
     stage, reason, message = facts.train_stage(seen, seen.train)
     return decided(seen, stage, reason, message, *actions, progress_of=seen.train)
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from tuneloop_contracts.dataset import Dataset
 from tuneloop_contracts.names import DATA_UNTIL_ANNOTATION, TRAINED_BY_ANNOTATION, adapter_name
 from tuneloop_contracts.progress import ProgressBody
-from tuneloop_operator.api.conditions import is_time, parse_time
+from tuneloop_operator.api.conditions import STALLED, is_time, is_true, parse_time
 from tuneloop_operator.api.finetunejob import FineTuneJobSpec, FineTuneJobStatus
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.kinds import Object
@@ -46,6 +46,8 @@ class AdapterSeen:
     managed_by: str = ""
     """Another field manager that owns its artifact."""
     created: str = ""
+    held: bool = False
+    """It was suspended, or waits for an edit: it stays as it is."""
     revisions: tuple[RevisionStatus, ...] = ()
 
     def is_newer(self, job: str, until: str) -> bool:
@@ -58,6 +60,14 @@ class AdapterSeen:
     @property
     def active(self) -> RevisionStatus | None:
         return next((revision for revision in self.revisions if revision.state == RevisionState.ACTIVE), None)
+
+    @property
+    def is_changing(self) -> bool:
+        """Whether something else than now is about to answer: a candidate, or an artifact that nobody has looked at yet."""
+        if self.held:
+            return False
+        waits = any(revision.state == RevisionState.CANDIDATE for revision in self.revisions)
+        return waits or (bool(self.digest) and all(revision.digest != self.digest for revision in self.revisions))
 
 
 @dataclass(frozen=True)
@@ -79,6 +89,8 @@ class Seen:
     train_progress: ProgressBody | None = None
     adapters: Mapping[str, AdapterSeen] = field(default_factory=dict)
     """By name."""
+    rival: str = ""
+    """Another FineTuneJob that trains for the same target and must end before this one begins to."""
     referenced: Dataset | None = None
     """What a job of this namespace collected at the URI that data.datasetRef names; its digest may be another."""
 
@@ -111,5 +123,6 @@ def read_adapter(body: Object) -> AdapterSeen:
         trained_by=meta.get("annotations", {}).get(TRAINED_BY_ANNOTATION, ""),
         data_until=until if is_time(until) else "",
         managed_by=next((owner for owner in owners if owner != MANAGER), ""),
+        held=body["spec"].get("suspend", False) or is_true(body.get("status", {}), STALLED),
         revisions=revisions,
     )
