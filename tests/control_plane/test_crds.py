@@ -73,6 +73,7 @@ REFUSED = [
     pytest.param(job(data={"window": "0d"}), "must be a duration above 0, such as 30d", id="empty window"),
     pytest.param(job(data={"window": "1000000d"}), "must be a duration above 0, such as 30d", id="window older than dates"),
     pytest.param(job(data={"minExamplesPerDomain": 60, "maxExamplesPerDomain": 50}), "may not be above maxExamples", id="min, max"),
+    pytest.param(job(evaluation={"heldOut": 0.6}), "spec.evaluation.heldOut in body should be less than or equal to 0.5", id="held out"),
     pytest.param(job(name="x" * 46), "metadata.name may have at most 45 characters", id="long name"),
     pytest.param(job(name="week.47", pods={"nodes": 2}), "metadata.name may hold no dot where spec.pods.nodes", id="dot, nodes"),
     pytest.param(job(name="week.47", data={"parallelism": 2}), "metadata.name may hold no dot where spec.pods.nodes", id="dot, parallel"),
@@ -156,3 +157,5 @@ def test_kubectl_get_shows_the_columns(plane: ControlPlane, namespace: str) -> N
     assert head.split() == ["NAME", "TARGET", "STAGE", "PROGRESS", "ETA", "LOSS", "ADAPTERS", "AGE"]
     assert row.split()[:3] == ["week-47", "chat-llm", "Complete"]
     assert "support legal" in row
+    wide = plane.kubectl("get", "ftj,lora", "-n", namespace, "-o", "wide").stdout
+    assert wide.splitlines()[0].split()[-1] == "REASON"

@@ -6,7 +6,7 @@ bounds in the style of JSON Schema 4. https://kubernetes.io/docs/tasks/extend-ku
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ class Column:
     name: str
     path: str
     type: str = "string"
+    wide: bool = False
+    """Only with `-o wide`."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Definition:
 
 AGE = Column("Age", ".metadata.creationTimestamp", "date")
 READY = Column("Ready", '.status.conditions[?(@.type=="Ready")].status')
+REASON = Column("Reason", '.status.conditions[?(@.type=="Ready")].reason')
 
 DEFINITIONS = (
     Definition(
@@ -70,7 +73,7 @@ DEFINITIONS = (
             Column("Model", ".spec.baseModel.name"),
             Column("Pods", ".status.replicas.reporting", "integer"),
             READY,
-            Column("Reason", '.status.conditions[?(@.type=="Ready")].reason'),
+            REASON,
             AGE,
         ),
     ),
@@ -86,6 +89,7 @@ DEFINITIONS = (
             Column("Loss", ".status.progress.loss"),
             Column("Adapters", ".status.adapterDomains"),
             AGE,
+            replace(REASON, wide=True),
         ),
         (NAME_RULE, PODS_NAME_RULE),
     ),
@@ -102,6 +106,7 @@ DEFINITIONS = (
             Column("Loaded", ".status.pods.loaded", "integer"),
             READY,
             AGE,
+            replace(REASON, wide=True),
         ),
         (ADAPTER_NAME_RULE,),
     ),
@@ -119,7 +124,9 @@ def crd(definition: Definition) -> Schema:
         "served": True,
         "storage": True,
         "subresources": {"status": {}},
-        "additionalPrinterColumns": [{"name": c.name, "type": c.type, "jsonPath": c.path} for c in definition.columns],
+        "additionalPrinterColumns": [
+            {"name": c.name, "type": c.type, "jsonPath": c.path} | ({"priority": 1} if c.wide else {}) for c in definition.columns
+        ],
         "schema": {"openAPIV3Schema": root_schema(definition)},
     }
     return {

@@ -78,7 +78,7 @@ class TrainingSpec(Model):
 class EvaluationSpec(Model):
     """The gate between training and serving."""
 
-    held_out: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    held_out: Annotated[float, Field(gt=0, le=0.5)] = 0.1
     """Share of the examples that is kept for judging."""
     min_held_out: Annotated[int, Field(ge=1, le=100000)] = 20
     """Fewest held-out examples on which a verdict is given."""
@@ -101,7 +101,8 @@ class PublishSpec(Model):
     """What becomes of adapters that pass the gate."""
 
     mode: Literal["Update", "None"] = "Update"
-    """Update: set the artifact of the LoRAAdapter `<target>-<domain>`. None: leave them in the store; no LoRAAdapter is written."""
+    """Update: set the artifact of the domain's LoRAAdapter; where there is none, `<target>-<domain>` is made. None: leave them in the
+    store; no LoRAAdapter is written."""
     rollout: RolloutSeed = RolloutSeed()
     """Only for a LoRAAdapter that does not exist yet."""
 
