@@ -14,6 +14,7 @@ server import this package and never one another.
     stores     artifact URIs, and where a pod finds them
     manifest   operator -> server: which adapters a target should serve
     pods       server -> operator: what a pod really serves
+    durations  lengths of time as Kubernetes' users write them
     jobs       operator -> harvest and train: the one JSON document in a Job's environment
     progress   harvest and train -> operator: progress and the final report
 """

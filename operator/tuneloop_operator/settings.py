@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
-from tuneloop_operator.api.durations import parse_duration
+from tuneloop_contracts.durations import parse_duration
 
 
 class InvalidSettings(ValueError):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+from tuneloop_contracts.durations import parse_duration
 from tuneloop_contracts.jobs import RedisMode
 from tuneloop_contracts.names import AUTO
 from tuneloop_contracts.pods import STATUS_PORT
@@ -18,10 +19,7 @@ from tuneloop_server.semcache.embed.choose import known as known_embedder
 ENGINES = ("transformers", "vllm")
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM's --max-lora-rank may be (MaxLoRARanks of its config/lora.py, 0.32)."""
-LONGEST = timedelta(days=36500)
-"""Of a duration: beyond it lie dates that there are not."""
 _NUMBER = re.compile(r"[0-9]{1,10}")
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _TARGET = re.compile(r"^[a-z0-9][-a-z0-9.]*/[a-z0-9][-a-z0-9.]*$")
 
 
@@ -185,13 +183,10 @@ class _Reader:
     def duration(self, name: str, default: timedelta) -> timedelta:
         text = self.env.get(name)
         try:
-            given = parse_duration(text) if text else default
+            return parse_duration(text) if text else default
         except ValueError as fault:
             self.faults.append(f"{name}: {fault}")
             return default
-        if not timedelta() < given <= LONGEST:
-            self.faults.append(f"{name} must be more than nothing and at most {LONGEST.days}d")
-        return given
 
 
 def wants_traces(env: Mapping[str, str]) -> bool:
@@ -204,14 +199,3 @@ def wants_traces(env: Mapping[str, str]) -> bool:
     places = env.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or env.get("OTEL_EXPORTER_OTLP_ENDPOINT")
     exporter = env.get("OTEL_TRACES_EXPORTER") or ("otlp" if places else "none")
     return "otlp" in exporter.split(",")
-
-
-def parse_duration(text: str) -> timedelta:
-    """Go's form with days added, as in `35d` or `1h30m`. Raises ValueError."""
-    parts = re.findall(r"([0-9]+)(ms|[smhd])", text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError("must be a duration such as 35d, 12h or 1h30m")
-    try:
-        return timedelta(seconds=sum(int(number) * _UNITS[unit] for number, unit in parts))
-    except OverflowError as error:
-        raise ValueError("must be a duration that there can be") from error

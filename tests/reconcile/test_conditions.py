@@ -3,7 +3,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tuneloop_operator.api.conditions import MESSAGE_LIMIT, Condition, kstatus, set_conditions
-from tuneloop_operator.api.durations import MAX_DURATION, parse_duration
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LATER = NOON + timedelta(minutes=1)
@@ -35,19 +34,3 @@ def test_a_long_message_is_cut() -> None:
 )
 def test_ready_reconciling_and_stalled_agree(ready: bool, stalled: bool, want: tuple[bool, ...]) -> None:
     assert tuple(c.status for c in kstatus(ready, "R", "m", stalled=stalled)) == want
-
-
-@pytest.mark.parametrize(("text", "want"), [("30d", timedelta(days=30)), ("1h30m", timedelta(minutes=90)), ("10s", timedelta(seconds=10))])
-def test_durations(text: str, want: timedelta) -> None:
-    assert parse_duration(text) == want
-
-
-def test_the_longest_duration_before_today_is_still_a_date() -> None:
-    longest = "99999d" * (MAX_DURATION // 6)
-    assert NOON - parse_duration(longest) < NOON
-
-
-@pytest.mark.parametrize("text", ["", "0d", "-1d", "1", "d", "1w", "1.5h", "00h0m", "1000000d", "30d" * 11])
-def test_what_is_no_duration_above_zero_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a duration above 0"):
-        parse_duration(text)

@@ -10,7 +10,7 @@ from redisserver import free_port
 from tuneloop_contracts.jobs import RedisMode
 from tuneloop_server.parts import Parts
 from tuneloop_server.serve import serve
-from tuneloop_server.settings import BadSettings, Settings, parse_duration
+from tuneloop_server.settings import BadSettings, Settings
 
 LEAST = {"MODEL_PATH": "/models/SmolLM2"}
 
@@ -69,13 +69,6 @@ def test_every_fault_is_named_at_once_and_no_url_is_quoted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "want"), [("35d", timedelta(days=35)), ("1h30m", timedelta(minutes=90)), ("250ms", timedelta(milliseconds=250))]
-)
-def test_durations(text: str, want: timedelta) -> None:
-    assert parse_duration(text) == want
-
-
-@pytest.mark.parametrize(
     ("name", "text"),
     [
         ("CACHE_TTL", "\u00b2"), ("CACHE_TTL", "\u0663"), ("CACHE_TTL", "1" * 30), ("CACHE_TTL", "-1"), ("PORT", "65536"),
@@ -86,12 +79,6 @@ def test_durations(text: str, want: timedelta) -> None:
 def test_a_value_that_nothing_could_work_with_is_named(name: str, text: str) -> None:
     with pytest.raises(BadSettings, match=f"^{name}"):
         Settings.from_env(LEAST | {name: text})
-
-
-@pytest.mark.parametrize("text", ["", "35", "d", "1.5h", "-1d", "1d "])
-def test_bad_durations(text: str) -> None:
-    with pytest.raises(ValueError, match="duration"):
-        parse_duration(text)
 
 
 def test_the_semantic_cache_is_off_until_domains_are_named() -> None:

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from tuneloop_contracts.durations import DURATION_PATTERN, MAX_DURATION
 from tuneloop_contracts.names import AUTO, MAX_NAME, REVISION_PATTERN
 from tuneloop_contracts.stores import URI_PATTERN
-from tuneloop_operator.api.durations import DURATION_PATTERN, MAX_DURATION
 
 Rule = dict[str, str]
 """One CEL rule of the CRD: `rule` and the `message` that people read."""

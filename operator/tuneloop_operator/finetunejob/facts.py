@@ -6,9 +6,9 @@ from datetime import timedelta
 from typing import TypeVar
 
 from tuneloop_contracts.dataset import Dataset
+from tuneloop_contracts.durations import parse_duration
 from tuneloop_contracts.progress import FaultReason, TrainedAdapter
 from tuneloop_operator.api.conditions import Condition, parse_time, timestamp
-from tuneloop_operator.api.durations import parse_duration
 from tuneloop_operator.api.finetunejob import AdapterStatus, Stage, WindowStatus
 from tuneloop_operator.finetunejob.jobs import JobSeen, Trouble
 from tuneloop_operator.finetunejob.seen import Seen

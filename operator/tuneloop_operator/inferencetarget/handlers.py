@@ -7,9 +7,9 @@ from typing import Any
 
 import kopf
 
+from tuneloop_contracts.durations import parse_duration
 from tuneloop_contracts.names import TARGET_LABEL
 from tuneloop_operator.api.conditions import parse_time
-from tuneloop_operator.api.durations import parse_duration
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.kinds import ADAPTERS, CONFIG_MAPS, DEPLOYMENTS, FINE_TUNE_JOBS, TARGETS, Object
 from tuneloop_operator.api.model import InvalidSpec

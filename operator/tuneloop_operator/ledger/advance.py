@@ -4,10 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from tuneloop_contracts.durations import parse_duration
 from tuneloop_contracts.names import revision_name, revision_number
 from tuneloop_contracts.pods import AdapterState, LoadFault
 from tuneloop_operator.api.conditions import parse_time, timestamp
-from tuneloop_operator.api.durations import parse_duration
 from tuneloop_operator.api.loraadapter import RevisionState
 from tuneloop_operator.ledger.model import NEVER_SERVED, Entry, Revision
 from tuneloop_operator.ledger.seen import Adapter, Pod
