@@ -1,8 +1,10 @@
 """Clients for the Redis of a target, however that is deployed. They connect when they are first used."""
 
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.connection import AbstractConnection, SSLConnection, parse_url
@@ -14,12 +16,15 @@ from redis.exceptions import RedisClusterException
 from tuneloop_contracts.jobs import RedisMode
 from tuneloop_contracts.redis import read_sentinel_url
 
+_NUMBER = re.compile(r"/?[0-9]*")
 SOCKET_TIMEOUT = 5.0
 """Seconds; only so that no connection hangs for ever: how long a piece of work may take is for others to say."""
 
 
 def connect(url: str, mode: RedisMode) -> Redis:
     """Raises ValueError for a URL that is not one of this mode; its text may hold the URL."""
+    if mode is RedisMode.STANDALONE and not _NUMBER.fullmatch(urlsplit(url).path) and not url.startswith("unix:"):
+        raise ValueError("the client would pass over what is no number, as a service of a sentinel")
     patience = {"socket_timeout": SOCKET_TIMEOUT, "socket_connect_timeout": SOCKET_TIMEOUT}
     once = Retry(NoBackoff(), 0)  # the client's own ten tries would hold a request for seconds
     options: dict[str, Any] = patience | {"retry": once, "decode_responses": True}

@@ -1,6 +1,7 @@
 """Both ports in one process, and an end in good order."""
 
 import asyncio
+import errno
 import logging
 import signal
 import socket
@@ -61,8 +62,12 @@ def bound(name: str, host: str, port: int) -> Iterator[socket.socket]:
         own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             own.bind((host, port))
+            own.listen()  # two may be bound to one port, but not listen there
+        except UnicodeError as error:
+            raise BadSettings(f"HOST: {host} is no address and no name") from error
         except OSError as error:
-            raise BadSettings(f"{name}: cannot listen on {host} port {port}: {error.strerror}") from error
+            at_fault = "HOST" if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL else name
+            raise BadSettings(f"{at_fault}: cannot listen on {host} port {port}: {error.strerror}") from error
         yield own
 
 

@@ -20,7 +20,7 @@ ENGINES = ("transformers", "vllm")
 VLLM_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM's --max-lora-rank may be (MaxLoRARanks of its config/lora.py, 0.32)."""
 _NUMBER = re.compile(r"[0-9]{1,10}")
-_TARGET = re.compile(r"^[a-z0-9][-a-z0-9.]*/[a-z0-9][-a-z0-9.]*$")
+_TARGET = re.compile(r"[a-z0-9][-a-z0-9.]*/[a-z0-9][-a-z0-9.]*")
 
 
 class BadSettings(ValueError):
@@ -142,7 +142,7 @@ class _Reader:
     def number(self, name: str, default: int, *, least: int, most: int = 2**31 - 1) -> int:
         text = self.env.get(name) or str(default)
         if not _NUMBER.fullmatch(text) or not least <= int(text) <= most:
-            self.faults.append(f"{name} must be a whole number from {least} to {most}")
+            self.faults.append(f"{name} must be a whole number from {least} to {most}, not {text!r}")
             return default
         return int(text)
 
@@ -152,7 +152,7 @@ class _Reader:
     def one_of(self, name: str, allowed: tuple[str, ...], default: str) -> str:
         text = self.env.get(name) or default
         if text not in allowed:
-            self.faults.append(f"{name} must be one of {', '.join(allowed)}")
+            self.faults.append(f"{name} must be one of {', '.join(allowed)}, not {text!r}")
             return default
         return text
 
@@ -176,8 +176,8 @@ class _Reader:
 
     def matching(self, name: str, pattern: re.Pattern[str], default: str) -> str:
         text = self.env.get(name) or default
-        if not pattern.match(text):
-            self.faults.append(f"{name} must look like `{default}`")
+        if not pattern.fullmatch(text):
+            self.faults.append(f"{name} must look like `{default}`, not {text!r}")
         return text
 
     def duration(self, name: str, default: timedelta) -> timedelta:

@@ -1,4 +1,5 @@
 import asyncio
+import re
 import socket
 from datetime import timedelta
 from pathlib import Path
@@ -39,6 +40,8 @@ def test_the_record_has_the_caches_redis_unless_it_has_its_own() -> None:
         ("Sentinel", "redis://:hunter2@sentinel:26379", r"REDIS_URL .* REDIS_MODE Sentinel .*sentinel\[:port\].*/service"),
         ("Cluster", "redis://:hunter2@node:6379/3", "REDIS_URL .* REDIS_MODE Cluster"),
         ("Standalone", "redis://:hunter2@one:port", "REDIS_URL"),
+        ("Standalone", "redis://:hunter2@one,two:26379/mymaster", "REDIS_URL .* REDIS_MODE Standalone"),
+        ("Standalone", "redis://:hunter2@sentinel:26379/mymaster", "REDIS_URL .* REDIS_MODE Standalone"),
         ("Replicated", "redis://:hunter2@node", "REDIS_MODE must be one of Standalone, Sentinel, Cluster"),
     ],
 )
@@ -72,6 +75,7 @@ def test_every_fault_is_named_at_once_and_no_url_is_quoted() -> None:
     ("name", "text"),
     [
         ("CACHE_TTL", "\u00b2"), ("CACHE_TTL", "\u0663"), ("CACHE_TTL", "1" * 30), ("CACHE_TTL", "-1"), ("PORT", "65536"),
+        ("TUNELOOP_TARGET", "chat/chat-llm\n"),
         ("RECORD_RETENTION", "0s"), ("RECORD_RETENTION", "3000000d"), ("RECORD_RETENTION", "9999999999d"),
         ("RECORD_RETENTION", "9" * 30 + "d"), ("RECORD_RETENTION", "9" * 400 + "d"),
     ],
@@ -97,3 +101,17 @@ async def test_a_port_that_is_taken_is_named_and_nothing_hangs(name: str) -> Non
                 BadSettings, match=f"^{name.upper()}: cannot listen on 127.0.0.1 port {ports[name]}: Address already in use"
             ):
                 await serve(parts)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "a..b", "."])
+async def test_an_address_that_is_not_here_is_named_and_not_the_port(host: str) -> None:
+    with pytest.raises(BadSettings, match=f"^HOST: .*{re.escape(host)}"):
+        await serve(Parts(Settings(Path("/models/x"), "x", host=host, port=free_port()), HeldEngine()))
+
+
+async def test_two_ports_that_are_one_are_told() -> None:
+    port = free_port()
+    parts = Parts(Settings(Path("/models/x"), "x", host="127.0.0.1", port=port, status_port=port), HeldEngine())
+    async with asyncio.timeout(DEADLINE):
+        with pytest.raises(BadSettings, match=r"^STATUS_PORT: .*Address already in use"):
+            await serve(parts)
