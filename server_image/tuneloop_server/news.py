@@ -6,6 +6,7 @@ import asyncio
 class News:
     def __init__(self) -> None:
         self.revision = 1
+        self._over = False
         self._next = asyncio.Event()
 
     def tell(self) -> None:
@@ -13,12 +14,17 @@ class News:
         self._next.set()
         self._next = asyncio.Event()
 
+    def end(self) -> None:
+        """The pod goes away: whoever waits, or comes to wait, is let go."""
+        self._over = True
+        self.tell()
+
     async def newer_than(self, seen: int, seconds: float) -> None:
         """Returns when the revision is not `seen`, or after that time. A pod that restarted counts from the start again, so
         any other number is news."""
         try:
             async with asyncio.timeout(seconds):
-                while self.revision == seen:
+                while self.revision == seen and not self._over:
                     await self._next.wait()
         except TimeoutError:
             return

@@ -51,6 +51,7 @@ async def _serve(parts: Parts, sockets: list[socket.socket]) -> None:
         await _drain(parts)
         for server in servers:
             server.should_exit = True
+        parts.status.close()  # or the operator's long poll would be broken off with a 500, and a line in the log of each pod that ends
         await asyncio.gather(*running)
     parts.engine.close()
 

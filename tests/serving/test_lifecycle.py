@@ -3,6 +3,7 @@
 import json
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -74,17 +75,20 @@ def test_from_a_start_with_a_bad_adapter_to_an_end_in_good_order(tmp_path: Path,
 
 def test_what_runs_when_the_time_is_up_ends_with_an_error_that_can_be_read(tmp_path: Path) -> None:
     tiny = {"MODEL_PATH": str(make_tiny_model(tmp_path / "model")), "MODEL_NAME": TINY, "MAX_NEW_TOKENS": "900"}
-    with ServerProcess(tmp_path, DRAIN_SECONDS="0", **tiny) as server:
+    with ServerProcess(tmp_path, DRAIN_SECONDS="0", **tiny) as server, ThreadPoolExecutor(1) as operator:
         server.start()
         assert server.process
         body = {"model": TINY, "messages": [{"role": "user", "content": "hi"}], "stream": True}
         with httpx.stream("POST", f"{server.url}/v1/chat/completions", json=body, timeout=DEADLINE) as stream:
             events = (line.removeprefix("data: ") for line in stream.iter_lines() if line)
             next(events)
+            poll = operator.submit(server.report, server.report().revision, 30)
             server.process.send_signal(signal.SIGTERM)
             *_, last = events
+        assert poll.result(DEADLINE).base_model == TINY, "the operator's question is answered too"
         assert json.loads(last)["error"]["code"] == "unavailable"
         assert server.process.wait(DEADLINE) == 0
+        assert "ERROR" not in server.log()
 
 
 def end_while_answering(server: ServerProcess) -> None:

@@ -63,6 +63,10 @@ class StatusService:
             redis=self._health.state,
         )
 
+    def close(self) -> None:
+        """Nobody is kept waiting any more."""
+        self._news.end()
+
     async def recorded(self) -> RecordedReport:
         return await self._health.recorded()
 
