@@ -11,6 +11,7 @@ log = logging.getLogger(__name__)
 
 GUARDED = "/v1/"
 """Probes and metrics are answered to the last."""
+CLOSE = (b"connection", b"close")
 
 
 class Lifecycle:
@@ -49,26 +50,39 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(GUARDED):
             return await self._app(scope, receive, send)
+        noted = _Noted(scope, send, self._lifecycle)
         if self._lifecycle.draining:
             refused = Unavailable("this server is shutting down; try again, another one will answer", retry_after=1)
-            return await refused.response()(scope, receive, send)
+            await _read_away(receive)
+            return await refused.response()(scope, receive, noted)
         self._lifecycle.enter()
         try:
-            await self._app(scope, receive, _Noted(scope, send))
+            await self._app(scope, receive, noted)
         finally:
             self._lifecycle.leave()
 
 
+async def _read_away(receive: Receive) -> None:
+    """Or the connection, closed while something of a request is on its way, is reset, and the answer lost (RFC 9112, section 9.6)."""
+    while (await receive()).get("more_body"):
+        pass
+
+
 class _Noted:
     """One line in the log for each answer, as it begins: what went well only where somebody looks for it, since chat has a line of its own
-    for each answer that ends. The path is as it came: decoded, it could hold a line's end and forge the next one."""
+    for each answer that ends. The path is as it came: decoded, it could hold a line's end and forge the next one.
 
-    def __init__(self, scope: Scope, send: Send) -> None:
+    The last answer that a connection brings while the pod goes away: what its client asks next, or again, must go to another one."""
+
+    def __init__(self, scope: Scope, send: Send, lifecycle: Lifecycle) -> None:
         self._scope = scope
         self._send = send
+        self._lifecycle = lifecycle
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             level = logging.INFO if message["status"] >= 400 else logging.DEBUG
             log.log(level, "%s %s %d", self._scope["method"], self._scope["raw_path"][:80].decode("latin-1"), message["status"])
+            if self._lifecycle.draining:
+                message["headers"] = [*message["headers"], CLOSE]
         await self._send(message)

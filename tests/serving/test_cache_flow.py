@@ -8,10 +8,13 @@ from typing import Any
 import httpx
 import pytest
 import redis as sync_redis
+from fastapi import FastAPI
+from starlette.types import Message
 
-from lightserver import BASE, HeldAnswer, HeldEngine, LightServer, light_server, until
+from lightserver import BASE, DEADLINE, HeldAnswer, HeldEngine, LightServer, light_server, until
 from tuneloop_server.engine.base import Generation
 from tuneloop_server.errors import ApiError, BadRequest, Failed, TryLater
+from tuneloop_server.lifecycle import Guard, Lifecycle
 
 QUESTION = "Where is my order?"
 
@@ -215,6 +218,39 @@ async def test_who_asks_alone_is_told_of_a_failure_at_once(redis_url: str) -> No
     async with light_server(redis_url, HeldEngine(first=[[Failed("broken")]])) as pod:
         assert (await pod.ask()).status_code == 500
         assert len(pod.engine.generations) == 1
+
+
+async def test_a_connection_brings_no_more_while_the_pod_goes_away() -> None:
+    """Neither one that was being answered nor one that was refused: its client's next try must find another pod."""
+    async with light_server("") as pod:
+        pod.engine.go.clear()
+        running = asyncio.create_task(pod.ask())
+        await until(lambda: pod.engine.generations)
+        drained = asyncio.create_task(pod.parts.lifecycle.drained(DEADLINE))
+        await until(lambda: pod.parts.lifecycle.draining)
+        refused = await pod.ask()
+        pod.engine.go.set()
+        answers = refused, await running
+        assert [(answer.status_code, answer.headers["Connection"]) for answer in answers] == [(503, "close"), (200, "close")]
+        assert await drained
+
+
+async def test_what_is_refused_while_the_pod_goes_away_is_read_first() -> None:
+    """A connection that is closed while a body is on its way is reset, and the answer lost."""
+    body: list[Message] = [{"type": "http.request", "body": b"x", "more_body": True}, {"type": "http.request", "body": b"y"}]
+    said: list[Message] = []
+
+    async def receive() -> Message:
+        return body.pop(0)
+
+    async def send(message: Message) -> None:
+        assert not body
+        said.append(message)
+
+    lifecycle = Lifecycle()
+    lifecycle.draining = True
+    await Guard(FastAPI(), lifecycle)({"type": "http", "method": "POST", "path": "/v1/x", "raw_path": b"/v1/x"}, receive, send)
+    assert (said[0]["status"], (b"connection", b"close") in said[0]["headers"]) == (503, True)
 
 
 async def test_cache_control(redis_url: str) -> None:
