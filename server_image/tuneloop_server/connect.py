@@ -11,7 +11,7 @@ from redis.asyncio.connection import AbstractConnection, SSLConnection, parse_ur
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisClusterException
+from redis.exceptions import ConnectionError, RedisClusterException
 
 from tuneloop_contracts.jobs import RedisMode
 from tuneloop_contracts.redis import read_sentinel_url
@@ -26,8 +26,9 @@ def connect(url: str, mode: RedisMode) -> Redis:
     if mode is RedisMode.STANDALONE and not _NUMBER.fullmatch(urlsplit(url).path) and not url.startswith("unix:"):
         raise ValueError("the client would pass over what is no number, as a service of a sentinel")
     patience = {"socket_timeout": SOCKET_TIMEOUT, "socket_connect_timeout": SOCKET_TIMEOUT}
-    once = Retry(NoBackoff(), 0)  # the client's own ten tries would hold a request for seconds
-    options: dict[str, Any] = patience | {"retry": once, "decode_responses": True}
+    # once more, since Redis or a proxy may have closed a connection that was idle; the client's own ten tries would take seconds
+    again = Retry(NoBackoff(), 1, (ConnectionError,))
+    options: dict[str, Any] = patience | {"retry": again, "decode_responses": True}
     match mode:
         case RedisMode.STANDALONE:
             return Redis.from_url(url, **options)

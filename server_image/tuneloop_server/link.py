@@ -8,7 +8,14 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from redis.asyncio import Redis
-from redis.exceptions import AuthenticationError, NoPermissionError, OutOfMemoryError, RedisClusterException, RedisError
+from redis.exceptions import (
+    AuthenticationError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisClusterException,
+    RedisError,
+)
 
 from tuneloop_contracts.jobs import RedisMode
 from tuneloop_server.connect import Nodes, connect, nodes
@@ -22,6 +29,13 @@ TICK = 0.005
 
 FIRST_PAUSE, LAST_PAUSE = 0.5, 5.0
 """Seconds without a try after a failure; doubling."""
+
+TURNS = 50
+"""Pieces of work at the same time. The client opens a connection for each, and breaks at the hundredth: a wait for one's turn is shorter
+than the crowd that makes it, and no sign of a Redis in trouble."""
+
+ONLY_READ = ("MISCONF", "NOREPLICAS")
+"""How Redis begins to say that it writes nothing at the moment: its disk is full, or its replicas are gone."""
 
 
 class Away(Exception):
@@ -45,29 +59,45 @@ class Link:
         self._clock = clock
         self._closed_until = 0.0
         self._pause = FIRST_PAUSE
+        self._turns = asyncio.Semaphore(TURNS)
+        self._moved = 0
+        """Times that another node may have come to answer at the same address."""
         self.up: bool | None = None
         """None before the first try."""
 
     async def run(self, work: Callable[[Redis], Awaitable[T]], *, patience: float | None = None) -> T:
         """Raises Away. With `patience` (seconds, instead of the timeout) it is tried even behind an open circuit: for what must not be
         given up lightly."""
-        if patience is None and self._clock() < self._closed_until:
-            raise Away
+        if patience is not None:
+            return await self._try(work, patience)
+        async with self._turns:
+            if self._clock() < self._closed_until:
+                raise Away
+            return await self._try(work, self._timeout)
+
+    async def _try(self, work: Callable[[Redis], Awaitable[T]], seconds: float) -> T:
         try:
-            async with within(patience or self._timeout):
+            async with within(seconds):
                 result = await work(self._client)
-        except OutOfMemoryError as error:
-            raise Away from error  # it takes nothing at the moment, but what is in it can be read
         except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
+            if isinstance(error, OutOfMemoryError) or str(error).startswith(ONLY_READ):
+                raise Away from error  # what is in it can be read
             self._failed(error)
+            if isinstance(error, ReadOnlyError):
+                await self._leave_replica()
             why = error.__cause__ if isinstance(error, RedisClusterException) else error
             raise Away(unauthorized=isinstance(why, AuthenticationError | NoPermissionError)) from error
         self._came_back()
         return result
 
+    async def _leave_replica(self) -> None:
+        """A connection stays with its node when that is a replica from now on, and the address another node's."""
+        self._moved += 1
+        await self._client.aclose()
+
     def nodes(self) -> Nodes:
         """Of those that hold keys, as the last piece of work found them."""
-        return nodes(self._client)
+        return {f"{name} {self._moved}": dial for name, dial in nodes(self._client).items()}
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -94,6 +94,17 @@ async def test_a_dead_redis_is_asked_once_and_then_left_alone() -> None:
         assert (asked, link.up) == (2, False)
 
 
+async def test_a_connection_that_was_closed_while_it_was_idle_is_made_anew(redis_url: str) -> None:
+    async def ask(redis: Any) -> object:
+        return await redis.ping()
+
+    async with link_to(redis_url) as link:
+        assert await link.run(ask)
+        with sync_redis.Redis.from_url(redis_url) as client:
+            assert client.client_kill_filter(_type="normal", skipme=True)
+        assert await link.run(ask)
+
+
 async def test_an_answer_that_came_while_the_model_kept_the_loop_busy_is_not_late() -> None:
     ours, theirs = socket.socketpair()
     reader, writer = await asyncio.open_connection(sock=ours)
@@ -159,6 +170,15 @@ async def test_the_cache_misses_counts_and_comes_back() -> None:
             assert (errors.count, link.up) == (2, True)
     finally:
         server.stop()
+
+
+async def test_a_crowd_waits_for_its_turn_and_takes_redis_for_nothing_else(redis_url: str) -> None:
+    """The client breaks when asked for more connections than it may have."""
+    errors = Tally()
+    async with link_to(redis_url) as link:
+        cache = ExactTier(link, 60, errors.add)
+        await asyncio.gather(*(cache.find(look_up(str(number))) for number in range(500)))
+        assert (errors.count, link.up) == (0, True)
 
 
 async def test_an_entry_that_is_not_ours_is_a_miss(redis_url: str) -> None:

@@ -105,19 +105,42 @@ async def test_a_thumbs_down_that_the_cache_cannot_hear_is_not_called_done(own_r
         assert (await pod.http.post("/v1/feedback", json=body | {"rating": "up"})).status_code == 200
 
 
-async def test_a_full_redis_is_still_read(own_redis: RedisServer) -> None:
+@pytest.mark.parametrize("limit", ["maxmemory", "min-replicas-to-write"])
+async def test_a_redis_that_takes_nothing_is_still_read(own_redis: RedisServer, limit: str) -> None:
+    """It is full, or its replicas are gone."""
     async with light_server(own_redis.url) as pod:
         await pod.ask("Kept?")
         with sync_redis.Redis.from_url(own_redis.url) as client:
-            client.config_set("maxmemory", "1")
+            client.config_set(limit, "1")
             for number in range(3):
                 assert await pod.cached(f"Question {number}?") == "miss"
                 assert await pod.cached("Kept?") == "hit-exact"
             assert sample(pod, "tuneloop_cache_errors_total") == 3, "each answer that could not be kept, and nothing else"
-            client.config_set("maxmemory", "0")
+            client.config_set(limit, "0")
         await until(lambda: sample(pod, "tuneloop_records_written_total") == 7)
         assert await pod.cached("Question 0?") == "miss"
         assert await pod.cached("Question 0?") == "hit-exact"
+
+
+async def test_a_redis_that_became_a_replica_is_left_for_the_one_that_has_its_address(own_redis: RedisServer) -> None:
+    """As after a failover behind a Service: open connections stay with the old master, which refuses what is written."""
+    async with light_server(own_redis.url) as pod:
+        await pod.ask()
+        with sync_redis.Redis.from_url(own_redis.url) as client:
+            client.config_set("port", free_port())
+            client.replicaof("127.0.0.1", free_port())
+        promoted = RedisServer(port=own_redis.port).start()
+        try:
+
+            async def written() -> bool:
+                return await pod.cached("To whom?") == "hit-exact" and sample(pod, "tuneloop_records_written_total") >= 3
+
+            await until(written)
+            with sync_redis.Redis.from_url(promoted.url) as client:
+                assert client.keys("tuneloop:cache:*")
+                await until(lambda: any("t" in one["flags"] for one in client.client_list()))  # which tells of changes
+        finally:
+            promoted.stop()
 
 
 async def test_answers_in_memory_are_not_given_while_removals_cannot_be_heard(own_redis: RedisServer) -> None:
