@@ -336,6 +336,25 @@ async def test_what_the_operator_hears_of_redis(caplog: pytest.LogCaptureFixture
     assert "sesame" not in caplog.text
 
 
+async def test_a_password_that_is_changed_while_records_wait_is_told_apart() -> None:
+    """Whose tries keep the circuit open."""
+    server = RedisServer(password="old").start()
+    try:
+        async with recording_to(server.url) as (recorder, written, _):
+            health = RecordHealth(recorder._link, TARGET, lambda: None)
+            recorder.put(a_record(1))
+            await until(lambda: written.count == 1)
+            with sync_redis.Redis.from_url(server.url) as client:
+                client.config_set("requirepass", "new")
+                client.client_kill_filter(_type="normal", skipme=True)
+            recorder.put(a_record(2))
+            await until(lambda: recorder._link.up is False)
+            await health.look()
+            assert health.state is RedisState.UNAUTHORIZED
+    finally:
+        server.stop()
+
+
 @pytest.mark.parametrize(
     ("settings", "want"),
     [

@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 from tuneloop_contracts.pods import RecordedReport, RedisState
 from tuneloop_contracts.record import meta_key
 from tuneloop_server.link import Away, Link
-from tuneloop_server.record.recorder import COUNT_PREFIX
+from tuneloop_server.record.recorder import COUNT_PREFIX, TIMEOUT
 
 log = logging.getLogger(__name__)
 
@@ -64,12 +64,10 @@ class RecordHealth:
         if self._link is None:
             return RedisState.OFF
         try:
-            memory = await self._link.run(_memory_settings)
+            # also behind an open circuit, which the recorder keeps so: all the same it matters why
+            memory = await self._link.run(_memory_settings, patience=TIMEOUT)
         except Away as away:
-            if away.unauthorized:
-                return RedisState.UNAUTHORIZED
-            # behind an open circuit: what the last real try said still holds
-            return self.state if self.state is RedisState.UNAUTHORIZED else RedisState.UNREACHABLE
+            return RedisState.UNAUTHORIZED if away.unauthorized else RedisState.UNREACHABLE
         return RedisState.UNSAFE_EVICTION if any(map(may_evict_records, memory)) else RedisState.OK
 
 
