@@ -214,6 +214,15 @@ async def test_nobody_hears_two_beginnings(redis_url: str) -> None:
             assert "generation_failed" in answer.text
 
 
+async def test_a_stream_that_breaks_by_our_own_fault_ends_with_an_error(redis_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    async with light_server(redis_url, HeldEngine(pieces=["One", ValueError("somebody's prompt")])) as pod:
+        answer = await pod.ask(stream=True)
+        assert (text_of(answer), "generation_failed" in answer.text) == ("One", True)
+        assert sample(pod, "tuneloop_requests_total", adapter="base", outcome="generation_failed") == 1
+    assert "unexpected ValueError" in caplog.text
+    assert "prompt" not in caplog.text
+
+
 async def test_who_asks_alone_is_told_of_a_failure_at_once(redis_url: str) -> None:
     async with light_server(redis_url, HeldEngine(first=[[Failed("broken")]])) as pod:
         assert (await pod.ask()).status_code == 500

@@ -5,12 +5,15 @@ fails with followers aboard is tried once more, for all of them together: neithe
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 from tuneloop_server.cache.tiers import Hit, Stored
 from tuneloop_server.engine.base import Piece
-from tuneloop_server.errors import Failed, Unavailable, may_go_better
+from tuneloop_server.errors import ApiError, Failed, Unavailable, may_go_better, without_texts
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -108,8 +111,11 @@ class Flight:
         except asyncio.CancelledError:
             self._error = Unavailable("the answer was broken off")
             raise
-        except Exception as error:  # is every passenger's
+        except ApiError as error:  # is every passenger's
             self._error = error
+        except Exception as error:
+            log.error("a generation broke: unexpected %s", without_texts(error))
+            self._error = Failed("the model failed on this request")
         finally:
             self._end()
 
