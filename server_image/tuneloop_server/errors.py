@@ -99,6 +99,10 @@ class NotCached(ApiError):
 
     status, type, code = 504, "invalid_request_error", "not_cached"
 
+    def headers(self) -> dict[str, str]:
+        """OpenAI's clients ask again after any 5xx, unless they are told that it is of no use."""
+        return {"X-Should-Retry": "false"}
+
 
 def may_go_better(error: Exception) -> bool:
     """When the same request is made again at once: where something broke, not where it was refused or told to come back later. Pure."""

@@ -270,6 +270,7 @@ async def test_cache_control(redis_url: str) -> None:
 
         nothing = await with_control("only-if-cached")
         assert (nothing.status_code, nothing.json()["error"]["code"]) == (504, "not_cached")
+        assert nothing.headers["X-Should-Retry"] == "false", "or OpenAI's clients ask twice more"
         assert (await with_control("no-store")).headers["X-Cache"] == "bypass"
         assert await pod.cached() == "miss", "no-store wrote nothing"
         assert (await with_control("only-if-cached")).headers["X-Cache"] == "hit-exact"
