@@ -12,6 +12,8 @@ from tuneloop_vectors.files import LONGEST, minilm_file, tokenizer
 
 KNOWN = 16_384
 """Words whose tokens are remembered."""
+LONG = 64
+"""Characters of what is no word, and not remembered: somebody may send a gigabyte of them."""
 
 Vectors = npt.NDArray[np.float32]
 _TABLE = "embeddings.word_embeddings.weight"
@@ -40,11 +42,16 @@ class WordVectors:
 
 def tokens_of(text: str) -> list[int]:
     """As the tokenizer's own, which never joins what a space parts; but most words came before, and are not taken apart again."""
-    return list(chain.from_iterable(map(_tokens_of_word, text.split())))[:LONGEST]
+    words = text.split()
+    return list(chain.from_iterable(_tokens_of_word(word) if len(word) <= LONG else _taken_apart(word) for word in words))[:LONGEST]
 
 
 @lru_cache(maxsize=KNOWN)
 def _tokens_of_word(word: str) -> list[int]:
+    return _taken_apart(word)
+
+
+def _taken_apart(word: str) -> list[int]:
     return tokenizer().encode(word, add_special_tokens=False).ids
 
 

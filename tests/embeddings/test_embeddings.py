@@ -24,6 +24,7 @@ from tuneloop_server.semcache.embed.base import Away
 from tuneloop_server.semcache.embed.choose import OnDemand, make_embedder
 from tuneloop_server.semcache.embed.remote import RemoteEmbedder
 from tuneloop_server.semcache.embed.static import StaticEmbedder
+from tuneloop_vectors.words import _tokens_of_word, tokens_of
 
 MODEL = StaticEmbedder.name
 
@@ -89,6 +90,14 @@ def test_floats_and_base64_say_the_same(url: str) -> None:
 def test_bad_input_gets_a_clear_error(url: str, fields: dict[str, Any], status: int, param: str) -> None:
     refused = post(url, **fields)
     assert (refused.status_code, refused.json()["error"]["param"]) == (status, param)
+
+
+def test_what_is_no_word_is_not_remembered() -> None:
+    """A gigabyte of them could be sent."""
+    tokens_of("hello")
+    before = _tokens_of_word.cache_info().currsize
+    assert tokens_of("hello " + "xy" * 1000)[:1] == tokens_of("hello")
+    assert _tokens_of_word.cache_info().currsize == before
 
 
 def test_a_long_text_gives_what_a_short_one_would(url: str) -> None:
