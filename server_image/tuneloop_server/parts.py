@@ -34,7 +34,7 @@ from tuneloop_server.record.recorder import Recorder
 from tuneloop_server.routing import World
 from tuneloop_server.semcache.build import SemanticCache, semantic_cache
 from tuneloop_server.semcache.embed.choose import OnDemand
-from tuneloop_server.settings import Settings
+from tuneloop_server.settings import BadSettings, Settings
 from tuneloop_server.status.service import StatusService
 from tuneloop_server.tenants.keys import Tenants
 from tuneloop_server.tenants.limit import Concurrency
@@ -48,7 +48,7 @@ FLUSH_SECONDS = 3.0
 
 
 class Parts:
-    """Made inside a running event loop. Raises BadSettings for an API_KEYS_FILE that cannot be used."""
+    """Made inside a running event loop. Raises BadSettings for an API_KEYS_FILE or OTEL_ variables that cannot be used."""
 
     def __init__(self, settings: Settings, engine: Engine) -> None:
         self.settings = settings
@@ -166,7 +166,10 @@ class Parts:
 def start_tracing() -> Tracing:
     from tuneloop_server.tracing.otlp import Otlp  # half a second and 20 MB, for those who asked for it
 
-    return Otlp()
+    try:
+        return Otlp()
+    except ValueError as error:
+        raise BadSettings(f"OTEL_*: {error}") from error
 
 
 def _up(link: Link) -> float:

@@ -10,7 +10,8 @@ from builders_adapters import REPOSITORY
 from lightserver import BASE, HeldEngine, LightServer, light_server, until
 from otlpreceiver import Receiver, attributes_of, receiver
 from tuneloop_server.errors import TryLater
-from tuneloop_server.settings import wants_traces
+from tuneloop_server.parts import start_tracing
+from tuneloop_server.settings import BadSettings, wants_traces
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 QUESTION = "Where is the parcel of Ms Confidential?"
@@ -90,6 +91,19 @@ async def test_a_collector_that_is_away_costs_no_answer(monkeypatch: pytest.Monk
 )
 def test_who_wants_traces(env: dict[str, str], want: bool) -> None:
     assert wants_traces(env) is want
+
+
+def test_variables_that_contradict_each_other_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "10000")
+    with pytest.raises(BadSettings, match=r"^OTEL_\*: max_export_batch_size"):
+        start_tracing()
+
+
+def test_a_collectors_password_is_not_in_the_log(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Written with a space where a = should be."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "authorization hunter2")
+    start_tracing()
+    assert "hunter2" not in caplog.text
 
 
 def test_without_tracing_no_exporter_is_loaded() -> None:

@@ -4,6 +4,7 @@ Where to, how often and how much is said by OpenTelemetry's own variables, which
 OTEL_TRACES_SAMPLER, OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES.
 """
 
+import logging
 import time
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -15,6 +16,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from tuneloop_server.tracing.span import PROVIDER, Told
 
+logging.getLogger("opentelemetry.util.re").setLevel(logging.ERROR)  # it warns of a header by quoting it: the collector's password
+
 FLUSH_MILLISECONDS = 3000
 """At the end; a collector that is away must not keep the pod."""
 
@@ -23,6 +26,7 @@ class Otlp:
     """A Tracing. Sends from a thread of its own; when its queue is full, spans are dropped."""
 
     def __init__(self) -> None:
+        """Raises ValueError for variables that contradict each other."""
         provider = TracerProvider(resource=_resource(), shutdown_on_exit=False)
         self._batches = BatchSpanProcessor(OTLPSpanExporter())
         provider.add_span_processor(self._batches)
