@@ -26,6 +26,7 @@ from tuneloop_server.tenants.limit import Concurrency
         pytest.param(b'["hunter2"]', "JSON object", id="a list"),
         pytest.param(b'{"hunter2": ["acme"]}', "JSON object", id="a tenant that is no name"),
         pytest.param(b'{"hunter2": ""}', "JSON object", id="a tenant without a name"),
+        pytest.param(b'{"hunter2": "\\ud800"}', "JSON object", id="a tenant whose name is no text"),
         pytest.param(b'{"": "acme"}', "no header can carry", id="an empty key"),
         pytest.param(b'{"hunter2 ": "acme"}', "no header can carry", id="a key with a space"),
         pytest.param('{"hunter2é": "acme"}'.encode(), "no header can carry", id="a key that is not ASCII"),

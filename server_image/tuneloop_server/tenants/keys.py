@@ -74,8 +74,8 @@ def parse_keys(content: bytes) -> dict[str, str]:
         keys = json.loads(content)
     except (ValueError, RecursionError) as error:
         raise BadKeys("is not JSON") from error
-    if not isinstance(keys, dict) or not all(isinstance(tenant, str) and tenant for tenant in keys.values()):
-        raise BadKeys("must hold a JSON object {key: tenant}")
+    if not isinstance(keys, dict) or not all(isinstance(tenant, str) and tenant and tenant.isprintable() for tenant in keys.values()):
+        raise BadKeys("must hold a JSON object {key: tenant}, each tenant a text of visible characters")
     if not all(key and key.isascii() and key.isprintable() and " " not in key for key in keys):
         raise BadKeys("holds a key that no header can carry: keys are visible ASCII characters without spaces")
     return keys
