@@ -81,7 +81,7 @@ def test_floats_and_base64_say_the_same(url: str) -> None:
         ({"model": "ada"}, 404, "model"),
         ({"input": []}, 400, "input"),
         ({"input": ""}, 400, "input.0"),
-        ({"input": [1, 2, 3]}, 400, "input.0"),
+        ({"input": [1, 2, 3]}, 400, "input"),
         ({"input": ["x"] * 300}, 400, "input"),
         ({"dimensions": 64}, 400, "dimensions"),
         ({"encoding_format": "int8"}, 400, "encoding_format"),

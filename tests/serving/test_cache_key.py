@@ -65,6 +65,20 @@ def test_streamed_or_not_and_unknown_fields_share() -> None:
     assert reading(temperature=0).digest == fancy.digest
 
 
+OTHERWISE: dict[str, Any] = {
+    "messages": [{"role": "user", "content": "hello?"}], "temperature": 0.5, "top_p": 0.5, "max_tokens": 3, "max_completion_tokens": 3,
+    "stop": "x", "seed": 1,
+}  # fmt: skip
+NO_PART_OF_IT = {"model", "n", "stream", "stream_options", "user", "metadata"}
+"""Of the name of a model, what it stands for is in the key."""
+
+
+def test_a_field_that_is_read_changes_the_answer_and_the_key_or_neither() -> None:
+    assert ChatRequest.model_fields.keys() == OTHERWISE.keys() | NO_PART_OF_IT
+    assert len({reading().digest, *(reading(**{name: value}).digest for name, value in OTHERWISE.items())}) == len(OTHERWISE)
+    assert reading(max_tokens=3).digest == reading(max_completion_tokens=3).digest
+
+
 @pytest.mark.parametrize(
     ("fields", "control", "want"),
     [

@@ -95,6 +95,7 @@ def chat(**fields: Any) -> Ask:
         pytest.param(chat(response_format={"type": "json_object"}), openai.BadRequestError, None, id="JSON mode"),
         pytest.param(chat(tools=[{"type": "function", "function": {"name": "f"}}]), openai.BadRequestError, None, id="tools"),
         pytest.param(chat(logprobs=True), openai.BadRequestError, None, id="logprobs"),
+        pytest.param(chat(extra_body={"continue_final_message": True}), openai.BadRequestError, None, id="to go on from the last message"),
         pytest.param(chat(frequency_penalty=0.5), openai.BadRequestError, None, id="a penalty"),
         pytest.param(chat(logit_bias={"7": -100}), openai.BadRequestError, None, id="a bias"),
         pytest.param(chat(extra_headers={"X-Domain": "nowhere"}), openai.BadRequestError, "unknown_domain", id="an unknown domain"),

@@ -31,15 +31,17 @@ _OPENAI: Refused = dict.fromkeys(("logprobs", "top_logprobs", "logit_bias", "fre
 _VLLM: Refused = {
     "top_k": (-1,), "min_p": (), "repetition_penalty": (1,), "length_penalty": (1,), "best_of": (1,), "use_beam_search": (),
     "stop_token_ids": (), "min_tokens": (), "ignore_eos": (), "structured_outputs": (), "guided_json": (), "guided_regex": (),
-    "guided_choice": (), "guided_grammar": (), "prompt_logprobs": (), "logits_processors": (), "bad_words": (),
+    "guided_choice": (), "guided_grammar": (), "prompt_logprobs": (), "logits_processors": (), "bad_words": (), "allowed_token_ids": (),
+    "truncate_prompt_tokens": (), "include_stop_str_in_output": (),
 }  # fmt: skip
 """Its extra parameters, which clients made for it send along: https://docs.vllm.ai/en/latest/serving/openai_compatible_server/"""
 _TOOLS: Refused = {"tools": (), "functions": (), "tool_choice": ("none", "auto"), "function_call": ("none", "auto")}
+_TEMPLATING: Refused = {"chat_template": (), "chat_template_kwargs": (), "continue_final_message": (), "echo": (), "documents": ()}
 _OTHER_MEDIA: Refused = {"audio": (), "modalities": (["text"],), "response_format": ({"type": "text"},)}
 
 
 class StreamOptions(BaseModel):
-    include_usage: bool = False
+    include_usage: bool | None = None
 
 
 class AnswerRequest(BaseModel, ABC):
@@ -153,7 +155,9 @@ class ChatMessage(BaseModel):
 class ChatRequest(AnswerRequest):
     operation = "chat"
     id_prefix = "chatcmpl"
-    refused: ClassVar[Refused] = {**AnswerRequest.refused, **_TOOLS, **_OTHER_MEDIA, "prediction": (), "web_search_options": ()}
+    refused: ClassVar[Refused] = {
+        **AnswerRequest.refused, **_TOOLS, **_TEMPLATING, **_OTHER_MEDIA, "prediction": (), "web_search_options": (),
+    }  # fmt: skip
 
     messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MOST_MESSAGES, fail_fast=True)]
     max_completion_tokens: Tokens | None = None
