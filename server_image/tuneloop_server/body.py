@@ -14,6 +14,7 @@ LIMIT = 2**20
 """Bytes: far more than any context we serve can read."""
 SECONDS = 30.0
 """For the whole body: a megabyte at 0.3 Mbit/s. Who sends nothing would keep a place, and the end of this pod, waiting."""
+_GZIP = b"\x1f\x8b"
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -53,7 +54,8 @@ def parse_object(raw: bytes) -> dict[str, Any]:
     try:
         value = json.loads(raw.decode(), parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
-        raise BadRequest("the body is not JSON") from error
+        what = "compressed: send it without Content-Encoding" if raw.startswith(_GZIP) else "not JSON"
+        raise BadRequest(f"the body is {what}") from error
     if not isinstance(value, dict):
         raise BadRequest("the body is not a JSON object")
     if _SURROGATE.search(raw) and not _is_text(value):

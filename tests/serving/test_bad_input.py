@@ -1,5 +1,6 @@
 """Clients that ask too much, send nonsense, hang up or never read: they get a 4xx, and cost the others and the memory nothing."""
 
+import gzip
 import json
 import socket
 import threading
@@ -64,6 +65,10 @@ def test_each_is_told_what_to_mend(tiny_server: ServerProcess, body: bytes, want
     error = answer.json()["error"]
     assert (answer.status_code, error["code"], error["type"]) == (want_status, want_code, "invalid_request_error")
     assert 0 < len(error["message"]) < 600
+
+
+def test_a_compressed_body_is_called_so(tiny_server: ServerProcess) -> None:
+    assert "Content-Encoding" in post(tiny_server, gzip.compress(chat())).json()["error"]["message"]
 
 
 def test_text_that_is_strange_but_text_is_answered(tiny_server: ServerProcess) -> None:
