@@ -1,6 +1,7 @@
 """Operator -> harvest and train: one JSON document in a Job's environment. Credentials come apart, by secretKeyRef."""
 
 from enum import StrEnum
+from typing import Literal
 
 from tuneloop_contracts.dataset import Dataset
 from tuneloop_contracts.domains import Domain
@@ -27,9 +28,14 @@ EXIT_NEEDS_EDIT = 2
 EXIT_TRY_LATER = 1
 
 
+Pii = Literal["Redact", "Keep"]
+Precision = Literal["Auto", "Float32", "BFloat16"]
+Quantization = Literal["None", "NF4"]
+GateMode = Literal["Enforce", "Report"]
+
+
 class Curation(Wire):
-    pii: str = "Redact"
-    """`Redact` or `Keep`."""
+    pii: Pii = "Redact"
     near_duplicates: float = 0.8
     max_per_user: int = 50
     require_feedback: bool = False
@@ -115,16 +121,14 @@ class Training(Wire):
     learning_rate: float = 1e-4
     max_sequence_length: int = 2048
     tokens_per_step: int = 8192
-    precision: str = "Auto"
-    """Auto, Float32 or BFloat16."""
-    quantization: str = "None"
-    """Of the frozen base while adapters are trained: None or NF4."""
+    precision: Precision = "Auto"
+    quantization: Quantization = "None"
+    """Of the frozen base while adapters are trained."""
     seed: int = 0
 
 
 class Gate(Wire):
-    mode: str = "Enforce"
-    """`Enforce` or `Report`."""
+    mode: GateMode = "Enforce"
     min_improvement: float = 0.0
     """Nats per supervised token that a candidate must win over what serves."""
     max_forgetting: float = 0.02

@@ -1,8 +1,11 @@
+import json
+
 import pytest
 
 from training.examples import CONFIG
 from tuneloop_contracts.dataset import Dataset
-from tuneloop_contracts.jobs import CONFIG_ENV, Curation, Gate, Lora, TrainConfig, Training
+from tuneloop_contracts.jobs import CONFIG_ENV, Curation, Lora, TrainConfig, Training
+from tuneloop_contracts.model import Wire
 from tuneloop_contracts.progress import FaultReason
 from tuneloop_trainer.config import harvest_config, inputs_digest, redis_url, train_config
 from tuneloop_trainer.errors import NeedsEdit
@@ -32,7 +35,7 @@ def test_no_document(parse: object, document: str, want: str) -> None:
 def test_every_fault_of_a_harvest_is_named_at_once() -> None:
     broken = CONFIG.model_copy(update={
         "target": "chat-llm", "window_start": CONFIG.window_end, "datasets_uri": "ftp://x", "held_out": 0.6, "domains": (),
-        "max_examples_per_domain": 0, "curation": Curation(pii="Maybe", near_duplicates=0, max_per_user=0),
+        "max_examples_per_domain": 0, "curation": Curation(near_duplicates=0, max_per_user=0),
     })  # fmt: skip
     with pytest.raises(NeedsEdit) as refused:
         harvest_config(env(broken))
@@ -40,22 +43,39 @@ def test_every_fault_of_a_harvest_is_named_at_once() -> None:
     named = [fault.split(":")[0] for fault in refused.value.fault.message.split("; ")]
     assert named == [
         "target", "windowStart", "datasetsUri", "domains", "maxExamplesPerDomain", "heldOut", "curation.nearDuplicates",
-        "curation.maxPerUser", "curation.pii",
+        "curation.maxPerUser",
     ]  # fmt: skip
 
 
 def test_every_fault_of_a_training_is_named_at_once() -> None:
     broken = TRAIN.model_copy(update={
-        "base_uri": "b", "lora": Lora(rank=0, alpha=0, dropout=1), "gate": Gate(mode="Off"),
-        "training": Training(epochs=0, learning_rate=0, max_sequence_length=1, tokens_per_step=0, precision="Float8", quantization="Int3"),
+        "base_uri": "b", "lora": Lora(rank=0, alpha=0, dropout=1),
+        "training": Training(epochs=0, learning_rate=0, max_sequence_length=1, tokens_per_step=0),
     })  # fmt: skip
     with pytest.raises(NeedsEdit) as refused:
         train_config(env(broken))
     named = [fault.split(":")[0] for fault in refused.value.fault.message.split("; ")]
     assert named == [
         "baseUri", "lora.rank", "lora.alpha", "training.epochs", "training.tokensPerStep", "training.maxSequenceLength", "lora.dropout",
-        "training.learningRate", "training.precision", "training.quantization", "gate.mode",
+        "training.learningRate",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("parse", "config", "field", "word"),
+    [
+        (harvest_config, CONFIG, "curation.pii", "Keep"),
+        (train_config, TRAIN, "training.precision", "BFloat16"),
+        (train_config, TRAIN, "training.quantization", "NF4"),
+        (train_config, TRAIN, "gate.mode", "Report"),
+    ],
+)
+def test_a_word_that_nobody_knows_is_told_with_those_that_are_known(parse: object, config: Wire, field: str, word: str) -> None:
+    part, name = field.split(".")
+    document = config.to_wire()
+    document[part] = document.get(part, {}) | {name: "Perhaps"}
+    with pytest.raises(NeedsEdit, match=f"^{field}: .*'{word}'"):
+        parse({CONFIG_ENV: json.dumps(document)})  # type: ignore[operator]
 
 
 def test_a_domain_that_the_target_has_not() -> None:

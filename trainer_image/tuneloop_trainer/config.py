@@ -17,8 +17,6 @@ from tuneloop_contracts.stores import BadUri, Store
 from tuneloop_trainer.errors import NeedsEdit
 
 W = TypeVar("W", bound=Wire)
-PRECISIONS = ("Auto", "Float32", "BFloat16")
-QUANTIZATIONS = ("None", "NF4")
 QUANTIZERS = ("bitsandbytes", "accelerate")
 """What NF4 needs beside the trainer: the extra `qlora`."""
 
@@ -100,8 +98,6 @@ def _harvest_faults(config: HarvestConfig) -> Iterator[str]:
         yield f"curation.nearDuplicates: {config.curation.near_duplicates} is not above 0 and at most 1 (1 turns it off)"
     if config.curation.max_per_user < 1:
         yield f"curation.maxPerUser: {config.curation.max_per_user} is not at least 1"
-    if config.curation.pii not in ("Redact", "Keep"):
-        yield "curation.pii: must be Redact or Keep"
 
 
 def _window_faults(config: HarvestConfig) -> Iterator[str]:
@@ -131,15 +127,9 @@ def _train_faults(config: TrainConfig) -> Iterator[str]:
         yield f"lora.dropout: {config.lora.dropout} is not between 0 and 1"
     if not 0 < config.training.learning_rate < 1:
         yield f"training.learningRate: {config.training.learning_rate} is not between 0 and 1"
-    if config.training.precision not in PRECISIONS:
-        yield f"training.precision: must be one of {', '.join(PRECISIONS)}"
-    if config.training.quantization not in QUANTIZATIONS:
-        yield f"training.quantization: must be one of {', '.join(QUANTIZATIONS)}"
-    elif config.training.quantization != "None" and (missing := [name for name in QUANTIZERS if not find_spec(name)]):
+    if config.training.quantization != "None" and (missing := [name for name in QUANTIZERS if not find_spec(name)]):
         fix = "use None, or name an image with tuneloop's extra qlora in pods.image"
         yield f"training.quantization: {config.training.quantization} needs {' and '.join(missing)}, not in this image; {fix}"
-    if config.gate.mode not in ("Enforce", "Report"):
-        yield "gate.mode: must be Enforce or Report"
 
 
 def name_faults(field: str, name: str) -> Iterator[str]:

@@ -1,10 +1,10 @@
 """What a FineTuneJob may say of its data: which recorded interactions to learn from, and what becomes of them before."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from tuneloop_contracts.jobs import ImportFormat
+from tuneloop_contracts.jobs import ImportFormat, Pii
 from tuneloop_contracts.names import DOMAIN_PATTERN
 from tuneloop_operator.api.model import Digest, Duration, Model, Rule, StoreUri, validations
 
@@ -14,8 +14,8 @@ DomainName = Annotated[str, Field(max_length=40, pattern=DOMAIN_PATTERN)]
 class CurationSpec(Model):
     """What becomes of recorded text before it is trained on."""
 
-    pii: Literal["Redact", "Keep"] = "Redact"
-    """Whether e-mail addresses, phone and card numbers are replaced by placeholders."""
+    pii: Pii = "Redact"
+    """Whether personal data and secrets (e-mail addresses, phone and card numbers, keys, ...) are replaced by placeholders."""
     near_duplicates: Annotated[float, Field(ge=0, le=1)] = 0.8
     """Similarity (Jaccard, 0 to 1) from which two questions count as one; 1 keeps all but exact copies."""
     max_per_user: Annotated[int, Field(ge=1, le=100000)] = 50

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from tuneloop_contracts.dataset import Dataset
+from tuneloop_contracts.jobs import GateMode, Precision, Quantization
 from tuneloop_contracts.progress import TrainedAdapter
 from tuneloop_operator.api.conditions import Conditions
 from tuneloop_operator.api.data import DataSpec
@@ -66,9 +67,9 @@ class TrainingSpec(Model):
     """Tokens of one row; longer conversations are cut."""
     tokens_per_step: Annotated[int, Field(ge=16, le=4194304)] = 8192
     """Tokens per optimiser step."""
-    precision: Literal["Auto", "Float32", "BFloat16"] = "Auto"
+    precision: Precision = "Auto"
     """Auto: bf16 where the device is fast at it, float32 elsewhere."""
-    quantization: Literal["None", "NF4"] = "None"
+    quantization: Quantization = "None"
     """NF4: the frozen base in 4 bits while it trains (QLoRA), for a base that does not fit otherwise; slower. Candidates are judged on the
     base as it serves. Wants an image with bitsandbytes: pods.image."""
     seed: Annotated[int, Field(ge=0, le=2147483647)] = 0
@@ -82,7 +83,7 @@ class EvaluationSpec(Model):
     """Share of the examples that is kept for judging."""
     min_held_out: Annotated[int, Field(ge=1, le=100000)] = 20
     """Fewest held-out examples on which a verdict is given."""
-    gate: Literal["Enforce", "Report"] = "Enforce"
+    gate: GateMode = "Enforce"
     """Enforce: only candidates that win are published. Report: all are, with the verdict said."""
     min_improvement: Annotated[float, Field(ge=0, le=100)] = 0.0
     """Nats per supervised token that a candidate must win over what serves, paired by example."""

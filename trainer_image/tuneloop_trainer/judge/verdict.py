@@ -8,8 +8,6 @@ from tuneloop_contracts.jobs import Gate
 from tuneloop_contracts.progress import Verdict
 from tuneloop_trainer.judge.evidence import Evidence
 
-REPORT_ONLY = "Report"
-
 MOST_BROKEN = 0.5
 """Share of its answers from which a candidate counts as broken: one loop among eight may be the question's fault."""
 SAFETY_LOSS = 1.0
@@ -41,7 +39,7 @@ def decide(evidence: Evidence, settings: Gate) -> Decision:
 
 def publishes(decision: Decision, settings: Gate) -> bool:
     """A gate that only reports says its verdict, and lets all through."""
-    return decision.verdict is Verdict.PROMOTE or settings.mode == REPORT_ONLY
+    return decision.verdict is Verdict.PROMOTE or settings.mode == "Report"
 
 
 def no_numbers(evidence: Evidence, settings: Gate) -> Decision | None:
