@@ -22,9 +22,13 @@ COMPACT = "v2"
 """The one field of a record of that schema."""
 DEFAULT_RETENTION = timedelta(days=35)
 """How long a day stream is kept: the 30-day window of a job, and five days in which to run it."""
-
-
+DEFAULT_TENANT = "default"
+"""Whose everything is where nobody tells tenants apart."""
 RECORD_KIND, FEEDBACK_KIND = "rec", "fb"
+META_PATTERN = "tuneloop:*:meta"
+"""SCAN pattern that finds every target of a Redis."""
+COUNT_PREFIX = "n:"
+"""Of the fields of a target's meta hash that count records by domain."""
 
 
 def stream_of(kind: str, target: str, shard: int, day: date) -> str:
@@ -71,15 +75,17 @@ def day_of(key: str) -> str:
 
 
 def meta_key(target: str) -> str:
-    """A hash: `shards` and `schema`, written by the server before its first record; and `n:<domain>`, records so far."""
+    """A hash: `shards` and `schema`, written by the server before its first record; and for each domain the records so far."""
     return f"tuneloop:{target}:meta"
 
 
-DEFAULT_TENANT = "default"
-"""Whose everything is where nobody tells tenants apart."""
+def count_field(domain: str) -> str:
+    return f"{COUNT_PREFIX}{domain}"
 
-META_PATTERN = "tuneloop:*:meta"
-"""SCAN pattern that finds every target of a Redis."""
+
+def counts_in(meta: Mapping[str, str]) -> dict[str, int]:
+    """Records so far by domain, from all fields of a target's meta hash."""
+    return {field.removeprefix(COUNT_PREFIX): int(value) for field, value in meta.items() if field.startswith(COUNT_PREFIX)}
 
 
 def target_of_meta(key: str) -> str:

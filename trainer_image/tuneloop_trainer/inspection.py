@@ -9,7 +9,16 @@ from typing import Any, cast
 import redis
 
 from tuneloop_contracts.jobs import EXIT_DONE, REDIS_URL_ENV, RedisMode
-from tuneloop_contracts.record import META_PATTERN, RECORD_KIND, day_of, kind_of, repeats_pattern, streams_pattern, target_of_meta
+from tuneloop_contracts.record import (
+    META_PATTERN,
+    RECORD_KIND,
+    counts_in,
+    day_of,
+    kind_of,
+    repeats_pattern,
+    streams_pattern,
+    target_of_meta,
+)
 from tuneloop_trainer.config import redis_url
 from tuneloop_trainer.harvest.connect import connect
 from tuneloop_trainer.harvest.patience import answering_at_once
@@ -35,7 +44,7 @@ def show(options: argparse.Namespace, env: Mapping[str, str]) -> int:
 def describe(client: "redis.Redis", meta: str) -> Target:
     target = target_of_meta(meta)
     fields = {key.decode(): value.decode() for key, value in cast("dict[bytes, bytes]", client.hgetall(meta)).items()}
-    domains = {key.removeprefix("n:"): int(value) for key, value in sorted(fields.items()) if key.startswith("n:")}
+    domains = dict(sorted(counts_in(fields).items()))
     return {"target": target, "shards": int(fields.get("shards", 0)), "domains": domains, "days": _days(client, target)}
 
 

@@ -9,9 +9,9 @@ from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import ResponseError
 
 from tuneloop_contracts.pods import RecordedReport, RedisState
-from tuneloop_contracts.record import meta_key
+from tuneloop_contracts.record import counts_in, meta_key
 from tuneloop_server.link import Away, Link
-from tuneloop_server.record.recorder import COUNT_PREFIX, TIMEOUT
+from tuneloop_server.record.recorder import TIMEOUT
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +57,7 @@ class RecordHealth:
             fields = await self._link.run(meta) if self._link else {}
         except Away:
             fields = {}
-        recorded = {name.removeprefix(COUNT_PREFIX): int(value) for name, value in fields.items() if name.startswith(COUNT_PREFIX)}
-        return RecordedReport(recorded=recorded, redis=self.state)
+        return RecordedReport(recorded=counts_in(fields), redis=self.state)
 
     async def _judge(self) -> RedisState:
         if self._link is None:

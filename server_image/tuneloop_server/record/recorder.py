@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from redis.asyncio import Redis
 
-from tuneloop_contracts.record import SCHEMA, Feedback, Record, feedback_stream, meta_key, record_stream, repeats_key
+from tuneloop_contracts.record import SCHEMA, Feedback, Record, count_field, feedback_stream, meta_key, record_stream, repeats_key
 from tuneloop_server.link import Away, Link
 
 log = logging.getLogger(__name__)
@@ -32,9 +32,6 @@ TIMEOUT = 1.0
 """Seconds for one round trip; nobody waits for it."""
 PAUSE = 0.5
 """Seconds until a batch that Redis did not take is tried again."""
-
-COUNT_PREFIX = "n:"
-"""Of the meta hash's fields that count examples by domain."""
 
 WRITE = """
 for _, entry in ipairs(cjson.decode(ARGV[2])) do
@@ -188,7 +185,7 @@ class Recorder:
 def to_line(entry: Entry) -> Line:
     """Pure."""
     is_record = isinstance(entry, Record)
-    counted = f"{COUNT_PREFIX}{entry.domain}" if isinstance(entry, Record) and not entry.origin else ""  # a hit is no new example
+    counted = count_field(entry.domain) if isinstance(entry, Record) and not entry.origin else ""  # a hit is no new example
     fields = [text for field in entry.to_fields().items() for text in field]
     return Line(counted, _encode([1 if is_record else 2, fields]).encode())
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from redis.asyncio import Redis
 
-from tuneloop_contracts.answers import semantic_stream
+from tuneloop_contracts.answers import FORGET_FIELD, KEY_FIELD, semantic_stream
 from tuneloop_server.cache.tiers import FORGET_SECONDS, Lookup, Stored
 from tuneloop_server.link import Link
 from tuneloop_server.semcache.shelf import Entry
@@ -47,7 +47,7 @@ class EntryStore:
     async def add(self, partition: str, lookup: Lookup, vector: Vectors, answer: Stored) -> Entry | None:
         """None when the request is denied. Trims what has expired on the way."""
         fields: dict[Any, Any] = {
-            "key": lookup.key, "partition": partition, "question": lookup.question, "vector": _packed(vector), "answer": answer.text,
+            KEY_FIELD: lookup.key, "partition": partition, "question": lookup.question, "vector": _packed(vector), "answer": answer.text,
             "finish": answer.finish, "ptok": answer.prompt_tokens, "ctok": answer.completion_tokens,
         }  # fmt: skip
 
@@ -87,7 +87,7 @@ class EntryStore:
         async def deny(redis: Redis) -> None:
             pipe = redis.pipeline(transaction=False)
             pipe.set(self._denied(key), "", ex=self._ttl)
-            pipe.xadd(self._stream, {"forget": key})
+            pipe.xadd(self._stream, {FORGET_FIELD: key})
             pipe.expire(self._stream, self._ttl)
             if entry_id:
                 pipe.xdel(self._stream, entry_id)
@@ -110,13 +110,13 @@ class EntryStore:
 
     def _read(self, entry_id: str, fields: dict[Any, Any]) -> Entry | Forgotten | None:
         try:
-            return Forgotten(fields["forget"]) if "forget" in fields else self._entry(entry_id, fields)
+            return Forgotten(fields[FORGET_FIELD]) if FORGET_FIELD in fields else self._entry(entry_id, fields)
         except (KeyError, ValueError):
             return None
 
     def _entry(self, entry_id: str, fields: dict[Any, Any]) -> Entry:
         return Entry(
-            key=fields["key"], id=entry_id, partition=fields["partition"], question=fields["question"],
+            key=fields[KEY_FIELD], id=entry_id, partition=fields["partition"], question=fields["question"],
             vector=_unpacked(fields["vector"]), expires=_millis(entry_id) / 1000 + self._ttl,
         )  # fmt: skip
 
