@@ -44,6 +44,14 @@ class Store:
         return Store("/".join([self.uri.rstrip("/"), *parts]))
 
 
+def claim_of(uri: str) -> str:
+    """The PersistentVolumeClaim that a URI names; "" for one that names none, as hf:// does."""
+    try:
+        return Store(uri).claim
+    except BadUri:
+        return ""
+
+
 def mount_path(claim: str) -> str:
     """Where every pod mounts a claim that holds artifacts."""
     return str(STORES_ROOT / claim)

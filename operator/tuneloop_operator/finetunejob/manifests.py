@@ -9,7 +9,7 @@ from tuneloop_contracts.manifest import salt_of
 from tuneloop_contracts.model import Wire
 from tuneloop_contracts.names import JOB_LABEL, STEP_LABEL, TARGET_LABEL
 from tuneloop_contracts.progress import PROGRESS_PATH
-from tuneloop_contracts.stores import BadUri, Store, mount_path
+from tuneloop_contracts.stores import Store, claim_of, mount_path
 from tuneloop_operator.api.finetunejob import WindowStatus
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.inferencetarget import Store as StoreSpec
@@ -110,7 +110,7 @@ def harvest_job(seen: Seen, target: InferenceTargetSpec, settings: Settings, win
     ]
     container = _container(seen, settings, "harvest", settings.harvest_image, harvest_config(seen, target, settings, window), env)
     container |= {"resources": HARVEST_RESOURCES, "envFrom": _secrets(store.secret_ref)}
-    job = _job(seen, "harvest", _pod(seen, settings, container, {_claim(store.uri): True}))
+    job = _job(seen, "harvest", _pod(seen, settings, container, {claim_of(store.uri): True}))
     return indexed(job, together) if together > 1 else job
 
 
@@ -124,7 +124,7 @@ def train_job(seen: Seen, target: InferenceTargetSpec, settings: Settings, datas
         "envFrom": _secrets(base.secret_ref, store.secret_ref, adapters.secret_ref),
     }
     read = (base.uri, dataset.uri, store.uri)
-    claims = {_claim(uri): False for uri in read} | {_claim(adapters.uri): True}  # of a shared claim, the last word counts
+    claims = {claim_of(uri): False for uri in read} | {claim_of(adapters.uri): True}  # of a shared claim, the last word counts
     pod = _pod(seen, settings, container, claims)
     pod |= {
         key: value
@@ -230,10 +230,3 @@ def _secrets(*references: Any) -> list[Manifest]:
     """Each once, in order."""
     names = dict.fromkeys(reference.name for reference in references if reference)
     return [{"secretRef": {"name": name}} for name in names]
-
-
-def _claim(uri: str) -> str:
-    try:
-        return Store(uri).claim
-    except BadUri:  # hf:// has no claim
-        return ""

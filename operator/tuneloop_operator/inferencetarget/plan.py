@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from tuneloop_contracts.names import manifest_configmap
 from tuneloop_contracts.pods import STATUS_PORT, RedisState
-from tuneloop_contracts.stores import mount_path
-from tuneloop_operator.inferencetarget.seen import Seen, claim_of
+from tuneloop_contracts.stores import claim_of, mount_path
+from tuneloop_operator.inferencetarget.seen import Seen
 
 SERVING = "Serving"
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tuneloop_contracts.stores import BadUri, Store
+from tuneloop_contracts.stores import claim_of
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.kinds import Object
 from tuneloop_operator.inferencetarget.sharing import Unshared
@@ -35,10 +35,3 @@ def claims_of(spec: InferenceTargetSpec) -> list[str]:
     """Every PersistentVolumeClaim that the target's stores and base model name."""
     uris = [spec.artifacts.adapters.uri, spec.artifacts.datasets.uri if spec.artifacts.datasets else "", spec.base_model.uri]
     return sorted({claim for uri in uris if (claim := claim_of(uri))})
-
-
-def claim_of(uri: str) -> str:
-    try:
-        return Store(uri).claim
-    except BadUri:  # hf:// and the like: no claim
-        return ""
