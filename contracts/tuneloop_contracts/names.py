@@ -28,8 +28,7 @@ AUTO = "auto"
 
 DOMAIN_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?$"
 REVISION_PATTERN = r"^[a-z0-9][-a-z0-9]*-v[1-9][0-9]*-[0-9a-f]{8}$"
-
-_REVISION = re.compile(r"^(?P<domain>.+)-v(?P<number>[1-9][0-9]*)-(?P<digest8>[0-9a-f]{8})$")
+_REVISION = re.compile(REVISION_PATTERN)
 
 
 def revision_name(domain: str, number: int, digest: str) -> str:
@@ -39,14 +38,12 @@ def revision_name(domain: str, number: int, digest: str) -> str:
 
 def revision_number(name: str) -> int:
     """The N of `<domain>-v<N>-<digest8>`; 0 for anything else."""
-    match = _REVISION.match(name)
-    return int(match["number"]) if match else 0
+    return int(name.rsplit("-", 2)[1].removeprefix("v")) if _REVISION.fullmatch(name) else 0
 
 
 def revision_domain(name: str) -> str:
     """The domain of `<domain>-v<N>-<digest8>`; "" for anything else."""
-    match = _REVISION.match(name)
-    return match["domain"] if match else ""
+    return name.rsplit("-", 2)[0] if _REVISION.fullmatch(name) else ""
 
 
 def manifest_configmap(target: str) -> str:
