@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from tuneloop_contracts.jobs import PROGRESS_AUDIENCE
 from tuneloop_contracts.names import JOB_LABEL
-from tuneloop_operator.api.kinds import FINE_TUNE_JOBS, JOBS, PODS, Object
+from tuneloop_operator.api.kinds import FINE_TUNE_JOBS, JOBS, PODS, Kind, Object
+from tuneloop_operator.api.owners import controller_of
 from tuneloop_operator.clients.kube import Kube
 
 REMEMBERED_SECONDS = 60.0
@@ -59,17 +60,18 @@ class Reviews:
         if pod is None or pod["metadata"]["uid"] != pod_uid:
             return None
         name = pod["metadata"].get("labels", {}).get(JOB_LABEL, "")
-        owner = _controller(pod, JOBS.name)
+        owner = _controller(pod, JOBS)
         job = await self._kube.get(JOBS, namespace, owner["name"]) if owner and name else None
         if job is None or job["metadata"]["uid"] != owner.get("uid"):
             return None
-        grandparent = _controller(job, FINE_TUNE_JOBS.name)
+        grandparent = _controller(job, FINE_TUNE_JOBS)
         whole = await self._kube.get(FINE_TUNE_JOBS, namespace, name) if grandparent.get("name") == name else None
         if whole is None or whole["metadata"]["uid"] != grandparent["uid"]:
             return None
         return Poster(namespace, name, job["metadata"]["uid"])
 
 
-def _controller(body: Object, kind: str) -> Object:
-    owners = body["metadata"].get("ownerReferences", [])
-    return next((owner for owner in owners if owner.get("controller") and owner["kind"] == kind), {})
+def _controller(body: Object, kind: Kind) -> Object:
+    """{} for one of another kind."""
+    owner = controller_of(body)
+    return owner if owner.get("kind") == kind.name else {}

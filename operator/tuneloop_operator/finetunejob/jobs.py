@@ -10,7 +10,8 @@ from tuneloop_contracts.jobs import CONFIG_ENV
 from tuneloop_contracts.names import STEP_LABEL
 from tuneloop_contracts.progress import Report
 from tuneloop_operator.api.conditions import HAS_VOLUMES, is_true, parse_time
-from tuneloop_operator.api.kinds import Object
+from tuneloop_operator.api.kinds import FINE_TUNE_JOBS, Object
+from tuneloop_operator.api.owners import controller_of
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 NEVER_BEGAN = ("StartError", "ContainerCannotRun")
@@ -71,7 +72,7 @@ class JobSeen:
 
 def read_job(job: Object, pods: Sequence[Object], *, name: str, uid: str, posted: Report | None = None) -> JobSeen:
     """`name` and `uid` are the FineTuneJob's; `posted` is the report that came over HTTP, which is whole."""
-    mine = sorted((pod for pod in pods if owner_of(pod).get("uid") == job["metadata"]["uid"]), key=_created)
+    mine = sorted((pod for pod in pods if controller_of(pod).get("uid") == job["metadata"]["uid"]), key=_created)
     status, spec = job.get("status", {}), job["spec"]
     end = next((c for c in status.get("conditions", []) if c["type"] in ("Complete", "Failed") and c["status"] == "True"), None)
     phase = Phase(end["type"]) if end else Phase.ACTIVE
@@ -98,16 +99,11 @@ def _created(pod: Object) -> str:
     return str(pod["metadata"]["creationTimestamp"])
 
 
-def owner_of(body: Object) -> dict[str, Any]:
-    """Its controller, as the object refers to it; empty without one."""
-    return next((dict(owner) for owner in body["metadata"].get("ownerReferences", []) if owner.get("controller")), {})
-
-
 def _whose(job: Object, name: str, uid: str) -> Owner:
-    owner = owner_of(job)
+    owner = controller_of(job)
     if owner.get("uid") == uid:
         return Owner.OURS
-    return Owner.EARLIER if (owner.get("kind"), owner.get("name")) == ("FineTuneJob", name) else Owner.STRANGER
+    return Owner.EARLIER if (owner.get("kind"), owner.get("name")) == (FINE_TUNE_JOBS.name, name) else Owner.STRANGER
 
 
 def config_of(spec: Object) -> str:

@@ -1,7 +1,6 @@
 """The Jobs of a FineTuneJob, and the configurations in them. Pure."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from tuneloop_contracts import jobs as contract
 from tuneloop_contracts.dataset import Dataset
@@ -13,13 +12,14 @@ from tuneloop_contracts.stores import Store, claim_of, mount_path
 from tuneloop_operator.api.finetunejob import WindowStatus
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.inferencetarget import Store as StoreSpec
-from tuneloop_operator.api.kinds import FINE_TUNE_JOBS
+from tuneloop_operator.api.kinds import FINE_TUNE_JOBS, Object
+from tuneloop_operator.api.model import NameRef
+from tuneloop_operator.api.owners import owner_reference
+from tuneloop_operator.finetunejob.facts import least_examples
 from tuneloop_operator.finetunejob.indexed import indexed
 from tuneloop_operator.finetunejob.rendezvous import over_nodes
 from tuneloop_operator.finetunejob.seen import Seen
 from tuneloop_operator.settings import Settings
-
-Manifest = dict[str, Any]
 
 USER = 65532
 """Of every image; also the group that owns what the pods write."""
@@ -27,7 +27,7 @@ TOKEN_FOLDER, TOKEN_SECONDS = "/var/run/secrets/tuneloop", 3600
 DATASETS_PREFIX = "_datasets"
 """Below the adapters' store, where a target names no other for its datasets. No domain can be called so."""
 GPU = "nvidia.com/gpu"
-HARVEST_RESOURCES: Manifest = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "2Gi"}}
+HARVEST_RESOURCES: Object = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "2Gi"}}
 
 
 def harvest_config(seen: Seen, target: InferenceTargetSpec, settings: Settings, window: WindowStatus) -> contract.HarvestConfig:
@@ -42,7 +42,7 @@ def harvest_config(seen: Seen, target: InferenceTargetSpec, settings: Settings, 
         domains=target.domains,
         selected=data.domains,
         tenants=data.tenants,
-        min_examples_per_domain=data.min_examples_per_domain or settings.min_examples_per_domain,
+        min_examples_per_domain=least_examples(seen, settings),
         max_examples_per_domain=data.max_examples_per_domain,
         held_out=seen.spec.evaluation.held_out,
         min_held_out=seen.spec.evaluation.min_held_out,
@@ -102,9 +102,9 @@ def datasets(target: InferenceTargetSpec) -> StoreSpec:
     return target.artifacts.datasets or StoreSpec(uri=Store(adapters.uri).below(DATASETS_PREFIX).uri, secret_ref=adapters.secret_ref)
 
 
-def harvest_job(seen: Seen, target: InferenceTargetSpec, settings: Settings, window: WindowStatus) -> Manifest:
+def harvest_job(seen: Seen, target: InferenceTargetSpec, settings: Settings, window: WindowStatus) -> Object:
     store, together = datasets(target), seen.spec.data.parallelism
-    env: list[Manifest] = [
+    env: list[Object] = [
         {"name": contract.REDIS_URL_ENV, "valueFrom": {"secretKeyRef": {"name": target.redis.secret_ref.name, "key": "url"}}},
         *([{"name": contract.PODS_ENV, "value": str(together)}] if together > 1 else []),
     ]
@@ -114,7 +114,7 @@ def harvest_job(seen: Seen, target: InferenceTargetSpec, settings: Settings, win
     return indexed(job, together) if together > 1 else job
 
 
-def train_job(seen: Seen, target: InferenceTargetSpec, settings: Settings, dataset: Dataset) -> Manifest:
+def train_job(seen: Seen, target: InferenceTargetSpec, settings: Settings, dataset: Dataset) -> Object:
     pods, store, adapters, base = seen.spec.pods, datasets(target), target.artifacts.adapters, target.base_model
     container = _container(seen, settings, "train", pods.image or settings.trainer_image, train_config(seen, target, settings, dataset), [])
     gpus = {GPU: str(pods.gpus)} if pods.gpus else {}
@@ -139,14 +139,14 @@ def train_job(seen: Seen, target: InferenceTargetSpec, settings: Settings, datas
     return over_nodes(job, seen) if pods.nodes > 1 else job
 
 
-def _job(seen: Seen, step: str, pod: Manifest) -> Manifest:
+def _job(seen: Seen, step: str, pod: Object) -> Object:
     labels = {
         **seen.spec.pods.labels,
         TARGET_LABEL: seen.spec.target_ref.name,
         JOB_LABEL: seen.name,
         STEP_LABEL: step,
     }
-    owner = {"apiVersion": FINE_TUNE_JOBS.api_version, "kind": FINE_TUNE_JOBS.name, "name": seen.name, "uid": seen.uid, "controller": True}
+    owner = owner_reference(FINE_TUNE_JOBS, seen.name, seen.uid)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -168,7 +168,7 @@ def _job(seen: Seen, step: str, pod: Manifest) -> Manifest:
     }
 
 
-def _pod(seen: Seen, settings: Settings, container: Manifest, claims: Mapping[str, bool]) -> Manifest:
+def _pod(seen: Seen, settings: Settings, container: Object, claims: Mapping[str, bool]) -> Object:
     """`claims`: by name, whether they are written to; "" is no claim."""
     mounted = {claim: written for claim, written in claims.items() if claim}
     token = {"path": "token", "audience": contract.PROGRESS_AUDIENCE, "expirationSeconds": TOKEN_SECONDS}
@@ -202,7 +202,7 @@ def _pod(seen: Seen, settings: Settings, container: Manifest, claims: Mapping[st
     }  # fmt: skip
 
 
-def _container(seen: Seen, settings: Settings, step: str, image: str, config: Wire, env: list[Manifest]) -> Manifest:
+def _container(seen: Seen, settings: Settings, step: str, image: str, config: Wire, env: list[Object]) -> Object:
     """Ours come last: of two variables of one name, the last one counts."""
     path = PROGRESS_PATH.format(namespace=seen.namespace, name=seen.name)
     return {
@@ -226,7 +226,7 @@ def _container(seen: Seen, settings: Settings, step: str, image: str, config: Wi
     }  # fmt: skip
 
 
-def _secrets(*references: Any) -> list[Manifest]:
+def _secrets(*references: NameRef | None) -> list[Object]:
     """Each once, in order."""
     names = dict.fromkeys(reference.name for reference in references if reference)
     return [{"secretRef": {"name": name}} for name in names]

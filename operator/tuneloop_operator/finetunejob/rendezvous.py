@@ -1,14 +1,11 @@
 """A training over several pods, and how they find one another: an Indexed Job, whose first pod has a name of its own in the DNS. Pure."""
 
-from typing import Any
-
 from tuneloop_contracts.jobs import MASTER_ENV, MASTER_PORT
 from tuneloop_contracts.names import JOB_LABEL, STEP_LABEL
-from tuneloop_operator.api.kinds import FINE_TUNE_JOBS
+from tuneloop_operator.api.kinds import FINE_TUNE_JOBS, Object
+from tuneloop_operator.api.owners import owner_reference
 from tuneloop_operator.finetunejob.indexed import indexed
 from tuneloop_operator.finetunejob.seen import Seen
-
-Manifest = dict[str, Any]
 
 
 def service_name(seen: Seen) -> str:
@@ -17,9 +14,9 @@ def service_name(seen: Seen) -> str:
     return f"train-{seen.name}-{seen.uid[:8]}"
 
 
-def service(seen: Seen) -> Manifest:
+def service(seen: Seen) -> Object:
     """Headless, and with pods that are not ready: they are looked for while they start."""
-    owner = {"apiVersion": FINE_TUNE_JOBS.api_version, "kind": FINE_TUNE_JOBS.name, "name": seen.name, "uid": seen.uid, "controller": True}
+    owner = owner_reference(FINE_TUNE_JOBS, seen.name, seen.uid)
     selector = {JOB_LABEL: seen.name, STEP_LABEL: "train"}
     return {
         "apiVersion": "v1",
@@ -34,7 +31,7 @@ def service(seen: Seen) -> Manifest:
     }
 
 
-def over_nodes(job: Manifest, seen: Seen) -> Manifest:
+def over_nodes(job: Object, seen: Seen) -> Object:
     """The training Job as one pod a node. When one fails the others fail with it, and all of them count as failures."""
     nodes, pod = seen.spec.pods.nodes, job["spec"]["template"]["spec"]
     (container,) = pod["containers"]

@@ -9,7 +9,8 @@ from collections.abc import Collection, Sequence
 
 from tuneloop_contracts.dataset import Dataset
 from tuneloop_operator.api.kinds import Object
-from tuneloop_operator.finetunejob.jobs import QUEUE_LABEL, config_of, owner_of
+from tuneloop_operator.api.owners import controller_of
+from tuneloop_operator.finetunejob.jobs import QUEUE_LABEL, config_of
 from tuneloop_operator.finetunejob.stages import is_end
 
 
@@ -20,7 +21,7 @@ def trains_before(uid: str, domains: Collection[str], jobs: Sequence[Object], tr
     """
     at_work = {job["metadata"]["uid"]: job["metadata"]["name"] for job in jobs if not is_end(job.get("status", {}).get("stage"))}
     for training in trainings:
-        rival = owner_of(training).get("uid", "")
+        rival = controller_of(training).get("uid", "")
         if rival != uid and rival in at_work and not _is_held(training) and _meet(domains, _domains(training)):
             return str(at_work[rival])
     return ""

@@ -1,9 +1,9 @@
 """Carries out what a pass over an InferenceTarget decided."""
 
 import logging
-from typing import Any
 
 from tuneloop_operator.api.kinds import CONFIG_MAPS, Object
+from tuneloop_operator.api.owners import controller_of
 from tuneloop_operator.clients.errors import AlreadyExists, Rejected, Stale
 from tuneloop_operator.clients.kube import Kube
 
@@ -45,8 +45,9 @@ async def _kept(kube: Kube, wanted: Object, found: Object | None) -> bool:
     if found is None:
         await kube.create(CONFIG_MAPS, namespace, wanted)
         return True
-    if _owner(found).get("uid") != _owner(wanted)["uid"]:
-        if (_owner(found).get("kind"), _owner(found).get("name")) == (_owner(wanted)["kind"], _owner(wanted)["name"]):
+    theirs, ours = controller_of(found), controller_of(wanted)
+    if theirs.get("uid") != ours["uid"]:
+        if (theirs.get("kind"), theirs.get("name")) == (ours["kind"], ours["name"]):
             raise Stale(f"ConfigMap {namespace}/{name} of an earlier target of this name is being cleaned up")
         raise NotKept("NameConflict", f"ConfigMap {name} exists and is not this target's; rename or delete it")
     if found.get("data") == wanted["data"] and wanted["metadata"]["labels"].items() <= found["metadata"].get("labels", {}).items():
@@ -55,7 +56,3 @@ async def _kept(kube: Kube, wanted: Object, found: Object | None) -> bool:
     await kube.replace(CONFIG_MAPS, namespace, wanted | {"metadata": wanted["metadata"] | version})
     log.info("ConfigMap %s/%s written", namespace, name)
     return True
-
-
-def _owner(body: Object) -> dict[str, Any]:
-    return next((dict(owner) for owner in body["metadata"].get("ownerReferences", []) if owner.get("controller")), {})

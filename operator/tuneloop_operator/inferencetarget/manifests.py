@@ -2,27 +2,20 @@
 
 import json
 from datetime import datetime
-from typing import Any
 
 from tuneloop_contracts.manifest import MANIFEST_KEY, AdapterManifest
 from tuneloop_contracts.names import TARGET_LABEL, manifest_configmap
 from tuneloop_operator.api.conditions import kstatus, set_conditions
 from tuneloop_operator.api.inferencetarget import InferenceTargetStatus, ReplicasStatus, RouteStatus
-from tuneloop_operator.api.kinds import TARGETS
+from tuneloop_operator.api.kinds import TARGETS, Object
+from tuneloop_operator.api.owners import owner_reference
 from tuneloop_operator.inferencetarget.autotrain import newest
 from tuneloop_operator.inferencetarget.plan import Verdict
 from tuneloop_operator.inferencetarget.seen import Seen
 from tuneloop_operator.ledger.model import LEDGER_KEY, Ledger
 
-Manifest = dict[str, Any]
 
-
-def owner(api_version: str, kind: str, name: str, uid: str) -> Manifest:
-    """Without blockOwnerDeletion, which would need rights on finalizers."""
-    return {"apiVersion": api_version, "kind": kind, "name": name, "uid": uid, "controller": True}
-
-
-def config_map(seen: Seen, manifest: AdapterManifest, ledger: Ledger) -> Manifest:
+def config_map(seen: Seen, manifest: AdapterManifest, ledger: Ledger) -> Object:
     """What every pod of the target watches, and beside it the ledger that led to it."""
     return {
         "apiVersion": "v1",
@@ -31,19 +24,19 @@ def config_map(seen: Seen, manifest: AdapterManifest, ledger: Ledger) -> Manifes
             "name": manifest_configmap(seen.name),
             "namespace": seen.namespace,
             "labels": {TARGET_LABEL: seen.name},
-            "ownerReferences": [owner(TARGETS.api_version, TARGETS.name, seen.name, seen.uid)],
+            "ownerReferences": [owner_reference(TARGETS, seen.name, seen.uid)],
         },
         "data": {MANIFEST_KEY: _json(manifest.to_wire()), LEDGER_KEY: _json(ledger.to_wire())},
     }
 
 
-def _json(value: Manifest) -> str:
+def _json(value: Object) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 def status(
-    seen: Seen, verdict: Verdict, manifest: AdapterManifest, recorded: dict[str, int], old: Manifest, generation: int, now: datetime
-) -> Manifest:
+    seen: Seen, verdict: Verdict, manifest: AdapterManifest, recorded: dict[str, int], old: Object, generation: int, now: datetime
+) -> Object:
     reports = [pod.report for pod in seen.pods if pod.report]
     conditions = kstatus(verdict.ready, verdict.reason, verdict.message, stalled=verdict.needs_edit)
     new = InferenceTargetStatus(
