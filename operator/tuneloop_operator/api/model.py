@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import Field, ValidationError
 
 from tuneloop_contracts.durations import DURATION_PATTERN, MAX_DURATION
+from tuneloop_contracts.model import Wire
 from tuneloop_contracts.names import AUTO, MAX_NAME, REVISION_PATTERN
 from tuneloop_contracts.stores import URI_PATTERN
 
@@ -18,16 +18,12 @@ class InvalidSpec(ValueError):
     """The object must be edited; every fault by its path."""
 
 
-class Model(BaseModel):
-    """A frozen part of a custom resource: camelCase outside, its docstrings are what `kubectl explain` shows.
+class Model(Wire):
+    """A part of a custom resource; its docstrings are what `kubectl explain` shows.
 
     Fields that this version does not know are ignored: the API server has refused those that nobody knows, and after a downgrade
     the fields of a newer version must not make every object unreadable.
     """
-
-    model_config = ConfigDict(
-        frozen=True, extra="ignore", alias_generator=to_camel, validate_by_name=True, validate_by_alias=True, use_attribute_docstrings=True
-    )
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any], path: str = "spec") -> Self:
@@ -37,10 +33,6 @@ class Model(BaseModel):
         except ValidationError as error:
             faults = [f"{'.'.join([path, *map(str, fault['loc'])])}: {fault['msg']}" for fault in error.errors()]
             raise InvalidSpec("; ".join(faults)) from None
-
-    def to_wire(self) -> dict[str, Any]:
-        """JSON-ready, with the outside names; fields that are None are left out."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def validations(*rules: Rule) -> dict[str, Any]:

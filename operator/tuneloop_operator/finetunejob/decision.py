@@ -1,6 +1,6 @@
 """What a pass over a FineTuneJob decides: where it stands, what to do, and what the status should keep. Pure."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tuneloop_contracts.dataset import Dataset
@@ -23,7 +23,7 @@ class Plan:
     window: WindowStatus | None = None
     dataset: Dataset | None = None
     adapters: tuple[AdapterStatus, ...] = ()
-    progress_of: JobSeen | None = field(default=None)
+    progress_of: JobSeen | None = None
     """The Job whose progress counts."""
 
     @property

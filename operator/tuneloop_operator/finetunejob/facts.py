@@ -10,7 +10,7 @@ from tuneloop_contracts.durations import parse_duration
 from tuneloop_contracts.progress import FaultReason, TrainedAdapter
 from tuneloop_operator.api.conditions import Condition, parse_time, timestamp
 from tuneloop_operator.api.finetunejob import AdapterStatus, Stage, WindowStatus
-from tuneloop_operator.finetunejob.jobs import JobSeen, Trouble
+from tuneloop_operator.finetunejob.jobs import JobSeen, Owner, Trouble
 from tuneloop_operator.finetunejob.seen import Seen
 from tuneloop_operator.finetunejob.stages import is_end
 from tuneloop_operator.settings import Settings
@@ -159,4 +159,4 @@ def seconds_to_expiry(seen: Seen) -> float | None:
 
 
 def _ours(seen: Seen) -> list[JobSeen]:
-    return [job for job in (seen.harvest, seen.train) if job and job.owner == "Ours"]
+    return [job for job in (seen.harvest, seen.train) if job and job.owner == Owner.OURS]

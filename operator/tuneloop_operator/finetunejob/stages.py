@@ -1,7 +1,7 @@
 """The stages of a FineTuneJob and what each means to machines: STAGES is the contract, a test walks it. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from tuneloop_operator.api.conditions import READY, RECONCILING, STALLED, Condition
 from tuneloop_operator.api.finetunejob import Stage
@@ -53,7 +53,7 @@ class Standing:
     stage: Stage
     reason: str
     message: str
-    reached: tuple[Condition, ...] = field(default=())
+    reached: tuple[Condition, ...] = ()
     """Harvested, Trained, Evaluated, Published, as far as it got."""
 
 
