@@ -6,6 +6,7 @@ from typing import Any
 
 from tuneloop_contracts.names import manifest_configmap
 from tuneloop_contracts.pods import STATUS_PORT, STATUS_PORT_NAME
+from tuneloop_operator.api.conditions import READY, is_true
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.kinds import ADAPTERS, CLAIMS, CONFIG_MAPS, DEPLOYMENTS, FINE_TUNE_JOBS, PODS, TARGETS, Object
 from tuneloop_operator.clients.kube import Kube
@@ -69,8 +70,7 @@ def selector_of(deployment: Object) -> str:
 
 def _is_ready(pod: Object) -> bool:
     status = pod.get("status", {})
-    conditions = {condition["type"]: condition["status"] for condition in status.get("conditions", [])}
-    return conditions.get("Ready") == "True" and bool(status.get("podIP")) and "deletionTimestamp" not in pod["metadata"]
+    return is_true(status, READY) and bool(status.get("podIP")) and "deletionTimestamp" not in pod["metadata"]
 
 
 def address_of(pod: Object) -> Address:
