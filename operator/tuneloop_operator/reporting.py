@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from tuneloop_operator.api.conditions import kstatus, set_conditions
+from tuneloop_operator.api.conditions import Readiness, kstatus, set_conditions
 from tuneloop_operator.api.kinds import Kind, Object
 from tuneloop_operator.clients.kube import Kube
 
@@ -35,6 +35,6 @@ async def report(kube: Kube, kind: Kind, body: Object, status: Mapping[str, Any]
 async def report_invalid(kube: Kube, kind: Kind, body: Object, message: str, now: datetime) -> None:
     """A spec that must be edited; all else that the status said stays."""
     old, generation = body.get("status", {}), body["metadata"]["generation"]
-    invalid = kstatus(False, "InvalidSpec", message, stalled=True)
+    invalid = kstatus(Readiness(False, "InvalidSpec", message, needs_edit=True))
     said = set_conditions(old.get("conditions", []), invalid, generation=generation, now=now)
     await report(kube, kind, body, old | {"observedGeneration": generation, "conditions": said})

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tuneloop_operator.api.conditions import MESSAGE_LIMIT, Condition, kstatus, set_conditions
+from tuneloop_operator.api.conditions import MESSAGE_LIMIT, Condition, Readiness, kstatus, set_conditions
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 LATER = NOON + timedelta(minutes=1)
@@ -33,4 +33,4 @@ def test_a_long_message_is_cut() -> None:
     [(True, False, (True, False, False)), (False, False, (False, True, False)), (False, True, (False, False, True))],
 )
 def test_ready_reconciling_and_stalled_agree(ready: bool, stalled: bool, want: tuple[bool, ...]) -> None:
-    assert tuple(c.status for c in kstatus(ready, "R", "m", stalled=stalled)) == want
+    assert tuple(c.status for c in kstatus(Readiness(ready, "R", "m", needs_edit=stalled))) == want

@@ -82,12 +82,24 @@ def is_true(status: Mapping[str, Any], type_: str) -> bool:
     return found is not None and found["status"] == "True"
 
 
-def kstatus(ready: bool, reason: str, message: str, *, stalled: bool = False) -> tuple[Condition, Condition, Condition]:
+@dataclass(frozen=True)
+class Readiness:
+    """How an object is, as Ready says it."""
+
+    ready: bool
+    reason: str
+    message: str
+    needs_edit: bool = False
+    """Waiting cannot help: Stalled."""
+
+
+def kstatus(readiness: Readiness) -> tuple[Condition, Condition, Condition]:
     """Ready, Reconciling and Stalled that agree: not ready is on its way, unless only an edit can help."""
+    moves = not readiness.ready and not readiness.needs_edit
     return (
-        Condition(READY, ready, reason, message),
-        Condition(RECONCILING, not ready and not stalled, reason, message if not ready and not stalled else ""),
-        Condition(STALLED, stalled, reason, message if stalled else ""),
+        Condition(READY, readiness.ready, readiness.reason, readiness.message),
+        Condition(RECONCILING, moves, readiness.reason, readiness.message if moves else ""),
+        Condition(STALLED, readiness.needs_edit, readiness.reason, readiness.message if readiness.needs_edit else ""),
     )
 
 

@@ -9,7 +9,7 @@ import kopf
 
 from tuneloop_contracts.durations import parse_duration
 from tuneloop_contracts.names import TARGET_LABEL
-from tuneloop_operator.api.conditions import parse_time
+from tuneloop_operator.api.conditions import Readiness, parse_time
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.kinds import ADAPTERS, CONFIG_MAPS, DEPLOYMENTS, FINE_TUNE_JOBS, TARGETS, Object
 from tuneloop_operator.api.model import InvalidSpec
@@ -17,7 +17,7 @@ from tuneloop_operator.clients.errors import AlreadyExists
 from tuneloop_operator.inferencetarget import autotrain, manifests
 from tuneloop_operator.inferencetarget.act import NotKept, keep_config_map
 from tuneloop_operator.inferencetarget.observe import observe
-from tuneloop_operator.inferencetarget.plan import Verdict, plan
+from tuneloop_operator.inferencetarget.plan import plan
 from tuneloop_operator.inferencetarget.seen import Seen
 from tuneloop_operator.ledger.model import read_ledger
 from tuneloop_operator.ledger.settle import Settled, settle
@@ -45,27 +45,26 @@ async def reconcile(world: World, key: Key) -> float | None:
         await report_invalid(world.kube, TARGETS, body, str(error), world.now())
         return None
     seen = await observe(world.kube, world.followers, key, body, spec, world.now())
-    verdict = plan(seen)
+    readiness = plan(seen)
     settled = settle(spec, seen.uid, seen.adapters, read_ledger((seen.config_map or {}).get("data", {})), seen.pods, world.now())
-    verdict, wrote = await _keep(world, seen, verdict, settled)
-    status = manifests.status(
-        seen, verdict, settled.manifest, world.followers.recorded(key), body.get("status", {}), body["metadata"]["generation"], world.now()
-    )
+    readiness, wrote = await _keep(world, seen, readiness, settled)
+    old, generation = body.get("status", {}), body["metadata"]["generation"]
+    status = manifests.status(seen, readiness, settled.manifest, world.followers.recorded(key), old, generation, world.now())
     if await report(world.kube, TARGETS, body, status) - COUNTERS or wrote:
         wake_dependents(world, key)
-    if not verdict.ready:
+    if not readiness.ready:
         return SECONDS_WHEN_NOT
     return min(SECONDS_WHEN_READY, await _train_if_due(world, key, body, seen, status.get("lastJobTime")))
 
 
-async def _keep(world: World, seen: Seen, verdict: Verdict, settled: Settled) -> tuple[Verdict, bool]:
+async def _keep(world: World, seen: Seen, readiness: Readiness, settled: Settled) -> tuple[Readiness, bool]:
     """The ConfigMap is kept whatever the pods are like: they need it to become ready. Only a second target keeps none."""
     if seen.elder:
-        return verdict, False
+        return readiness, False
     try:
-        return verdict, await keep_config_map(world.kube, manifests.config_map(seen, settled.manifest, settled.ledger), seen.config_map)
+        return readiness, await keep_config_map(world.kube, manifests.config_map(seen, settled.manifest, settled.ledger), seen.config_map)
     except NotKept as why:
-        return replace(verdict, ready=False, reason=why.reason, message=str(why), needs_edit=True), False
+        return replace(readiness, ready=False, reason=why.reason, message=str(why), needs_edit=True), False
 
 
 async def _train_if_due(world: World, key: Key, body: Object, seen: Seen, newest_job: str | None) -> float:

@@ -5,12 +5,11 @@ from datetime import datetime
 
 from tuneloop_contracts.manifest import MANIFEST_KEY, AdapterManifest
 from tuneloop_contracts.names import TARGET_LABEL, manifest_configmap
-from tuneloop_operator.api.conditions import kstatus, set_conditions
+from tuneloop_operator.api.conditions import Readiness, kstatus, set_conditions
 from tuneloop_operator.api.inferencetarget import InferenceTargetStatus, ReplicasStatus, RouteStatus
 from tuneloop_operator.api.kinds import TARGETS, Object
 from tuneloop_operator.api.owners import owner_reference
 from tuneloop_operator.inferencetarget.autotrain import newest
-from tuneloop_operator.inferencetarget.plan import Verdict
 from tuneloop_operator.inferencetarget.seen import Seen
 from tuneloop_operator.ledger.model import LEDGER_KEY, Ledger
 
@@ -35,10 +34,10 @@ def _json(value: Object) -> str:
 
 
 def status(
-    seen: Seen, verdict: Verdict, manifest: AdapterManifest, recorded: dict[str, int], old: Object, generation: int, now: datetime
+    seen: Seen, readiness: Readiness, manifest: AdapterManifest, recorded: dict[str, int], old: Object, generation: int, now: datetime
 ) -> Object:
     reports = [pod.report for pod in seen.pods if pod.report]
-    conditions = kstatus(verdict.ready, verdict.reason, verdict.message, stalled=verdict.needs_edit)
+    conditions = kstatus(readiness)
     new = InferenceTargetStatus(
         observed_generation=generation,
         base_digest=reports[0].base_digest if len({report.base_digest for report in reports}) == 1 else None,

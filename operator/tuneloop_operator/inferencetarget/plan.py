@@ -1,51 +1,40 @@
 """Decides how an InferenceTarget is. RULES in order: the first that speaks decides, and its message says how to mend it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from tuneloop_contracts.names import manifest_configmap
 from tuneloop_contracts.pods import STATUS_PORT, RedisState
 from tuneloop_contracts.stores import claim_of, mount_path
+from tuneloop_operator.api.conditions import Readiness
 from tuneloop_operator.inferencetarget.seen import Seen
 
 SERVING = "Serving"
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What Ready says."""
-
-    ready: bool
-    reason: str
-    message: str
-    needs_edit: bool = False
-    """Waiting cannot help: Stalled."""
+Rule = Callable[[Seen], Readiness | None]
 
 
-Rule = Callable[[Seen], Verdict | None]
-
-
-def duplicate_target(seen: Seen) -> Verdict | None:
+def duplicate_target(seen: Seen) -> Readiness | None:
     if not seen.elder:
         return None
     message = f"Deployment {seen.spec.deployment_ref.name} already belongs to InferenceTarget {seen.elder}, which is older; delete one"
-    return Verdict(False, "DuplicateTarget", message, needs_edit=True)
+    return Readiness(False, "DuplicateTarget", message, needs_edit=True)
 
 
-def deployment_not_found(seen: Seen) -> Verdict | None:
+def deployment_not_found(seen: Seen) -> Readiness | None:
     if seen.deployment is not None:
         return None
-    return Verdict(False, "DeploymentNotFound", f"there is no Deployment {seen.spec.deployment_ref.name} in namespace {seen.namespace}")
+    return Readiness(False, "DeploymentNotFound", f"there is no Deployment {seen.spec.deployment_ref.name} in namespace {seen.namespace}")
 
 
-def store_not_found(seen: Seen) -> Verdict | None:
+def store_not_found(seen: Seen) -> Readiness | None:
     if not seen.absent_claims:
         return None
     claims = ", ".join(seen.absent_claims)
-    return Verdict(False, "StoreNotFound", f"there is no PersistentVolumeClaim {claims} in namespace {seen.namespace}; create it")
+    return Readiness(False, "StoreNotFound", f"there is no PersistentVolumeClaim {claims} in namespace {seen.namespace}; create it")
 
 
-def store_not_mounted(seen: Seen) -> Verdict | None:
+def store_not_mounted(seen: Seen) -> Readiness | None:
     claim = claim_of(seen.spec.artifacts.adapters.uri)
     if not claim or mounts(seen, claim):
         return None
@@ -54,7 +43,7 @@ def store_not_mounted(seen: Seen) -> Verdict | None:
         f"volumes: [{{name: {claim}, persistentVolumeClaim: {{claimName: {claim}, readOnly: true}}}}] and to the server's container: "
         f"volumeMounts: [{{name: {claim}, mountPath: {mount_path(claim)}, readOnly: true}}]"
     )
-    return Verdict(False, "StoreNotMounted", message, needs_edit=True)
+    return Readiness(False, "StoreNotMounted", message, needs_edit=True)
 
 
 def mounts(seen: Seen, claim: str) -> bool:
@@ -65,7 +54,7 @@ def mounts(seen: Seen, claim: str) -> bool:
     return any(mount["name"] in volumes and mount["mountPath"].rstrip("/") == mount_path(claim) for mount in places)
 
 
-def store_not_shareable(seen: Seen) -> Verdict | None:
+def store_not_shareable(seen: Seen) -> Readiness | None:
     if not seen.unshared:
         return None
     claim, waiting, holding = seen.unshared.claim, seen.unshared.waiting, seen.unshared.holding
@@ -73,29 +62,29 @@ def store_not_shareable(seen: Seen) -> Verdict | None:
         f"claim {claim} goes to one node at a time: pod {waiting} waits for it while pod {holding} has it; make the claim ReadWriteMany, "
         "or keep the pods on one node (spec.pods.nodeSelector of a FineTuneJob)"
     )
-    return Verdict(False, "StoreNotShareable", message, needs_edit=True)
+    return Readiness(False, "StoreNotShareable", message, needs_edit=True)
 
 
-def no_replicas(seen: Seen) -> Verdict | None:
+def no_replicas(seen: Seen) -> Readiness | None:
     if (seen.deployment or {})["spec"].get("replicas", 1):
         return None
-    return Verdict(False, "NoReplicas", f"Deployment {seen.spec.deployment_ref.name} is scaled to 0; scale it up")
+    return Readiness(False, "NoReplicas", f"Deployment {seen.spec.deployment_ref.name} is scaled to 0; scale it up")
 
 
-def no_ready_pods(seen: Seen) -> Verdict | None:
+def no_ready_pods(seen: Seen) -> Readiness | None:
     if seen.pods:
         return None
-    return Verdict(False, "NoReadyPods", f"no pod of Deployment {seen.spec.deployment_ref.name} is ready; see kubectl describe pods")
+    return Readiness(False, "NoReadyPods", f"no pod of Deployment {seen.spec.deployment_ref.name} is ready; see kubectl describe pods")
 
 
-def not_a_tuneloop_server(seen: Seen) -> Verdict | None:
+def not_a_tuneloop_server(seen: Seen) -> Readiness | None:
     if any(pod.report for pod in seen.pods):
         return None
     message = (
         f"no ready pod answers as a Tuneloop server on its status port ({STATUS_PORT}, or the one named tuneloop-status): "
         f"{seen.pods[0].fault or 'no answer yet'}; check the image, and a NetworkPolicy between the operator and the pods"
     )
-    return Verdict(False, "NotATuneloopServer", message)
+    return Readiness(False, "NotATuneloopServer", message)
 
 
 _REDIS = {
@@ -108,27 +97,27 @@ _REDIS = {
 }  # fmt: skip
 
 
-def redis_trouble(seen: Seen) -> Verdict | None:
+def redis_trouble(seen: Seen) -> Readiness | None:
     states = {pod.report.redis: pod.name for pod in seen.pods if pod.report}
     for state, (reason, what, needs_edit) in _REDIS.items():
         if state in states:
-            return Verdict(False, reason, f"the Redis of pod {states[state]} {what}", needs_edit)
+            return Readiness(False, reason, f"the Redis of pod {states[state]} {what}", needs_edit)
     return None
 
 
-def base_mismatch(seen: Seen) -> Verdict | None:
+def base_mismatch(seen: Seen) -> Readiness | None:
     reports = [(pod.name, pod.report) for pod in seen.pods if pod.report]
     for pod, report in reports:
         if report.base_model != seen.spec.base_model.name:
             said = seen.spec.base_model.name
             message = f"pod {pod} serves {report.base_model}, the target says {said}; make MODEL_NAME and baseModel agree"
-            return Verdict(False, "BaseMismatch", message, needs_edit=True)
+            return Readiness(False, "BaseMismatch", message, needs_edit=True)
     if len({report.base_digest for _, report in reports}) > 1:
-        return Verdict(False, "BaseMismatch", "the pods hold different weights of the base model; let the rollout end or mend it")
+        return Readiness(False, "BaseMismatch", "the pods hold different weights of the base model; let the rollout end or mend it")
     return None
 
 
-def manifest_not_read(seen: Seen) -> Verdict | None:
+def manifest_not_read(seen: Seen) -> Readiness | None:
     blind = [pod.name for pod in seen.pods if pod.report and not pod.report.resource_version]
     if not blind:
         return None
@@ -137,7 +126,7 @@ def manifest_not_read(seen: Seen) -> Verdict | None:
         f"pod {blind[0]} has not read ConfigMap {name}: its service account needs get, list and watch on it, "
         f"and TUNELOOP_TARGET must be {seen.namespace}/{seen.name}"
     )
-    return Verdict(False, "ManifestNotRead", message)
+    return Readiness(False, "ManifestNotRead", message)
 
 
 RULES: tuple[Rule, ...] = (
@@ -155,10 +144,10 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def plan(seen: Seen) -> Verdict:
+def plan(seen: Seen) -> Readiness:
     """How the target is; ready when no rule has anything against it."""
     for rule in RULES:
-        if verdict := rule(seen):
-            return verdict
+        if readiness := rule(seen):
+            return readiness
     answering = sum(pod.report is not None for pod in seen.pods)
-    return Verdict(True, SERVING, f"{answering} of {len(seen.pods)} ready pods answer")
+    return Readiness(True, SERVING, f"{answering} of {len(seen.pods)} ready pods answer")

@@ -24,10 +24,10 @@ async def reconcile(world: World, key: Key) -> float | None:
         world.metrics.forget(key)
         return None
     seen = await observe(world.kube, world.followers, adapter, key, world.now())
-    verdict = plan(seen)
-    world.metrics.adapter(key, verdict.reason)
-    await report(world.kube, ADAPTERS, body, status(seen, verdict, body.get("status", {}), body["metadata"]["generation"], world.now()))
-    return SECONDS_WHEN_READY if verdict.ready else SECONDS_WHEN_NOT
+    readiness = plan(seen)
+    world.metrics.adapter(key, readiness.reason)
+    await report(world.kube, ADAPTERS, body, status(seen, readiness, body.get("status", {}), body["metadata"]["generation"], world.now()))
+    return SECONDS_WHEN_READY if readiness.ready else SECONDS_WHEN_NOT
 
 
 def watch(registry: kopf.OperatorRegistry, world: World) -> None:

@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from tuneloop_operator.api.conditions import set_conditions
+from tuneloop_operator.api.conditions import Readiness, set_conditions
 from tuneloop_operator.api.loraadapter import FailedPod, LoRAAdapterStatus, PodsStatus, RevisionStatus
 from tuneloop_operator.ledger.model import Entry
-from tuneloop_operator.loraadapter.plan import Verdict, conditions, failures, loaded_on, watched_revision
+from tuneloop_operator.loraadapter.plan import conditions, failures, loaded_on, watched_revision
 from tuneloop_operator.loraadapter.seen import Seen
 
 MOST_FAILED_SHOWN = 10
@@ -14,11 +14,11 @@ REMEMBERED = ("revisions", "rolledBackTo")
 """All that a ledger is rebuilt from."""
 
 
-def status(seen: Seen, verdict: Verdict, old: dict[str, Any], generation: int, now: datetime) -> dict[str, Any]:
+def status(seen: Seen, readiness: Readiness, old: dict[str, Any], generation: int, now: datetime) -> dict[str, Any]:
     """Without an entry the old revisions stay: the ledger is rebuilt from them. Without a target none of them serves."""
     kept = old if seen.target else {field: old[field] for field in REMEMBERED if field in old}
     projected = (_of_entry(seen, seen.entry).to_wire() if seen.entry else kept) | {"observedGeneration": generation}
-    said = set_conditions(old.get("conditions", []), conditions(seen, verdict), generation=generation, now=now)
+    said = set_conditions(old.get("conditions", []), conditions(seen, readiness), generation=generation, now=now)
     return projected | {"conditions": said}
 
 

@@ -1,10 +1,9 @@
 """Decides what to say of a LoRAAdapter. RULES in order: the first that speaks decides what Ready says."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from tuneloop_contracts.pods import AdapterReport, AdapterState
-from tuneloop_operator.api.conditions import Condition, kstatus
+from tuneloop_operator.api.conditions import Condition, Readiness, kstatus
 from tuneloop_operator.api.loraadapter import RevisionState
 from tuneloop_operator.ledger.model import Entry, Revision
 from tuneloop_operator.ledger.seen import Pod
@@ -13,84 +12,74 @@ from tuneloop_operator.loraadapter.seen import Seen
 WAITS_FOR_EDIT = ("DomainTaken", "UnknownDomain", "StoreNotMounted", "InvalidSpec")
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What Ready says."""
-
-    ready: bool
-    reason: str
-    message: str
-    needs_edit: bool = False
+Rule = Callable[[Seen, Entry], Readiness | None]
 
 
-Rule = Callable[[Seen, Entry], Verdict | None]
-
-
-def cannot_speak(seen: Seen, entry: Entry) -> Verdict | None:
+def cannot_speak(seen: Seen, entry: Entry) -> Readiness | None:
     if seen.note is None or seen.note.reason not in WAITS_FOR_EDIT:
         return None
-    return Verdict(False, seen.note.reason, seen.note.message, needs_edit=True)
+    return Readiness(False, seen.note.reason, seen.note.message, needs_edit=True)
 
 
-def suspended(seen: Seen, entry: Entry) -> Verdict | None:
+def suspended(seen: Seen, entry: Entry) -> Readiness | None:
     if not seen.adapter.spec.suspend:
         return None
-    return Verdict(True, "Suspended", f"{_name(entry.active)} stays as it is, whatever the spec says")
+    return Readiness(True, "Suspended", f"{_name(entry.active)} stays as it is, whatever the spec says")
 
 
-def no_artifact_yet(seen: Seen, entry: Entry) -> Verdict | None:
+def no_artifact_yet(seen: Seen, entry: Entry) -> Readiness | None:
     """What the spec asks for is so: the base answers. Not ready would hold up whoever applied it, for ever."""
     if seen.adapter.spec.artifact is not None:
         return None
-    return Verdict(True, "NoArtifactYet", "spec.artifact is not set, so the base answers; a FineTuneJob or an edit sets it")
+    return Readiness(True, "NoArtifactYet", "spec.artifact is not set, so the base answers; a FineTuneJob or an edit sets it")
 
 
-def candidate_waits(seen: Seen, entry: Entry) -> Verdict | None:
+def candidate_waits(seen: Seen, entry: Entry) -> Readiness | None:
     candidate = entry.candidate
     if candidate is None:
         return None
     if seen.note and seen.note.reason == "NoCapacity":
-        return Verdict(False, seen.note.reason, seen.note.message)
+        return Readiness(False, seen.note.reason, seen.note.message)
     if not seen.pods:
-        return Verdict(False, "NoReadyPods", f"{candidate.name} waits for a ready pod of the target")
+        return Readiness(False, "NoReadyPods", f"{candidate.name} waits for a ready pod of the target")
     for pod, said in failures(seen.pods, candidate):
-        return Verdict(False, said.reason or "LoadFailed", f"{candidate.name} is awaited on pod {pod.name}: {said.message}")
-    return Verdict(False, "Loading", f"{candidate.name} is loaded on {loaded_on(seen.pods, candidate)} of {len(seen.pods)} ready pods")
+        return Readiness(False, said.reason or "LoadFailed", f"{candidate.name} is awaited on pod {pod.name}: {said.message}")
+    return Readiness(False, "Loading", f"{candidate.name} is loaded on {loaded_on(seen.pods, candidate)} of {len(seen.pods)} ready pods")
 
 
-def refused(seen: Seen, entry: Entry) -> Verdict | None:
+def refused(seen: Seen, entry: Entry) -> Readiness | None:
     revision = _refused(entry)
     if revision is None:
         return None
     message = f"{revision.name} was refused ({revision.reason}): {revision.message or 'see status.revisions'}; {_serves(entry)}"
-    return Verdict(False, revision.reason or "Refused", message, needs_edit=True)
+    return Readiness(False, revision.reason or "Refused", message, needs_edit=True)
 
 
-def pods_failed(seen: Seen, entry: Entry) -> Verdict | None:
+def pods_failed(seen: Seen, entry: Entry) -> Readiness | None:
     for pod, said in failures(seen.pods, entry.active):
-        return Verdict(False, said.reason or "LoadFailed", f"{_name(entry.active)} failed on pod {pod.name}: {said.message}")
+        return Readiness(False, said.reason or "LoadFailed", f"{_name(entry.active)} failed on pod {pod.name}: {said.message}")
     return None
 
 
-def not_taken_up(seen: Seen, entry: Entry) -> Verdict | None:
+def not_taken_up(seen: Seen, entry: Entry) -> Readiness | None:
     if entry.active is not None:
         return None
-    return Verdict(False, "Pending", "the target has not taken the artifact up yet")
+    return Readiness(False, "Pending", "the target has not taken the artifact up yet")
 
 
-def still_loading(seen: Seen, entry: Entry) -> Verdict | None:
+def still_loading(seen: Seen, entry: Entry) -> Readiness | None:
     loaded = loaded_on(seen.pods, entry.active)
     if seen.pods and loaded == len(seen.pods):
         return None
     reason = "Loading" if seen.pods else "NoReadyPods"
-    return Verdict(False, reason, f"{_name(entry.active)} is loaded on {loaded} of {len(seen.pods)} ready pods")
+    return Readiness(False, reason, f"{_name(entry.active)} is loaded on {loaded} of {len(seen.pods)} ready pods")
 
 
-def rolled_back(seen: Seen, entry: Entry) -> Verdict | None:
+def rolled_back(seen: Seen, entry: Entry) -> Readiness | None:
     held = _held(entry, RevisionState.ROLLED_BACK)
     if held is None:
         return None
-    return Verdict(True, "RolledBack", f"{_serves(entry)}; {held.name} was rolled back and stays so until the spec names another digest")
+    return Readiness(True, "RolledBack", f"{_serves(entry)}; {held.name} was rolled back and stays so until the spec names another digest")
 
 
 RULES: tuple[Rule, ...] = (
@@ -106,33 +95,34 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def plan(seen: Seen) -> Verdict:
+def plan(seen: Seen) -> Readiness:
     if seen.target is None:
         name = seen.adapter.spec.target_ref.name
-        return Verdict(False, "TargetNotFound", f"there is no InferenceTarget {name} in this namespace")
+        return Readiness(False, "TargetNotFound", f"there is no InferenceTarget {name} in this namespace")
     entry = seen.entry or Entry(uid=seen.adapter.uid, domain=seen.adapter.spec.domain)
     for rule in RULES:
-        if verdict := rule(seen, entry):
-            return verdict
-    return Verdict(True, "Serving", f"{_serves(entry)} on {len(seen.pods)} of {len(seen.pods)} ready pods")
+        if readiness := rule(seen, entry):
+            return readiness
+    return Readiness(True, "Serving", f"{_serves(entry)} on {len(seen.pods)} of {len(seen.pods)} ready pods")
 
 
-def conditions(seen: Seen, verdict: Verdict) -> Iterator[Condition]:
+def conditions(seen: Seen, readiness: Readiness) -> Iterator[Condition]:
     """Ready and its kin, then what is true of the domain whatever Ready says."""
     entry = seen.entry or Entry(uid=seen.adapter.uid, domain=seen.adapter.spec.domain)
-    yield from kstatus(verdict.ready, verdict.reason, verdict.message, stalled=verdict.needs_edit)
+    yield from kstatus(readiness)
     available = bool(entry.active and loaded_on(seen.pods, entry.active)) and not (seen.note and seen.note.blocks)
-    yield Condition("Available", available, "Serving" if available else verdict.reason, _serves(entry) if available else verdict.message)
-    yield _progressing(seen, entry, verdict)
+    reason, message = ("Serving", _serves(entry)) if available else (readiness.reason, readiness.message)
+    yield Condition("Available", available, reason, message)
+    yield _progressing(seen, entry, readiness)
     bad = refused(seen, entry) or pods_failed(seen, entry)
     yield Condition("Degraded", bad is not None, bad.reason if bad else "AsWanted", bad.message if bad else "")
 
 
-def _progressing(seen: Seen, entry: Entry, verdict: Verdict) -> Condition:
+def _progressing(seen: Seen, entry: Entry, readiness: Readiness) -> Condition:
     if seen.note and seen.note.reason == "UnknownRevision":
         return Condition("Progressing", False, seen.note.reason, seen.note.message)
     if entry.candidate:
-        return Condition("Progressing", True, verdict.reason, verdict.message)
+        return Condition("Progressing", True, readiness.reason, readiness.message)
     return Condition("Progressing", False, "Settled")
 
 
