@@ -12,9 +12,9 @@ from typing import Any
 
 import yaml
 
-from tuneloop_contracts.names import GROUP, VERSION
 from tuneloop_operator.api.finetunejob import PODS_NAME_RULE, FineTuneJobSpec, FineTuneJobStatus
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec, InferenceTargetStatus
+from tuneloop_operator.api.kinds import ADAPTERS, FINE_TUNE_JOBS, TARGETS, Kind
 from tuneloop_operator.api.loraadapter import LoRAAdapterSpec, LoRAAdapterStatus
 from tuneloop_operator.api.model import ADAPTER_NAME_RULE, NAME_RULE, Model, Rule
 
@@ -49,8 +49,7 @@ class Column:
 class Definition:
     """A kind, and all of it that is not in its models."""
 
-    kind: str
-    plural: str
+    kind: Kind
     short: str
     about: str
     spec: type[Model]
@@ -65,7 +64,7 @@ REASON = Column("Reason", '.status.conditions[?(@.type=="Ready")].reason')
 
 DEFINITIONS = (
     Definition(
-        "InferenceTarget", "inferencetargets", "itgt",
+        TARGETS, "itgt",
         "One inference Deployment and all that belongs to it: base model, Redis, stores, domains.",
         InferenceTargetSpec, InferenceTargetStatus,
         (
@@ -78,7 +77,7 @@ DEFINITIONS = (
         ),
     ),
     Definition(
-        "FineTuneJob", "finetunejobs", "ftj",
+        FINE_TUNE_JOBS, "ftj",
         "One turn of the loop: recorded interactions become a dataset, a dataset becomes adapters, and the better ones are published.",
         FineTuneJobSpec, FineTuneJobStatus,
         (
@@ -94,7 +93,7 @@ DEFINITIONS = (
         (NAME_RULE, PODS_NAME_RULE),
     ),
     Definition(
-        "LoRAAdapter", "loraadapters", "lora",
+        ADAPTERS, "lora",
         "An alias on an inference target, and the LoRA weights that should answer it.",
         LoRAAdapterSpec, LoRAAdapterStatus,
         (
@@ -115,12 +114,13 @@ DEFINITIONS = (
 
 def crd(definition: Definition) -> Schema:
     """The whole CustomResourceDefinition."""
+    kind = definition.kind
     names = {
-        "kind": definition.kind, "listKind": f"{definition.kind}List", "plural": definition.plural,
-        "singular": definition.kind.lower(), "shortNames": [definition.short], "categories": ["tuneloop"],
+        "kind": kind.name, "listKind": f"{kind.name}List", "plural": kind.plural, "singular": kind.name.lower(),
+        "shortNames": [definition.short], "categories": ["tuneloop"],
     }  # fmt: skip
     version = {
-        "name": VERSION,
+        "name": kind.version,
         "served": True,
         "storage": True,
         "subresources": {"status": {}},
@@ -132,8 +132,8 @@ def crd(definition: Definition) -> Schema:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{definition.plural}.{GROUP}"},
-        "spec": {"group": GROUP, "names": names, "scope": "Namespaced", "versions": [version]},
+        "metadata": {"name": f"{kind.plural}.{kind.group}"},
+        "spec": {"group": kind.group, "names": names, "scope": "Namespaced", "versions": [version]},
     }
 
 
@@ -219,7 +219,7 @@ def write(folder: Path) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     files = []
     for definition in DEFINITIONS:
-        file = folder / f"{definition.plural}.yaml"
+        file = folder / f"{definition.kind.plural}.yaml"
         file.write_text(render(definition), encoding="utf-8")
         files.append(file)
     return files
