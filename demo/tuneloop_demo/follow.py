@@ -4,6 +4,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 
+from tuneloop_contracts.names import JOB_LABEL
 from tuneloop_demo import kube
 
 JOB_SECONDS = 40 * 60
@@ -53,7 +54,7 @@ def follow(name: str, *, namespace: str, applied: float) -> tuple[kube.Manifest,
         return job if kube.is_true(job, "Complete") or kube.is_true(job, "Failed") else None
 
     def first_pod() -> bool:
-        return bool(kube.get("pods", namespace=namespace, selector=f"tuneloop.dev/finetunejob={name}"))
+        return bool(kube.get("pods", namespace=namespace, selector=f"{JOB_LABEL}={name}"))
 
     kube.until(f"a pod of FineTuneJob {name}", first_pod, seconds=FIRST_POD_SECONDS, every=0.05)
     moments.first_pod = time.monotonic()

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 
+from tuneloop_contracts.names import JOB_LABEL, STEP_LABEL
 from tuneloop_demo import kube
 from tuneloop_demo.follow import Moments, follow
 from tuneloop_demo.questions import Question
@@ -55,7 +56,8 @@ class Installation:
 
     def job_pods(self, job: str, step: str) -> list[kube.Manifest]:
         """The pods of a FineTuneJob's `harvest` or `train` step."""
-        return kube.get("pods", namespace=self.namespace, selector=f"tuneloop.dev/finetunejob={job},tuneloop.dev/step={step}")  # type: ignore[no-any-return]
+        pods: list[kube.Manifest] = kube.get("pods", namespace=self.namespace, selector=f"{JOB_LABEL}={job},{STEP_LABEL}={step}")
+        return pods
 
     def wait_until_swapped(self, servers: Sequence[Replica], domains: Sequence[str]) -> list[str]:
         """The revision that each domain answers with, once every replica answers with the same."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-FAQ = Path("/usr/share/doc")
+PACKAGE_DOCUMENTATION = Path("/usr/share/doc")
 MAX_WORDS = 60
 """Longest answer to keep: with its question it must fit a row of 128 tokens."""
 
@@ -31,7 +31,7 @@ class NotInstalled(Exception):
 
 def technical() -> list[Question]:
     """Every question of the Python FAQ whose answer opens with a paragraph that stands alone."""
-    folders = sorted(FAQ.glob("python3*/html/_sources/faq"))
+    folders = sorted(PACKAGE_DOCUMENTATION.glob("python3*/html/_sources/faq"))
     if not folders:
         raise NotInstalled("the Python FAQ is not installed: apt-get install python3-doc")
     found = [match for page in sorted(folders[-1].glob("*.rst.txt")) for match in _HEADING.finditer(page.read_text())]

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 
+from tuneloop_contracts.names import GROUP, VERSION
 from tuneloop_demo import kube, questions
 from tuneloop_demo.follow import Line
 from tuneloop_demo.installation import Installation
@@ -31,8 +32,9 @@ class LoopBroken(Exception):
 
 def real_questions() -> list[tuple[str, Question]]:
     """(model, question): applications that know their domain name it, the rest ask for `auto`."""
-    legal = [q for q in questions.technical() if "copyright" in q.text.lower() or "license" in q.text.lower()]
-    technical = [q for q in questions.technical() if q not in legal][:PER_DOMAIN]
+    faq = questions.technical()
+    legal = [q for q in faq if "copyright" in q.text.lower() or "license" in q.text.lower()]
+    technical = [q for q in faq if q not in legal][:PER_DOMAIN]
     general = questions.general()[:PER_DOMAIN]
     return [*(("technical", q) for q in technical), *(("auto", q) for q in general), *((SHORT, q) for q in legal)]
 
@@ -51,7 +53,7 @@ def chat(servers: Sequence[Replica], asked: Sequence[tuple[str, Question]]) -> f
 def finetune_job(name: str, domains: Sequence[str], *, target: str) -> kube.Manifest:
     training = {"epochs": EPOCHS, "learningRate": LEARNING_RATE, "maxSequenceLength": ROW_TOKENS, "tokensPerStep": TOKENS_PER_STEP}
     return {
-        "apiVersion": "tuneloop.dev/v1alpha1",
+        "apiVersion": f"{GROUP}/{VERSION}",
         "kind": "FineTuneJob",
         "metadata": {"name": name},
         "spec": {"targetRef": {"name": target}, "data": {"domains": list(domains)}, "training": training},

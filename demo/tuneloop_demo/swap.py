@@ -10,9 +10,10 @@ from threading import Event, Thread
 
 import httpx
 
+from tuneloop_contracts.manifest import MANIFEST_KEY, AdapterManifest
+from tuneloop_contracts.names import manifest_configmap
+from tuneloop_contracts.pods import ADAPTERS_PATH, STATUS_PORT, AdapterState, PodReport
 from tuneloop_demo import kube
-
-STATUS_PORT = 8081
 
 
 @dataclass
@@ -30,7 +31,7 @@ class SwapClock:
 @contextmanager
 def watch_swaps(target: str, pods: Sequence[str], *, namespace: str) -> Iterator[SwapClock]:
     clock, stop = SwapClock(), Event()
-    words = ["kubectl", "get", "configmap", f"{target}-adapters", "-n", namespace, "--watch", "-o", "json"]
+    words = ["kubectl", "get", "configmap", manifest_configmap(target), "-n", namespace, "--watch", "-o", "json"]
     with ExitStack() as stack:
         process = stack.enter_context(
             subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # noqa: S603 - our own words
@@ -56,18 +57,19 @@ def _follow_manifest(process: "subprocess.Popen[str]", clock: SwapClock) -> None
         if line != "}\n":  # kubectl prints one indented object after another
             continue
         configmap, text = decoder.decode(text), ""
-        for adapter in json.loads(configmap["data"]["manifest.json"])["adapters"]:
-            clock.written.setdefault(adapter["name"], time.monotonic())
+        for adapter in AdapterManifest.model_validate_json(configmap["data"][MANIFEST_KEY]).adapters:
+            clock.written.setdefault(adapter.name, time.monotonic())
 
 
 def _follow_pod(pod: str, url: str, clock: SwapClock, stop: Event) -> None:
     seen = 0
     while not stop.is_set():
         try:
-            report = httpx.get(f"{url}/status/adapters", params={"seen": seen, "wait": "2s"}, timeout=10).json()
+            answer = httpx.get(f"{url}{ADAPTERS_PATH}", params={"seen": seen, "wait": "2s"}, timeout=10)
         except httpx.HTTPError:
             continue
-        seen = report["revision"]
-        for adapter in report["adapters"]:
-            if adapter["state"] == "Loaded":
-                clock.loaded.setdefault(adapter["name"], {}).setdefault(pod, time.monotonic())
+        report = PodReport.model_validate_json(answer.content)
+        seen = report.revision
+        for adapter in report.adapters:
+            if adapter.state is AdapterState.LOADED:
+                clock.loaded.setdefault(adapter.name, {}).setdefault(pod, time.monotonic())
