@@ -10,11 +10,12 @@ from typing import Any
 import httpx
 import uvicorn
 
-from redisserver import free_port
+from ports import free_port
 from tuneloop_server.app import create_app
 from tuneloop_server.engine.base import AdapterWeights, BaseFacts, Generation, Piece, Pressure
 from tuneloop_server.parts import Parts
 from tuneloop_server.settings import Settings
+from waiting import until
 
 BASE = "base-model"
 TARGET = "chat/chat-llm"
@@ -115,10 +116,3 @@ async def light_server(redis_url: str, engine: HeldEngine | None = None, **setti
                 engine.go.set()
                 server.should_exit = True
                 await serving
-
-
-async def until(reached: Any, seconds: float = DEADLINE) -> None:
-    """Wait for a condition, which may be a coroutine function."""
-    async with asyncio.timeout(seconds):
-        while not (await got if asyncio.iscoroutine(got := reached()) else got):  # noqa: ASYNC110
-            await asyncio.sleep(0.005)

@@ -1,20 +1,15 @@
 """A real redis-server for tests: its own port, nothing on disk, dead when the test is."""
 
 import shutil
-import socket
 import subprocess
 import time
 from dataclasses import dataclass, field
 
 import redis
 
+from ports import free_port
+
 DEADLINE = 10.0
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @dataclass

@@ -2,15 +2,16 @@
 
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import redis
 
-from redisserver import DEADLINE, RedisServer, free_port
+from ports import free_port
+from redisserver import DEADLINE, RedisServer
+from waiting import wait_until
 
 SERVICE = "mymaster"
 SLOTS = 16384
@@ -22,7 +23,7 @@ def under_sentinel(folder: Path) -> "Iterator[tuple[str, RedisServer]]":
     with ExitStack() as stack:
         master = _started(stack, folder)
         replica = _started(stack, folder, "--replicaof", "127.0.0.1", str(master.port))
-        _until(lambda: _info(replica, "replication")["master_link_status"] == "up")
+        wait_until(lambda: _info(replica, "replication")["master_link_status"] == "up", "the servers found each other")
         port = free_port()
         settings = folder / "sentinel.conf"
         settings.write_text(
@@ -34,7 +35,7 @@ def under_sentinel(folder: Path) -> "Iterator[tuple[str, RedisServer]]":
         sentinel = subprocess.Popen([binary, str(settings), "--sentinel"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         stack.callback(sentinel.wait, DEADLINE)
         stack.callback(sentinel.kill)
-        _until(lambda: _ask(port, "SENTINEL", "REPLICAS", SERVICE))
+        wait_until(lambda: _ask(port, "SENTINEL", "REPLICAS", SERVICE), "the servers found each other")
         yield f"redis://127.0.0.1:{port}/{SERVICE}", master
 
 
@@ -50,7 +51,7 @@ def clustered(folder: Path) -> Iterator[list[RedisServer]]:
         for n, node in enumerate(nodes):
             _ask(node.port, "CLUSTER", "ADDSLOTSRANGE", bounds[n], bounds[n + 1] - 1)
             _ask(nodes[0].port, "CLUSTER", "MEET", "127.0.0.1", node.port, buses[n])
-        _until(lambda: all(b"cluster_state:ok" in _ask(node.port, "CLUSTER", "INFO") for node in nodes))
+        wait_until(lambda: all(b"cluster_state:ok" in _ask(node.port, "CLUSTER", "INFO") for node in nodes), "the servers found each other")
         yield nodes
 
 
@@ -81,10 +82,3 @@ def _ask(port: int, *command: Any) -> Any:
 def _info(server: RedisServer, section: str) -> Any:
     with redis.Redis.from_url(server.url) as client:
         return client.info(section)
-
-
-def _until(true: Callable[[], object]) -> None:
-    deadline = time.monotonic() + DEADLINE
-    while not true():
-        assert time.monotonic() < deadline, "the servers did not find each other"
-        time.sleep(0.02)

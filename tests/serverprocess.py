@@ -15,7 +15,8 @@ import redis
 from openai import OpenAI
 
 from builders_adapters import REPOSITORY, base_folder, digest_of_base, make_adapter
-from redisserver import RedisServer, free_port
+from ports import free_port
+from redisserver import RedisServer
 from tuneloop_contracts.domains import DEFAULT_DOMAINS
 from tuneloop_contracts.manifest import AdapterManifest, ManifestAdapter, Route
 from tuneloop_contracts.names import revision_name

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 
 from builders_adapters import REPOSITORY, base_folder
-from redisserver import free_port
+from ports import free_port
 
 START_DEADLINE = 600.0
 """It takes two minutes on two idle cores."""

@@ -5,8 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ import yaml
 
 from chart.rendering import CHART, NAMESPACE, QUICKSTART, RELEASE, Manifest, helm, named, render
 from control_plane.process import ControlPlane, control_plane
+from waiting import wait_until
 
 pytestmark = pytest.mark.control_plane
 TARGET = "chat-llm"
@@ -48,13 +48,6 @@ def get(plane: ControlPlane, kind: str, name: str) -> Manifest:
 
 def names(plane: ControlPlane, kinds: str, *selector: str) -> list[str]:
     return plane.kubectl("get", kinds, "--namespace", NAMESPACE, "-o", "name", *selector).stdout.split()
-
-
-def wait(what: str, reached: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not reached():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
 
 
 def hook(plane: ControlPlane, folder: Path, *, account: bool) -> "subprocess.Popen[str]":
@@ -94,7 +87,7 @@ def test_a_target_comes_and_goes_with_its_deployment(bare: ControlPlane, tmp_pat
     assert target["metadata"]["generation"] == 1
 
     release("upgrade", bare, "quickstart.enabled=false")
-    wait("the target should go", lambda: not names(bare, "inferencetargets"))
+    wait_until(lambda: not names(bare, "inferencetargets"), "the target is gone", 60, every=0.1)
 
 
 def test_an_upgrade_keeps_the_password_and_brings_the_settings(bare: ControlPlane) -> None:
@@ -130,7 +123,7 @@ def test_uninstalling_keeps_what_people_made(bare: ControlPlane, tmp_path: Path)
     bare.kubectl("create", "--namespace", NAMESPACE, "-f", "-", text=json.dumps(job))
     kept = release("uninstall", bare)
     assert "finetunejobs.tuneloop.dev" in kept
-    wait("the target should go with its Deployment", lambda: not names(bare, "inferencetargets"))
+    wait_until(lambda: not names(bare, "inferencetargets"), "the target is gone with its Deployment", 60, every=0.1)
     assert get(bare, "finetunejob", "week-47")
 
     everything = "deployments,services,secrets,jobs,networkpolicies,pdb,serviceaccounts,roles,rolebindings,clusterroles,clusterrolebindings"
@@ -144,4 +137,4 @@ def test_uninstalling_without_keep_leaves_nothing(bare: ControlPlane, tmp_path: 
     release("install", bare, QUICKSTART, "crds.keep=false")
     finish(hook(bare, tmp_path, account=True))
     release("uninstall", bare)
-    wait("the CRDs should go, with every object", lambda: not names(bare, "crd"))
+    wait_until(lambda: not names(bare, "crd"), "the CRDs are gone, with every object", 60, every=0.1)

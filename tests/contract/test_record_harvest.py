@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from tuneloop_contracts.record import Feedback, Record
@@ -11,6 +10,7 @@ from tuneloop_server.record.recorder import Recorder
 from tuneloop_trainer.harvest.connect import connect
 from tuneloop_trainer.harvest.patience import Patience
 from tuneloop_trainer.harvest.source import Source
+from waiting import beside
 
 TARGET = "chat/chat-llm"
 ANSWERED = Record(
@@ -28,11 +28,8 @@ async def write(url: str) -> None:
     recorder = Recorder(link, TARGET, timedelta(days=35), on_written=lambda _: done.set(), on_dropped=lambda _: None)
     for entry in (ANSWERED, REPEATED, JUDGED):
         recorder.put(entry)
-    task = asyncio.create_task(recorder.run())
-    await asyncio.wait_for(done.wait(), 10)
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    async with beside(recorder.run()):
+        await asyncio.wait_for(done.wait(), 10)
     await link.close()
 
 

@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 
 import httpx
 
-from control_plane.process import ROOT, ControlPlane, free_port
+from control_plane.process import ROOT, ControlPlane
 from control_plane.server_pod import ServerPod
+from ports import free_port
 from tuneloop_contracts.names import JOB_LABEL
 from tuneloop_contracts.progress import Report
 from tuneloop_operator.api.kinds import ADAPTERS, CLAIMS, CONFIG_MAPS, DEPLOYMENTS, FINE_TUNE_JOBS, JOBS, PODS, TARGETS, Kind

@@ -7,7 +7,6 @@ either: a test makes the server pods itself, and serves their status port.
 import contextlib
 import os
 import shutil
-import socket
 import ssl
 import subprocess
 import tempfile
@@ -18,6 +17,8 @@ from pathlib import Path
 
 import httpx
 import yaml
+
+from ports import free_port
 
 ROOT = Path(__file__).parents[2]
 CONTROLLERS = (
@@ -106,12 +107,6 @@ def _wait(reached: Callable[[], bool], state: Path, seconds: float = 60) -> None
     while not reached():
         assert time.monotonic() < deadline, "\n".join(log.read_text()[-2000:] for log in state.glob("*.log"))
         time.sleep(0.1)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _certificates(state: Path) -> None:

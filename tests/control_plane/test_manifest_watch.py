@@ -11,11 +11,13 @@ import pytest
 import yaml
 from kubernetes.aio import client
 
-from control_plane.process import ControlPlane, free_port
+from control_plane.process import ControlPlane
+from ports import free_port
 from tuneloop_contracts.domains import Domain
 from tuneloop_contracts.manifest import MANIFEST_KEY, AdapterManifest
 from tuneloop_server.manifest.configmap import NotPermitted, follow_with
 from tuneloop_server.manifest.source import EMPTY, Seen
+from waiting import beside
 
 pytestmark = pytest.mark.control_plane
 
@@ -59,14 +61,8 @@ class Follower:
 async def following(plane: ControlPlane, namespace: str, server: str = "") -> AsyncIterator[Follower]:
     """As the pod does it, with a token of the namespace's default service account."""
     follower = Follower()
-    async with api_client(plane, namespace, server) as api:
-        task = asyncio.create_task(follow_with(api, namespace, NAME, follower.deliver))
-        try:
-            yield follower
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+    async with api_client(plane, namespace, server) as api, beside(follow_with(api, namespace, NAME, follower.deliver)):
+        yield follower
 
 
 @contextlib.asynccontextmanager

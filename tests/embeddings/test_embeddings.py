@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from openai import OpenAI
 
 from lightserver import light_server
-from redisserver import free_port
+from ports import free_port
 from tuneloop_server import errors
 from tuneloop_server.embeddings.routes import embeddings_routes
 from tuneloop_server.embeddings.service import EmbeddingsService
@@ -25,6 +25,7 @@ from tuneloop_server.semcache.embed.choose import OnDemand, make_embedder
 from tuneloop_server.semcache.embed.remote import RemoteEmbedder
 from tuneloop_server.semcache.embed.static import StaticEmbedder
 from tuneloop_vectors.words import _tokens_of_word, tokens_of
+from waiting import wait_until
 
 MODEL = StaticEmbedder.name
 
@@ -36,8 +37,7 @@ def listening(app: FastAPI) -> Iterator[str]:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        while not server.started:
-            assert thread.is_alive()
+        wait_until(lambda: server.started or not thread.is_alive(), "the server listens")
         yield f"http://127.0.0.1:{port}"
     finally:
         server.should_exit = True

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from redisserver import free_port
+from ports import free_port
 
 Command = list[bytes]
 MODULES = b"*2\r\n" + b"".join(

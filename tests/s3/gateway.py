@@ -8,7 +8,7 @@ import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from redisserver import free_port
+from ports import free_port
 
 BUILD = Path(__file__).parent / "build.sh"
 DEADLINE = 20.0

@@ -3,15 +3,16 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import pytest
 
-from asking import ANSWER, DEADLINE, LOOKUP, Pod, ask, embedder, pod
+from asking import ANSWER, LOOKUP, Pod, ask, embedder, pod
 from tuneloop_server.cache.tiers import Lookup
 from tuneloop_server.errors import TryLater
 from tuneloop_server.semcache.agree import agree
 from tuneloop_server.semcache.shadow import WAITING, Shadow
+from waiting import beside, until
 
 REWORDED = ask("Could you tell me how to reset my password?")
 
@@ -23,17 +24,8 @@ async def says(text: str) -> str:
 @asynccontextmanager
 async def verifying(one: Pod, fresh: str, idle: Callable[[], bool] = lambda: True, draw: float = 0.0) -> AsyncIterator[Shadow]:
     shadow = Shadow(one.tier, embedder(), lambda _: says(fresh), idle, one.metrics, lambda: draw)
-    task = asyncio.create_task(shadow.run())
-    yield shadow
-    task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
-
-
-async def until(reached: Callable[[], bool]) -> None:
-    async with asyncio.timeout(DEADLINE):
-        while not reached():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+    async with beside(shadow.run()):
+        yield shadow
 
 
 async def test_a_wrong_hit_counts_and_its_entry_goes(redis_url: str) -> None:

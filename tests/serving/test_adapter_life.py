@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from lightserver import HeldEngine, until
+from lightserver import HeldEngine
 from tuneloop_contracts.manifest import AdapterManifest, ManifestAdapter
 from tuneloop_contracts.pods import LoadFault
 from tuneloop_server.adapters import service as loading
@@ -12,6 +12,7 @@ from tuneloop_server.adapters.refusal import Refused
 from tuneloop_server.adapters.service import AdapterService
 from tuneloop_server.engine.base import AdapterWeights
 from tuneloop_server.news import News
+from waiting import until
 
 DIGEST = f"sha256:{'a' * 64}"
 SUPPORT = AdapterManifest(adapters=(ManifestAdapter(name=f"support-v1-{'a' * 8}", domain="support", uri="file:///a", digest=DIGEST),))

@@ -11,10 +11,11 @@ import redis as sync_redis
 from fastapi import FastAPI
 from starlette.types import Message
 
-from lightserver import BASE, DEADLINE, HeldAnswer, HeldEngine, LightServer, light_server, until
+from lightserver import BASE, DEADLINE, HeldAnswer, HeldEngine, LightServer, light_server
 from tuneloop_server.engine.base import Generation
 from tuneloop_server.errors import ApiError, BadRequest, Failed, TryLater
 from tuneloop_server.lifecycle import Guard, Lifecycle
+from waiting import until
 
 QUESTION = "Where is my order?"
 

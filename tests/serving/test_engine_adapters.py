@@ -10,13 +10,13 @@ from threading import Event
 import pytest
 import torch
 
-from lightserver import until
 from serving.tiny import PROMPTS, Adapter, asked, plain, running, text_of, tiny
 from tuneloop_server.engine.base import AdapterWeights, Answer, Generation
 from tuneloop_server.engine.hf import HfEngine
 from tuneloop_server.engine.linear import Places
 from tuneloop_server.engine.scheduler import Scheduler
 from tuneloop_server.engine.slots import arrange
+from waiting import until
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 

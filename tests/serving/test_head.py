@@ -12,9 +12,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from lightserver import DEADLINE, until
-from redisserver import free_port
+from lightserver import DEADLINE
+from ports import free_port
 from tuneloop_server.upgrade import NoUpgrade
+from waiting import until
 
 CHUNKED = b"POST /read HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n"
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from lightserver import DEADLINE, HeldEngine, until
-from redisserver import free_port
+from lightserver import DEADLINE, HeldEngine
+from ports import free_port
 from tuneloop_server.parts import Parts
 from tuneloop_server.serve import serve
 from tuneloop_server.settings import Settings
+from waiting import until
 
 ADAPTERS = "/status/adapters"
 

@@ -1,9 +1,8 @@
 """Following the manifest as a file, as the kubelet and as people change it."""
 
-import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,8 +12,7 @@ from tuneloop_server.manifest.current import Current
 from tuneloop_server.manifest.file import follow_file
 from tuneloop_server.manifest.follow import follow, how_to_permit
 from tuneloop_server.manifest.source import EMPTY, BadManifest, parse
-
-DEADLINE = 10.0
+from waiting import beside, until
 
 
 @pytest.fixture(autouse=True)
@@ -27,19 +25,10 @@ def text(salt: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def followed(path: Path) -> AsyncIterator[Callable[[Callable[[Current], bool]], object]]:
+async def followed(path: Path) -> AsyncIterator[Current]:
     current = Current(lambda _: None)
-    task = asyncio.create_task(follow_file(path, current.take))
-
-    async def until(reached: Callable[[Current], bool]) -> None:
-        async with asyncio.timeout(DEADLINE):
-            while not reached(current):  # noqa: ASYNC110 - it polls, so do we
-                await asyncio.sleep(0.01)
-
-    yield until
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    async with beside(follow_file(path, current.take)):
+        yield current
 
 
 async def test_the_kubelets_swap_of_links(tmp_path: Path) -> None:
@@ -53,23 +42,23 @@ async def test_the_kubelets_swap_of_links(tmp_path: Path) -> None:
 
     mount("..2026_01", "one")
     (tmp_path / "manifest.json").symlink_to("..data/manifest.json")
-    async with followed(tmp_path / "manifest.json") as until:
-        await until(lambda current: current.manifest.salt == "one")  # type: ignore[misc]
+    async with followed(tmp_path / "manifest.json") as current:
+        await until(lambda: current.manifest.salt == "one")
         mount("..2026_02", "two")
-        await until(lambda current: current.manifest.salt == "two")  # type: ignore[misc]
+        await until(lambda: current.manifest.salt == "two")
 
 
 async def test_absent_then_there_then_broken_then_gone_then_back(tmp_path: Path) -> None:
     """Absent at first: the base alone. Broken or gone later: what was there goes on."""
     path = tmp_path / "manifest.json"
-    async with followed(path) as until:
-        await until(lambda current: current.known)  # type: ignore[misc]
+    async with followed(path) as current:
+        await until(lambda: current.known)
         path.write_text(text("one"))
-        await until(lambda current: current.manifest.salt == "one")  # type: ignore[misc]
+        await until(lambda: current.manifest.salt == "one")
         path.write_text("{")
         path.unlink()
         path.write_text(text("two"))
-        await until(lambda current: current.manifest.salt == "two")  # type: ignore[misc]
+        await until(lambda: current.manifest.salt == "two")
 
 
 def test_vanishing_is_no_order_to_drop_everything() -> None:
@@ -96,14 +85,9 @@ def test_what_a_later_operator_adds_is_ignored() -> None:
 
 async def test_outside_a_cluster_without_a_file_the_base_alone() -> None:
     current = Current(lambda _: None)
-    task = asyncio.create_task(follow("chat/chat-llm", None, {}, current.take))
-    async with asyncio.timeout(DEADLINE):
-        while not current.known:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-    assert not task.done(), "it goes on for as long as the server runs"
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    async with beside(follow("chat/chat-llm", None, {}, current.take)) as task:
+        await until(lambda: current.known)
+        assert not task.done(), "it goes on for as long as the server runs"
 
 
 def test_the_log_says_how_to_permit_the_watch() -> None:

@@ -7,15 +7,16 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import redis as sync_redis
 
+from ports import free_port
 from recorded import recorded
-from redisserver import RedisServer, free_port
+from redisserver import RedisServer
 from tuneloop_contracts.pods import RedisState
 from tuneloop_contracts.record import Feedback, Record, meta_key
 from tuneloop_server.cache.exact import BUDGET, ExactTier
@@ -25,9 +26,9 @@ from tuneloop_server.link import LAST_PAUSE, Away, Link, within
 from tuneloop_server.record import recorder as recording
 from tuneloop_server.record.health import RecordHealth, may_evict_records
 from tuneloop_server.record.recorder import Recorder
+from waiting import beside, until
 
 TARGET = "chat/chat-llm"
-DEADLINE = 20.0
 
 
 class Tally:
@@ -61,17 +62,8 @@ async def recording_to(url: str) -> AsyncIterator[tuple[Recorder, Tally, Tally]]
     written, dropped = Tally(), Tally()
     async with link_to(url) as link:
         recorder = Recorder(link, TARGET, timedelta(days=35), written.add, dropped.add)
-        task = asyncio.create_task(recorder.run())
-        yield recorder, written, dropped
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-async def until(reached: Callable[[], bool]) -> None:
-    async with asyncio.timeout(DEADLINE):
-        while not reached():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+        async with beside(recorder.run()):
+            yield recorder, written, dropped
 
 
 async def test_a_dead_redis_is_asked_once_and_then_left_alone() -> None:

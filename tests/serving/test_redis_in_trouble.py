@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 import pytest
 import redis as sync_redis
 
-from lightserver import TARGET, LightServer, light_server, until
-from redisserver import RedisServer, free_port
+from lightserver import TARGET, LightServer, light_server
+from ports import free_port
+from redisserver import RedisServer
 from tuneloop_contracts.record import DEFAULT_RETENTION
 from tuneloop_server.cache.tiers import Hit, Lookup, Stored
 from tuneloop_server.errors import Unavailable
@@ -19,6 +20,7 @@ from tuneloop_server.feedback.service import FeedbackService
 from tuneloop_server.link import Away, Link
 from tuneloop_server.record.marks import Marks
 from tuneloop_server.record.recorder import Recorder
+from waiting import until
 
 SOON = 1.0
 """Seconds: half of what the mute Redis would take; the budget itself is a twentieth of this."""

@@ -9,7 +9,7 @@ import httpx
 import redis as sync_redis
 from redis.cluster import RedisCluster, key_slot
 
-from lightserver import TARGET, LightServer, light_server, until
+from lightserver import TARGET, LightServer, light_server
 from recorded import recorded
 from redistopologies import clustered, move_slot, under_sentinel
 from tuneloop_contracts.answers import exact_entry, key_of
@@ -17,6 +17,7 @@ from tuneloop_contracts.jobs import RedisMode
 from tuneloop_contracts.pods import RedisState
 from tuneloop_contracts.record import meta_key
 from tuneloop_trainer.harvest.connect import connect
+from waiting import until
 
 FAILOVER = 120.0
 """Seconds: a sentinel that was not scheduled for two of them trusts nothing it sees for the next thirty, and fails nothing over."""

@@ -10,7 +10,7 @@ import httpx
 import pytest
 import redis as sync_redis
 
-from lightserver import LightServer, light_server, until
+from lightserver import LightServer, light_server
 from recorded import recorded
 from redisserver import RedisServer
 from tuneloop_contracts.manifest import AdapterManifest, ManifestAdapter, Route
@@ -20,6 +20,7 @@ from tuneloop_server.cache.template import template_digest
 from tuneloop_server.manifest.source import Seen
 from tuneloop_server.semcache import shadow
 from tuneloop_server.semcache.embed.choose import make_embedder
+from waiting import until
 
 QUESTION = "How do I reset my password?"
 REWORDED = "Could you tell me how to reset my password?"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lightserver import DEADLINE, HeldEngine
-from redisserver import free_port
+from ports import free_port
 from tuneloop_contracts.jobs import RedisMode
 from tuneloop_server.parts import Parts
 from tuneloop_server.serve import serve

@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from builders_adapters import REPOSITORY
-from lightserver import BASE, HeldEngine, LightServer, light_server, until
+from lightserver import BASE, HeldEngine, LightServer, light_server
 from otlpreceiver import Receiver, attributes_of, receiver
 from tuneloop_server.errors import TryLater
 from tuneloop_server.parts import start_tracing
 from tuneloop_server.settings import BadSettings, wants_traces
+from waiting import until
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 QUESTION = "Where is the parcel of Ms Confidential?"

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from lightserver import light_server, until
+from lightserver import light_server
 from tuneloop_contracts.manifest import AdapterManifest
 from tuneloop_server import upkeep
 from tuneloop_server.manifest.current import Current
 from tuneloop_server.manifest.source import parse
 from tuneloop_server.record.recorder import Recorder
 from tuneloop_server.upkeep import kept_up
+from waiting import until
 
 SECRET = "what a user wrote"
 

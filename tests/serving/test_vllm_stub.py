@@ -3,7 +3,7 @@
 import asyncio
 import json
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 
 import vllmstub
 from builders_adapters import provenance
-from redisserver import free_port
+from ports import free_port
 from tuneloop_contracts.adapters import CONFIG_FILE, PROVENANCE_FILE, WEIGHTS_FILE, adapter_digest
 from tuneloop_contracts.base import base_digest
 from tuneloop_contracts.manifest import AdapterManifest, ManifestAdapter
@@ -34,9 +34,9 @@ from tuneloop_server.errors import ApiError, BadRequest, Failed, PromptTooLong, 
 from tuneloop_server.news import News
 from tuneloop_server.settings import BadSettings, Settings
 from vllmstub import VllmStub
+from waiting import until
 
 ADAPTER = AdapterWeights({"r": 4, "lora_alpha": 8, "target_modules": ["q_proj"]}, b"weights")
-DEADLINE = 10.0
 
 
 @pytest.fixture(autouse=True)
@@ -75,12 +75,6 @@ async def engine_on(stub: VllmStub, base: Path) -> AsyncIterator[VllmEngine]:
     async with connected(settings_for(stub, base)) as engine:
         await until(lambda: engine.ready)
         yield engine
-
-
-async def until(reached: Callable[[], bool]) -> None:
-    async with asyncio.timeout(DEADLINE):
-        while not reached():  # noqa: ASYNC110 - the stub's state is plain values
-            await asyncio.sleep(0.005)
 
 
 def asked(text: str, adapter: str | None = None, tokens: int = 20, **sampling: Any) -> Generation:

@@ -1,16 +1,16 @@
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from redisserver import free_port
+from ports import free_port
 from training.receiver import Receiver, receiving
 from tuneloop_contracts.jobs import PROGRESS_TOKEN_ENV, PROGRESS_URL_ENV
 from tuneloop_contracts.progress import Fault, FaultReason, ProgressBody, Report
 from tuneloop_trainer.reporting import REPORT_PATIENCE, Reporter
+from waiting import wait_until
 
 FAULT = Report(fault=Fault(reason=FaultReason.DIVERGED, message="the loss was no number"))
 
@@ -32,13 +32,6 @@ class Clock:
         self.now += seconds
 
 
-def reach(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def reporter(receiver: Receiver, tmp_path: Path) -> tuple[Reporter, Clock]:
     clock = Clock()
     (tmp_path / "token").write_text("secret-token\n")
@@ -51,7 +44,7 @@ def reporter(receiver: Receiver, tmp_path: Path) -> tuple[Reporter, Clock]:
 def test_progress_is_what_the_operator_parses(receiver: Receiver, tmp_path: Path) -> None:
     made, _ = reporter(receiver, tmp_path)
     made.progress("Training", 43.7, 212.4, loss="1.83", tokens_per_second="131")
-    reach(lambda: bool(receiver.received))
+    wait_until(lambda: bool(receiver.received), "it was posted")
     _, authorization, body = receiver.received[0]
     parsed = ProgressBody.model_validate(body)
     assert authorization == "Bearer secret-token"
@@ -64,7 +57,7 @@ def test_progress_is_throttled_but_a_new_stage_goes_out_at_once(receiver: Receiv
     for stage, seconds in (("Training", 0), ("Training", 4.9), ("Training", 0.2), ("Evaluating", 0), ("Evaluating", 1)):
         clock.now += seconds
         made.progress(stage, 1)
-        reach(lambda: made._sending is None or not made._sending.is_alive())
+        wait_until(lambda: made._sending is None or not made._sending.is_alive(), "it was posted")
     stages = [ProgressBody.model_validate(body).metric("stage") for body in receiver.bodies("progress")]
     assert stages == ["Training", "Training", "Evaluating"]
 
@@ -72,7 +65,7 @@ def test_progress_is_throttled_but_a_new_stage_goes_out_at_once(receiver: Receiv
 def test_what_it_waits_for_is_said(receiver: Receiver, tmp_path: Path) -> None:
     made, _ = reporter(receiver, tmp_path)
     made.waiting(FaultReason.REDIS_UNAUTHORIZED)
-    reach(lambda: bool(receiver.received))
+    wait_until(lambda: bool(receiver.received), "it was posted")
     assert ProgressBody.model_validate(receiver.received[0][2]).metric("waiting") == "RedisUnauthorized"
 
 
