@@ -1,6 +1,7 @@
 """Recorded traffic in, judged adapters out: harvest on a CPU without torch, then train.
 
     __main__     the commands: harvest, train, run (both, without Kubernetes), inspect, redact, classify, forget, import, export
+    commands     what they take, and say of themselves
     config       the two documents that the operator hands over, checked whole
     errors       what went wrong, by what happens next
     store        folders of results, to and from the artifact stores
@@ -21,6 +22,7 @@
     curate/      pure: which entries become rows, and a counted reason for each that does not
     collected    a dataset that is only named, from its own summary
     inspection   what a Redis holds
+    table        columns for the terminal
     lines        JSON lines in, JSON lines out: steps of the curation as filters
     judge/       without torch: is an adapter better than what serves, and safe to serve?
     learn/       everything that needs torch: encode, train, evaluate, publish

@@ -3,10 +3,16 @@
     partition    what two requests must share before their last texts are even compared (pure)
     guard        whether two texts ask the same: rules, the first that speaks rejects (pure)
     embed        text -> vector: static, MiniLM, or somebody else's over HTTP
-    index        nearest vectors in this pod
-    store        entries in Redis, and following what other pods write
+    index        nearest vectors of one partition: a few as a matrix
+    lists        and many as lists (FAISS)
+    shelf        what this pod knows of the entries
+    store        the entries in Redis
+    follow       keeps the shelf like them
     tier         find, put, forget: a Tier as cache.tiers has it
     shadow       generates some hits again, and counts those that should not have been
+    regenerate   what the engine answers now
+    agree        whether two answers say the same
+    metrics      what Prometheus learns of it
     build        all of it, put together for a server
     match        the same decision as a command, for pairs of anybody's
 

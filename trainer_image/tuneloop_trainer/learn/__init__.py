@@ -5,7 +5,7 @@ steps       rows -> optimizer steps of so many tokens (pure)
 precision   device and number format, by capability
 threads     no more than the pod's CPU limit
 hub         a base model that is there (without torch)
-base_folder where the base model is, whether it is the one that serves, and its licence (without torch)
+base_folder  where the base model is, whether it is the one that serves, and its licence (without torch)
 quantize    the frozen base in 4 bits while adapters train (QLoRA)
 base        the base model, loaded once
 lora        adapters as values, and as layers of the base
