@@ -71,8 +71,7 @@ class Parts:
         self.chat = ChatService(engine, self.adapters, self.world, self._marks, self._tiers, self._template, books)
         self.feedback = FeedbackService(self._marks, self.recorder, self._tiers)
         self.embeddings = EmbeddingsService(self._embedder)
-        base = (settings.model_name, engine.facts.digest)
-        self.status = StatusService(self.adapters, self.current, self.health, news, lambda: base, engine, settings.max_lora_rank)
+        self.status = StatusService(self.adapters, self.current, self.health, news, engine, settings.model_name, settings.max_lora_rank)
         self._observe()
 
     def world(self) -> World:

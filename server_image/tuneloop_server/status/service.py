@@ -1,7 +1,6 @@
 """What this pod says of itself."""
 
 import re
-from collections.abc import Callable
 
 from tuneloop_contracts.pods import PodReport, RecordedReport
 from tuneloop_server.adapters.service import AdapterService
@@ -23,16 +22,17 @@ class StatusService:
         current: Current,
         health: RecordHealth,
         news: News,
-        base: Callable[[], tuple[str, str]],
         engine: Engine,
+        base_model: str,
         max_lora_rank: int,
     ) -> None:
+        """`base_model`: as clients ask for it."""
         self._adapters = adapters
         self._current = current
         self._health = health
         self._news = news
-        self._base = base
         self._engine = engine
+        self._base_model = base_model
         self._max_lora_rank = max_lora_rank
         self._was_ready = False
 
@@ -52,12 +52,11 @@ class StatusService:
         """At once, or when there is something other than `seen`, or after `wait` seconds."""
         if seen is not None:
             await self._news.newer_than(seen, wait)
-        name, digest = self._base()
         return PodReport(
             resource_version=self._current.resource_version,
             revision=self._news.revision,
-            base_model=name,
-            base_digest=digest,
+            base_model=self._base_model,
+            base_digest=self._engine.facts.digest,
             max_lora_rank=self._max_lora_rank,
             adapters=self._adapters.report(),
             redis=self._health.state,
