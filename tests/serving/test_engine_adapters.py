@@ -12,6 +12,7 @@ import torch
 
 from serving.tiny import PROMPTS, Adapter, asked, plain, running, text_of, tiny
 from tuneloop_server.engine.base import AdapterWeights, Answer, Generation
+from tuneloop_server.engine.batch import standing
 from tuneloop_server.engine.hf import HfEngine
 from tuneloop_server.engine.linear import Places
 from tuneloop_server.engine.scheduler import Scheduler
@@ -200,3 +201,17 @@ def test_rows_are_gathered_only_where_slots_differ(used: list[int], want_gather:
     if got.back is not None and got.gather is not None:
         assert got.gather[got.back].tolist() == list(range(len(used)))
         assert len(got.gather) == got.slots * max(Counter(used).values())
+
+
+@pytest.mark.parametrize(
+    ("orders", "want"),
+    [
+        pytest.param({1: "z", 2: "z", 3: "z"}, [3, 1, 2], id="the last one takes the place of the first"),
+        pytest.param({0: "z", 1: "z"}, [0, 1], id="nobody moves"),
+        pytest.param({1: "a", 2: "a", 3: "b", 4: "z", 5: "z"}, [2, 1, 3, 5, 4], id="one of each adapter moves up"),
+        pytest.param({0: "a", 1: "z", 2: "z", 3: "a"}, [0, 3, 2, 1], id="one that came last stands with its own"),
+    ],
+)
+def test_few_rows_move_when_others_come_and_go(orders: dict[int, str], want: list[int]) -> None:
+    """By the orders of those that stay; z is the base's."""
+    assert standing({row: (order == "z", ord(order)) for row, order in orders.items()}) == want

@@ -1,6 +1,7 @@
 """Rows that are decoded together, whichever adapters they use: one pass of the model gives each its next token."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 from typing import Any, Protocol
 
 import torch
@@ -42,7 +43,7 @@ class Batch:
         lengths.set(torch.cat([lengths.of, lengths.of.new_tensor(read)]))
         self._last = torch.cat([self._last, self._last.new_tensor(prefill.first).unsqueeze(1)])
         self.seats += prefill.seats
-        self._keep(sorted(range(len(self.seats)), key=lambda n: self.seats[n].order))
+        self._keep(range(len(self.seats)))
 
     def step(self) -> None:
         lengths = self._cache.lengths
@@ -65,8 +66,9 @@ class Batch:
             self._keep([n for n, seat in enumerate(self.seats) if not seat.row.over])
         return over
 
-    def _keep(self, sources: Sequence[int]) -> None:
-        """These rows, in this order."""
+    def _keep(self, rows: Sequence[int]) -> None:
+        """These rows, in their order."""
+        sources = standing({row: self.seats[row].order for row in rows})
         self._cache.order(sources)
         index = torch.tensor(sources, dtype=torch.long, device=self._last.device)
         self._cache.lengths.set(self._cache.lengths.of[index])
@@ -94,6 +96,20 @@ class Alone:
         over = [seat for seat in self.seats if seat.row.over]
         self.seats = [seat for seat in self.seats if not seat.row.over]
         return over
+
+
+def standing(rows: Mapping[int, tuple[bool, int]]) -> list[int]:
+    """Which row stands at each place: in order, and among equals each where it stood, if it can, since to move a row is to copy its
+    memory. Of eight rows of the base with 300 tokens each, the first one's leave took as long as a step when all others moved up. Pure.
+
+    `rows`: the order of each, by where it stands."""
+    sources: list[int] = []
+    for _, equals in groupby(sorted(rows, key=lambda row: rows[row]), key=lambda row: rows[row]):
+        group = set(equals)
+        places = range(len(sources), len(sources) + len(group))
+        moved = sorted(group - set(places))
+        sources += [place if place in group else moved.pop() for place in places]
+    return sources
 
 
 def accepted(logits: torch.Tensor, seats: Sequence[Seat]) -> torch.Tensor:
