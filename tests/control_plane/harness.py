@@ -24,6 +24,7 @@ from tuneloop_operator.api.kinds import ADAPTERS, CLAIMS, CONFIG_MAPS, DEPLOYMEN
 T = TypeVar("T")
 Object = dict[str, Any]
 TARGET = "chat-llm"
+QUOTAS = Kind("", "v1", "ResourceQuota", "resourcequotas")
 
 
 def until(look: Callable[[], T], seconds: float = 30) -> T:
@@ -170,6 +171,12 @@ class Scene:
 
     def make_job(self, name: str = "week-47", **spec: Any) -> None:
         self.create(FINE_TUNE_JOBS, name, {"targetRef": {"name": TARGET}, **spec})
+
+    def fill_quota(self, what: str) -> None:
+        """One more of it is refused, until the quota `full` is deleted. What is used is for the quota controller to say."""
+        full = {"hard": {what: "0"}}
+        self.create(QUOTAS, "full", full)
+        self.patch(QUOTAS, "full", {"status": full | {"used": {what: "0"}}}, "status")
 
     # what a kubelet does
 

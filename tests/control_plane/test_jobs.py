@@ -4,14 +4,13 @@ import json
 
 import pytest
 
-from control_plane.harness import TARGET, Object, Operator, Scene, deployment_spec, target_spec, until
+from control_plane.harness import QUOTAS, TARGET, Object, Operator, Scene, deployment_spec, target_spec, until
 from control_plane.reports import digest, harvested, trained
 from tuneloop_contracts.pods import RedisState
 from tuneloop_contracts.progress import Fault, FaultReason, Report, Verdict
-from tuneloop_operator.api.kinds import ADAPTERS, CLAIMS, DEPLOYMENTS, FINE_TUNE_JOBS, JOBS, PODS, SERVICES, TARGETS, Kind
+from tuneloop_operator.api.kinds import ADAPTERS, CLAIMS, DEPLOYMENTS, FINE_TUNE_JOBS, JOBS, PODS, SERVICES, TARGETS
 
 pytestmark = pytest.mark.control_plane
-QUOTAS = Kind("", "v1", "ResourceQuota", "resourcequotas")
 
 
 def harvest(stage: Scene, job: str = "week-47", **counts: int) -> None:
@@ -205,13 +204,11 @@ def test_a_job_whose_pods_the_api_server_refuses_has_failed_and_says_where(opera
 
 def test_a_quota_that_refuses_a_job_is_named_with_its_numbers(operator: Operator, stage: Scene) -> None:
     stage.make_target()
-    full = {"hard": {"count/jobs.batch": "0"}}
-    stage.create(QUOTAS, "small", full)
-    stage.patch(QUOTAS, "small", {"status": full | {"used": {"count/jobs.batch": "0"}}}, "status")  # as the quota controller would
+    stage.fill_quota("count/jobs.batch")
     stage.make_job()
     until(lambda: reason(stage) == "NotAllowed")
-    assert "exceeded quota: small, requested: count/jobs.batch=1" in stage.condition(FINE_TUNE_JOBS, "week-47", "Ready")[2]
-    stage.delete(QUOTAS, "small")
+    assert "exceeded quota: full, requested: count/jobs.batch=1" in stage.condition(FINE_TUNE_JOBS, "week-47", "Ready")[2]
+    stage.delete(QUOTAS, "full")
     until(lambda: stage.find(JOBS, "week-47-harvest"))
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from control_plane.harness import TARGET, Operator, Scene, target_spec, until
+from control_plane.harness import QUOTAS, TARGET, Operator, Scene, target_spec, until
 from control_plane.reports import digest
 from tuneloop_contracts.pods import LoadFault
 from tuneloop_operator.api.kinds import ADAPTERS, CONFIG_MAPS, TARGETS
@@ -148,6 +148,26 @@ def test_a_target_whose_manifest_no_config_map_can_hold_is_told(operator: Operat
     until(lambda: stage.condition(TARGETS, TARGET, "Ready")[1] == "ManifestRefused")
     assert "fewer domains" in stage.condition(TARGETS, TARGET, "Ready")[2]
     stage.patch(TARGETS, TARGET, {"spec": {"domains": words[:2]}})
+    until(lambda: stage.condition(TARGETS, TARGET, "Ready")[0] == "True")
+
+
+def test_a_manifest_that_somebody_made_immutable_is_told_and_heals(operator: Operator, stage: Scene) -> None:
+    stage.make_target()
+    until(lambda: stage.condition(TARGETS, TARGET, "Ready")[0] == "True")
+    stage.patch(CONFIG_MAPS, f"{TARGET}-adapters", {"immutable": True})
+    stage.patch(TARGETS, TARGET, {"spec": {"maxLoadedAdapters": 5}})
+    until(lambda: stage.condition(TARGETS, TARGET, "Ready")[1] == "ManifestRefused")
+    assert "delete it" in stage.condition(TARGETS, TARGET, "Ready")[2]
+    stage.delete(CONFIG_MAPS, f"{TARGET}-adapters")
+    until(lambda: stage.condition(TARGETS, TARGET, "Ready")[0] == "True")
+
+
+def test_a_quota_that_refuses_the_manifest_is_told_and_heals(operator: Operator, stage: Scene) -> None:
+    stage.fill_quota("configmaps")
+    stage.make_target()
+    until(lambda: stage.condition(TARGETS, TARGET, "Ready")[1] == "NotAllowed")
+    assert "exceeded quota: full, requested: configmaps=1" in stage.condition(TARGETS, TARGET, "Ready")[2]
+    stage.delete(QUOTAS, "full")
     until(lambda: stage.condition(TARGETS, TARGET, "Ready")[0] == "True")
 
 

@@ -4,7 +4,7 @@ import logging
 
 from tuneloop_operator.api.kinds import CONFIG_MAPS, Object
 from tuneloop_operator.api.owners import controller_of
-from tuneloop_operator.clients.errors import AlreadyExists, Rejected, Stale
+from tuneloop_operator.clients.errors import AlreadyExists, NotAllowed, Rejected, Stale
 from tuneloop_operator.clients.kube import Kube
 
 log = logging.getLogger(__name__)
@@ -14,11 +14,11 @@ LARGEST = 2**20
 
 
 class NotKept(Exception):
-    """The ConfigMap cannot be written until somebody edits something."""
+    """The ConfigMap cannot be written until somebody edits something: the target itself or the ConfigMap, unless `needs_edit` is False."""
 
-    def __init__(self, reason: str, message: str) -> None:
+    def __init__(self, reason: str, message: str, *, needs_edit: bool = True) -> None:
         super().__init__(message)
-        self.reason = reason
+        self.reason, self.needs_edit = reason, needs_edit
 
 
 async def keep_config_map(kube: Kube, wanted: Object, found: Object | None) -> bool:
@@ -31,13 +31,17 @@ async def keep_config_map(kube: Kube, wanted: Object, found: Object | None) -> b
         return await _kept(kube, wanted, found)
     except AlreadyExists:
         raise Stale(f"ConfigMap {namespace}/{name} has just been made by somebody else") from None
-    except Rejected:
+    except NotAllowed as error:
+        message = f"a quota, an admission rule or a Role refuses ConfigMap {name}: {error}"
+        raise NotKept("NotAllowed", message, needs_edit=False) from None
+    except Rejected as error:
         size = sum(len(text.encode()) for text in wanted["data"].values())
-        message = (
-            f"the API server refuses ConfigMap {name}: it would hold {size} bytes, of at most {LARGEST}; "
+        too_long = (
+            f"it would hold {size} bytes, of at most {LARGEST}; "
             "give the target fewer domains, keywords or examples, or its LoRAAdapters a lower revisionHistoryLimit"
         )
-        raise NotKept("ManifestRefused", message) from None
+        why = too_long if size > LARGEST else f"{error}; if somebody made it immutable, delete it"
+        raise NotKept("ManifestRefused", f"the API server refuses ConfigMap {name}: {why}") from None
 
 
 async def _kept(kube: Kube, wanted: Object, found: Object | None) -> bool:

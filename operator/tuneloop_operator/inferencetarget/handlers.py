@@ -64,7 +64,7 @@ async def _keep(world: World, seen: Seen, readiness: Readiness, settled: Settled
     try:
         return readiness, await keep_config_map(world.kube, manifests.config_map(seen, settled.manifest, settled.ledger), seen.config_map)
     except NotKept as why:
-        return replace(readiness, ready=False, reason=why.reason, message=str(why), needs_edit=True), False
+        return replace(readiness, ready=False, reason=why.reason, message=str(why), needs_edit=why.needs_edit), False
 
 
 async def _train_if_due(world: World, key: Key, body: Object, seen: Seen, newest_job: str | None) -> float:
