@@ -1,6 +1,7 @@
 """FineTuneJobs on a real API server: ends, troubles, strangers, suspension, and who may write what."""
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
@@ -8,9 +9,11 @@ from control_plane.harness import QUOTAS, TARGET, Object, Operator, Scene, deplo
 from control_plane.reports import digest, harvested, trained
 from tuneloop_contracts.pods import RedisState
 from tuneloop_contracts.progress import Fault, FaultReason, Report, Verdict
-from tuneloop_operator.api.kinds import ADAPTERS, CLAIMS, DEPLOYMENTS, FINE_TUNE_JOBS, JOBS, PODS, SERVICES, TARGETS
+from tuneloop_operator.api.kinds import ADAPTERS, CLAIMS, DEPLOYMENTS, FINE_TUNE_JOBS, JOBS, PODS, SERVICES, TARGETS, Kind
 
 pytestmark = pytest.mark.control_plane
+POLICIES = Kind("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies")
+BINDINGS = Kind("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings")
 
 
 def harvest(stage: Scene, job: str = "week-47", **counts: int) -> None:
@@ -210,6 +213,31 @@ def test_a_quota_that_refuses_a_job_is_named_with_its_numbers(operator: Operator
     assert "exceeded quota: full, requested: count/jobs.batch=1" in stage.condition(FINE_TUNE_JOBS, "week-47", "Ready")[2]
     stage.delete(QUOTAS, "full")
     until(lambda: stage.find(JOBS, "week-47-harvest"))
+
+
+@pytest.fixture
+def policy(stage: Scene) -> Iterator[str]:
+    """One that lets nobody make a Job in the test's namespace."""
+    name, anywhere = f"no-jobs-{stage.namespace}", stage.elsewhere("")
+    rules = [{"apiGroups": ["batch"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["jobs"]}]
+    anywhere.create(POLICIES, name, {"matchConstraints": {"resourceRules": rules}, "validations": [{"expression": "false"}]})
+    here = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": stage.namespace}}}
+    anywhere.create(BINDINGS, name, {"policyName": name, "validationActions": ["Deny"], "matchResources": here})
+    pod = {"restartPolicy": "Never", "containers": [{"name": "x", "image": "x"}]}
+    job = {"metadata": {"name": "x"}, "spec": {"template": {"spec": pod}}}
+    until(lambda: stage.api.post(JOBS.path(stage.namespace), params={"dryRun": "All"}, json=job).status_code == 422)
+    yield name
+    anywhere.delete(BINDINGS, name)
+    anywhere.delete(POLICIES, name)
+
+
+def test_a_policy_that_refuses_a_job_is_named_and_may_be_mended(operator: Operator, stage: Scene, policy: str) -> None:
+    stage.make_target()
+    stage.make_job()
+    until(lambda: reason(stage) == "NotAllowed")
+    assert f"ValidatingAdmissionPolicy '{policy}'" in stage.condition(FINE_TUNE_JOBS, "week-47", "Ready")[2]
+    stage.elsewhere("").delete(BINDINGS, policy)
+    until(lambda: stage.find(JOBS, "week-47-harvest"), 60)
 
 
 @pytest.mark.parametrize(

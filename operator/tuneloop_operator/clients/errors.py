@@ -5,7 +5,7 @@ ClientError
 │   ├── Unreachable     no answer, or 404 on a write, 429 or 5xx
 │   └── Stale           somebody changed the object since it was read (409)
 └── NeedsEdit           repeating cannot help
-    ├── NotAllowed      403, or any other 400: RBAC, a quota or an admission rule
+    ├── NotAllowed      403, any other 400, or 422 of a policy: RBAC, a quota or an admission rule
     ├── Rejected        422, or 400 for a field that cannot be read: the object itself is refused
     └── AlreadyExists   409 on a create: look at what is there
         FieldOwned      409 on an apply: another manager owns a field

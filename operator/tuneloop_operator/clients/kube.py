@@ -136,7 +136,7 @@ def _error(method: str, path: str, status: int, text: bytes, *, applied: bool) -
         return Rejected(said)
     if status in (401, 404, 429) or status >= 500:  # 404 where something is written: its namespace or its kind is not there
         return Unreachable(said)
-    return NotAllowed(said) if status in (400, 403) else Rejected(said)
+    return NotAllowed(said) if status in (400, 403) or _refuser(text) else Rejected(said)  # a policy that refuses says 422 too
 
 
 def _reason(text: bytes) -> str:
