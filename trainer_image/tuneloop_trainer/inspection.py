@@ -10,6 +10,7 @@ import redis
 
 from tuneloop_contracts.jobs import EXIT_DONE, REDIS_URL_ENV, RedisMode
 from tuneloop_contracts.record import (
+    COUNT_PREFIX,
     META_PATTERN,
     RECORD_KIND,
     counts_in,
@@ -21,6 +22,7 @@ from tuneloop_contracts.record import (
 )
 from tuneloop_trainer.config import redis_url
 from tuneloop_trainer.harvest.connect import connect
+from tuneloop_trainer.harvest.kinds import is_text, must_hold, number_of, shards_of
 from tuneloop_trainer.harvest.patience import answering_at_once
 from tuneloop_trainer.table import as_table
 
@@ -43,9 +45,11 @@ def show(options: argparse.Namespace, env: Mapping[str, str]) -> int:
 
 def describe(client: "redis.Redis", meta: str) -> Target:
     target = target_of_meta(meta)
-    fields = {key.decode(): value.decode() for key, value in cast("dict[bytes, bytes]", client.hgetall(meta)).items()}
-    domains = dict(sorted(counts_in(fields).items()))
-    return {"target": target, "shards": int(fields.get("shards", 0)), "domains": domains, "days": _days(client, target)}
+    must_hold(client, "hash", [meta])
+    fields = {key.decode(errors="replace"): value for key, value in cast("dict[bytes, bytes]", client.hgetall(meta)).items()}
+    shards = shards_of(target, fields.get("shards"))
+    numbers = {key: str(number_of(meta, key, value)) for key, value in fields.items() if key.startswith(COUNT_PREFIX)}
+    return {"target": target, "shards": shards, "domains": dict(sorted(counts_in(numbers).items())), "days": _days(client, target)}
 
 
 def as_text(targets: list[Target], wanted: str = "") -> str:
@@ -64,15 +68,19 @@ def _as_text(target: Target) -> str:
 
 def _days(client: "redis.Redis", target: str) -> list[dict[str, Any]]:
     days: dict[str, dict[str, Any]] = defaultdict(lambda: dict.fromkeys(COLUMNS, 0))
-    for key in _keys(client, streams_pattern(target)):
+    streams, repeats = _keys(client, streams_pattern(target)), _keys(client, repeats_pattern(target))
+    must_hold(client, "stream", streams)
+    must_hold(client, "hash", repeats)
+    for key in streams:
         counts = days[day_of(key)]
         counts["streams"] += 1
         counts["entries" if kind_of(key) == RECORD_KIND else "feedback"] += client.xlen(key)
-    for key in _keys(client, repeats_pattern(target)):
-        days[day_of(key)]["repeated"] += sum(map(int, cast("list[bytes]", client.hvals(key))))
+    for key in repeats:
+        counted = cast("dict[bytes, bytes]", client.hgetall(key)).items()
+        days[day_of(key)]["repeated"] += sum(number_of(key, name.decode(errors="replace"), count) for name, count in counted)
     return [{"day": day, **counts} for day, counts in sorted(days.items())]
 
 
 def _keys(client: "redis.Redis", pattern: str) -> list[str]:
-    """SCAN may give a key twice."""
-    return sorted({key.decode() for key in client.scan_iter(match=pattern, count=1000)})
+    """SCAN may give a key twice. What is no text is no key of ours."""
+    return sorted({key.decode() for key in client.scan_iter(match=pattern, count=1000) if is_text(key)})

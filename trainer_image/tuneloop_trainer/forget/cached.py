@@ -8,6 +8,7 @@ from typing import cast
 import redis
 
 from tuneloop_contracts.answers import FORGET_FIELD, KEY_FIELD, exact_entry, key_of, semantic_stream
+from tuneloop_trainer.harvest.kinds import must_hold
 
 PAGE = 200
 """Entries of the semantic cache read in one round trip; each holds a vector."""
@@ -22,6 +23,7 @@ class Cached:
 
 
 def find_cached(client: "redis.Redis", target: str, interactions: Iterable[str]) -> Cached:
+    must_hold(client, "stream", [semantic_stream(target)])
     keys = {key for interaction in interactions if (key := key_of(interaction))}
     exact = tuple(name for key in sorted(keys) if client.exists(name := exact_entry(key)))
     return Cached(exact, {at: key for at, key in _semantic(client, semantic_stream(target)) if key in keys})

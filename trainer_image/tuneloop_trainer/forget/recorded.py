@@ -7,6 +7,7 @@ import redis
 
 from tuneloop_contracts.record import DEFAULT_RETENTION, erased_key, kind_of, streams_pattern
 from tuneloop_trainer.forget.person import TELLING, Person
+from tuneloop_trainer.harvest.kinds import is_text, must_hold, number_of
 
 PAGE = 500
 """Entries read, or removed, in one round trip."""
@@ -27,10 +28,19 @@ Recorded = dict[str, list[bytes]]
 
 def find_recorded(client: "redis.Redis", target: str, kind: str, person: Person) -> Recorded:
     """In the streams of one kind: those of answers come first, since they tell which feedback is on the person's own."""
-    streams = sorted({key.decode() for key in client.scan_iter(match=streams_pattern(target), count=1000)})
+    streams = sorted({key.decode() for key in client.scan_iter(match=streams_pattern(target), count=1000) if is_text(key)})
     of_kind = [stream for stream in streams if kind_of(stream) == kind]
+    must_hold(client, "stream", of_kind)
+    _check_counts(client, of_kind)
     found = {stream: [at for at, fields in _entries(client, stream) if person.is_in(fields)] for stream in of_kind}
     return {stream: ids for stream, ids in found.items() if ids}
+
+
+def _check_counts(client: "redis.Redis", streams: list[str]) -> None:
+    """Before anything goes: what cannot be counted would pass for lost. Raises NeedsEdit."""
+    must_hold(client, "hash", sorted(set(map(erased_key, streams))))
+    for stream in streams:
+        number_of(erased_key(stream), stream, cast("bytes | None", client.hget(erased_key(stream), stream)))
 
 
 def remove_recorded(client: "redis.Redis", recorded: Recorded) -> None:

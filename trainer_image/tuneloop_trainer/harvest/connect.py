@@ -21,18 +21,18 @@ CONNECT_TIMEOUT = 5.0
 
 
 def connect(url: str, mode: RedisMode = RedisMode.STANDALONE) -> "redis.Redis":
-    """Lazy but for a cluster, which says where its keys are. Raises NeedsEdit, and what Patience waits for."""
+    """Asks a cluster where its keys are, and one server whether it is a node of one. Raises NeedsEdit, and what Patience waits for."""
     require_hiredis(HIREDIS_AVAILABLE)
     options = {"socket_timeout": SOCKET_TIMEOUT, "socket_connect_timeout": CONNECT_TIMEOUT, "retry": Retry(NoBackoff(), 0)}
     try:
         match mode:
             case RedisMode.STANDALONE:
-                return redis.Redis.from_url(url, **options)
+                return _alone(redis.Redis.from_url(url, **options))
             case RedisMode.SENTINEL:
                 return _master(url, options)
             case RedisMode.CLUSTER:
                 return _cluster(url, options)
-    except ValueError:
+    except (ValueError, TypeError):  # the second for an option after the `?` that redis-py does not know
         pass  # its text holds the URL
     raise NeedsEdit(FaultReason.INVALID_CONFIG, f"the Redis URL cannot be read; with mode {mode} it is {URL_FORMS[mode]}")
 
@@ -52,6 +52,26 @@ def require_hiredis(available: bool) -> None:
         raise NeedsEdit(FaultReason.INVALID_CONFIG, "redis-py has no hiredis: reading would take 8 times as long; install redis[hiredis]")
 
 
+def _alone(client: "redis.Redis") -> "redis.Redis":
+    """A node of a cluster would show a share of the keys, and pass for all: somebody would be forgotten by a third."""
+    try:
+        if not _is_one_of_several(client):
+            return client
+    except redis.exceptions.NoPermissionError:
+        return client  # who may not ask has to know
+    except BaseException:
+        client.close()
+        raise
+    client.close()
+    raise NeedsEdit(FaultReason.INVALID_CONFIG, f"this Redis is a node of a cluster: set the mode {RedisMode.CLUSTER}")
+
+
+def _is_one_of_several(client: "redis.Redis") -> bool:
+    if not client.info("cluster").get("cluster_enabled"):
+        return False
+    return int(cast("dict[str, str]", client.cluster("INFO"))["cluster_size"]) > 1
+
+
 def _master(url: str, options: dict[str, Any]) -> "redis.Redis":
     """Whichever node is the master whenever a connection is made. Raises ValueError."""
     sentinels = read_sentinel_url(url)
@@ -68,4 +88,6 @@ def _cluster(url: str, options: dict[str, Any]) -> "redis.Redis":
     try:
         return cast("redis.Redis", RedisCluster.from_url(url, **options))  # not its subclass, but it gives the same calls
     except RedisClusterException as error:
+        if "not enabled" in str(error):
+            raise NeedsEdit(FaultReason.INVALID_CONFIG, f"this Redis is no cluster: set the mode {RedisMode.STANDALONE}") from error
         raise error.__cause__ if isinstance(error.__cause__, redis.RedisError) else redis.ConnectionError() from error

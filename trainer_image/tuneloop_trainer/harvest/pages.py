@@ -10,7 +10,8 @@ from redis.connection import ConnectionPool
 
 from tuneloop_trainer.harvest.connect import pool_of
 from tuneloop_trainer.harvest.decode import Flat
-from tuneloop_trainer.harvest.patience import REDIS_ERRORS, Patience
+from tuneloop_trainer.harvest.patience import Patience
+from tuneloop_trainer.harvest.trouble import REDIS_ERRORS
 
 PAGE = 250
 """Entries asked for at once: of a kilobyte each, they and what is made of them still fit into a processor's cache."""

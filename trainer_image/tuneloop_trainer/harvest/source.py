@@ -21,6 +21,7 @@ from tuneloop_contracts.record import Feedback, days_between, erased_key, feedba
 from tuneloop_trainer.curate.example import EntryId
 from tuneloop_trainer.errors import TryLater
 from tuneloop_trainer.harvest.decode import Sent, entry_id, feedback_of, id_bytes
+from tuneloop_trainer.harvest.kinds import must_hold, number_of, shards_of
 from tuneloop_trainer.harvest.pages import Page, newest_first
 from tuneloop_trainer.harvest.patience import Patience
 
@@ -58,14 +59,18 @@ class Source:
         return sum(stream.lost for stream in self.streams)
 
     def shards(self) -> int:
-        """0 where the server has not recorded anything yet."""
-        meta = self.patience.call(lambda: self.client.hget(meta_key(self.target), "shards"))
-        return int(cast(bytes, meta)) if meta else 0
+        """0 where the server has not recorded anything yet. Raises NeedsEdit for what is no number of shards."""
+        key = meta_key(self.target)
+        self._must_hold("hash", [key])
+        return shards_of(self.target, self.patience.call(lambda: cast("bytes | None", self.client.hget(key, "shards"))))
 
     def take_stock(self, shards: int) -> Stock:
         """Every record stream of the window that exists, before the first is read."""
         days = days_between(self.start, self.end)
-        return self.stock_of([record_stream(self.target, shard, day) for day in days for shard in range(shards)])
+        names = [record_stream(self.target, shard, day) for day in days for shard in range(shards)]
+        self._must_hold("stream", names)
+        self._must_hold("hash", sorted(set(map(erased_key, names))))
+        return self.stock_of(names)
 
     def stock_of(self, names: list[str]) -> Stock:
         states = zip(names, self._states(names), self._erased(names), strict=True)
@@ -84,6 +89,7 @@ class Source:
     def feedback(self, shards: int, now: datetime) -> dict[str, Feedback]:
         """By interaction, the newest wins; oldest first. Read up to now: people may judge after the window's end."""
         streams = feedback_streams(self.target, shards, self.start, now)
+        self._must_hold("stream", streams)
         every = (page for name in streams for page in newest_first(self.client, self.patience, name, b"-", b"+"))
         return newest_of((entry_id(key), feedback_of(flat)) for page in every for key, flat in page)
 
@@ -147,9 +153,12 @@ class Source:
             with self.client.pipeline(transaction=False) as pipeline:
                 for name in names:
                     pipeline.hget(erased_key(name), name)
-                return [int(count or 0) for count in pipeline.execute()]
+                return [number_of(erased_key(name), name, count) for name, count in zip(names, pipeline.execute(), strict=True)]
 
         return self.patience.call(ask)
+
+    def _must_hold(self, kind: str, keys: list[str]) -> None:
+        self.patience.call(lambda: must_hold(self.client, kind, keys))
 
 
 @dataclass

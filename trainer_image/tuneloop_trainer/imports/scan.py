@@ -7,6 +7,7 @@ from typing import cast
 
 import redis
 
+from tuneloop_trainer.harvest.kinds import is_text
 from tuneloop_trainer.harvest.patience import Patience
 from tuneloop_trainer.imports.layout import Stored
 
@@ -24,7 +25,7 @@ class Keys:
     def below(self, prefix: str) -> list[str]:
         """In order, each once: SCAN may give a key twice. What is no text is no key of a library's."""
         found = self.patience.call(lambda: set(self.client.scan_iter(match=_pattern(prefix), count=COUNT)))
-        return sorted(key.decode() for key in found if _is_text(key))
+        return sorted(key.decode() for key in found if is_text(key))
 
     def values(self, keys: Sequence[str]) -> Iterator[Stored]:
         """Those that are still there; of a type that no library uses, only the name."""
@@ -66,11 +67,3 @@ def _is_gone(answer: object) -> bool:
 
 def _pattern(prefix: str) -> str:
     return re.sub(r"([*?\[\]\\])", r"\\\1", prefix) + "*"
-
-
-def _is_text(key: bytes) -> bool:
-    try:
-        key.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
