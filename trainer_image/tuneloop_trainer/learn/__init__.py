@@ -16,6 +16,7 @@ trainee     one adapter while it is trained: steps, optimizer, schedule, early s
 together    all adapters at once over one frozen base
 room        how many tokens one pass may have, by the memory there is
 recompute   gradient checkpointing, where a row does not fit otherwise
+compile     torch.compile of the layers, by capability
 course      where a training stands, and how it is taken up again
 checkpoint  what is kept of it, and when
 ranks       one of several processes that train together

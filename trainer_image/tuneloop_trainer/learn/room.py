@@ -17,14 +17,14 @@ from tuneloop_trainer.learn.encode import Encoded
 from tuneloop_trainer.learn.forward import nats
 from tuneloop_trainer.learn.lora.adapter import Adapter
 from tuneloop_trainer.learn.lora.installed import Slots
-from tuneloop_trainer.learn.packs.pack import Packer, Share
+from tuneloop_trainer.learn.packs.pack import Pack, Packer, Share
 from tuneloop_trainer.learn.recompute import layers_of
 from tuneloop_trainer.learn.threads import CGROUPS
 
 log = logging.getLogger("tuneloop")
 
-TRIED = 64
-"""Tokens of the pass that is counted."""
+TRIED = 61
+"""Tokens of the pass that is tried. A prime: torch.compile takes sizes that are equal there for equal everywhere."""
 FIXED = 2**30
 """Bytes: the interpreter, torch, the rows, a chunk of logits."""
 TRAINED = 4
@@ -65,9 +65,7 @@ def find_room(base: Base, slots: Slots, name: str, adapter: Adapter, longest: in
 
 def kept_by_token(base: Base, slots: Slots, name: str, adapter: Adapter) -> float:
     """Bytes, beside the weights: an adapter's too, which are there once however many tokens there are."""
-    row = Encoded("", tuple(n % len(_embedding(base)) for n in range(TRIED)), TRIED - 1)
-    packer = Packer(TRIED, base.placement.device, base.ways.forests)
-    (pack,) = packer.packs([Share(name, tree) for tree in packer.trees([row])])
+    pack = trial(base, name)
     there = (*base.model.parameters(), *base.model.buffers(), *adapter.tensors.values())
     weights = {tensor.untyped_storage().data_ptr() for tensor in there}
     kept: dict[int, torch.UntypedStorage] = {}
@@ -82,6 +80,14 @@ def kept_by_token(base: Base, slots: Slots, name: str, adapter: Adapter) -> floa
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         nats(base.model, base.ways, pack)
     return sum(storage.nbytes() for storage in kept.values()) / TRIED
+
+
+def trial(base: Base, adapter: str) -> Pack:
+    """One row of TRIED tokens, always the same."""
+    row = Encoded("", tuple(n % len(_embedding(base)) for n in range(TRIED)), TRIED - 1)
+    packer = Packer(TRIED, base.placement.device, base.ways.forests)
+    (pack,) = packer.packs([Share(adapter, tree) for tree in packer.trees([row])])
+    return pack
 
 
 def _embedding(base: Base) -> torch.Tensor:

@@ -14,6 +14,7 @@ import torch
 from tuneloop_contracts.jobs import Lora, Training
 from tuneloop_trainer.learn.base import Base
 from tuneloop_trainer.learn.checkpoint import Keeper
+from tuneloop_trainer.learn.compile import Machine, compiled, obstacle
 from tuneloop_trainer.learn.course import Course
 from tuneloop_trainer.learn.forward import nats, reading
 from tuneloop_trainer.learn.lora.adapter import Adapter, fresh
@@ -61,7 +62,9 @@ def train_together(
         for trainee in trainees:
             if trainee.losses:
                 on_step(_done_before(trainee))
-        with recomputed(base.model, wanted=room.checkpointing):
+        against = obstacle(Machine.here(), packed=base.ways.forests, checkpointing=room.checkpointing)
+        first = trainees[0]
+        with compiled(base, slots, first.unit.name, first.adapter, against), recomputed(base.model, wanted=room.checkpointing):
             while going := [trainee for trainee in trainees if trainee.step]:
                 for done in _round(base, slots, packer, going, lora.dropout, course, keeper.ranks):
                     on_step(done)

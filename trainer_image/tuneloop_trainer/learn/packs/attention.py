@@ -59,6 +59,7 @@ class _ForestAttention:
     def __init__(self) -> None:
         self.forest = Forest((), ())
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def __call__(
         self,
         module: torch.nn.Module,
