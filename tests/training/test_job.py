@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from training.lessons import dataset, job, lesson
 from tuneloop_contracts.adapters import CONFIG_FILE, FILES, PROVENANCE_FILE, WEIGHTS_FILE, Provenance, adapter_digest, folder_name
 from tuneloop_contracts.base import base_digest
-from tuneloop_contracts.dataset import SUMMARY_FILE, TRAIN_FILE, Dataset
+from tuneloop_contracts.dataset import HELD_OUT_FILE, SUMMARY_FILE, TRAIN_FILE, Dataset
 from tuneloop_contracts.jobs import Gate, ServingAdapter, TrainConfig, Training
 from tuneloop_contracts.progress import FaultReason, Report, TrainedAdapter, Verdict
 from tuneloop_trainer.errors import NeedsEdit, TrainerError, TryLater
@@ -151,6 +151,14 @@ def test_domains_do_not_touch_one_another(config: TrainConfig, tmp_path: Path) -
     assert (legal.domain, legal.verdict) == ("legal", Verdict.PROMOTE)
     weights = [load_file(folder_of(adapter) / WEIGHTS_FILE) for adapter in (alone, support)]
     assert all((weights[0][name] == weights[1][name]).all() for name in weights[0])
+
+
+def test_what_a_golden_set_asks_is_not_learned_though_the_dataset_is_older(config: TrainConfig, data: Dataset, tmp_path: Path) -> None:
+    learned = (tmp_path / "data" / TRAIN_FILE).read_text().splitlines()
+    held_out = (tmp_path / "data" / HELD_OUT_FILE).read_text().splitlines()
+    younger = [json.dumps({key: json.loads(line)[key] for key in ("prompt", "completion")}) for line in learned[:3]]
+    (tmp_path / "datasets" / "golden" / "chat" / "chat-llm" / "legal.jsonl").write_text("\n".join([*younger, *held_out]))
+    assert [adapter.examples for adapter in train(config).adapters] == [9]
 
 
 def test_no_held_out_rows_cannot_tell(config: TrainConfig, tmp_path: Path) -> None:

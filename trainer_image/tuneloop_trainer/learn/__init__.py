@@ -1,5 +1,6 @@
 """Dataset to judged adapters: the only part that needs torch.
 
+apart       rows to learn, without those that ask what a golden set asks
 encode      conversation -> tokens, and which of them to learn (pure, given a tokenizer)
 steps       rows -> optimizer steps of so many tokens (pure)
 precision   device and number format, by capability

@@ -14,6 +14,8 @@ from tuneloop_contracts.progress import FaultReason, Report, TrainedAdapter
 from tuneloop_contracts.stores import Store
 from tuneloop_trainer.collected import opened
 from tuneloop_trainer.errors import NeedsEdit, TryLater
+from tuneloop_trainer.golden import every_golden
+from tuneloop_trainer.learn.apart import apart
 from tuneloop_trainer.learn.base import Base, load_base
 from tuneloop_trainer.learn.base_folder import base_folder, checked_digest
 from tuneloop_trainer.learn.checkpoint import Keeper, forget_abandoned
@@ -100,6 +102,8 @@ class Work:
 
 def planned(base: Base, config: TrainConfig, sides: Sides) -> Work:
     train, held_out, newest = sides
+    if config.datasets_uri:
+        train = apart(train, held_out, every_golden(Store(config.datasets_uri), config.target))
     rows = encoded_by_domain((train, held_out), config, base.tokenizer)
     serving = loaded_serving(base, config)
     others = beside(config, rows, newest, base.tokenizer)
