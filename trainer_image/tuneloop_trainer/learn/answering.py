@@ -3,6 +3,7 @@
 What decides is the loss; this only finds a model that says nothing or loops. So a few short answers are enough, and a CPU can pay for them.
 """
 
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import takewhile
@@ -67,7 +68,8 @@ def greedy(base: Base, adapters: Mapping[str, Adapter], asked: Iterable[Asked], 
 
 
 def _generated(base: Base, rows: Sequence[Encoded], new: int) -> list[tuple[int, ...]]:
-    prompts = [row.tokens[: row.answer] for row in rows]
+    room = max(1, (base.context or sys.maxsize) - new)
+    prompts = [row.tokens[: row.answer][-room:] for row in rows]
     longest = max(map(len, prompts))
     tokens = torch.tensor([(0,) * (longest - len(prompt)) + prompt for prompt in prompts], device=base.placement.device)
     mask = torch.tensor([(0,) * (longest - len(prompt)) + (1,) * len(prompt) for prompt in prompts], device=base.placement.device)

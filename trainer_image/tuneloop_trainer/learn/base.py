@@ -32,6 +32,11 @@ class Base:
     licence: str = ""
     """As its own card names it."""
 
+    @property
+    def context(self) -> int | None:
+        """Most tokens of a row; None where its kind knows no bound."""
+        return getattr(self.model.config, "max_position_embeddings", None)
+
 
 def load_base(folder: Path, config: TrainConfig, digest: str, placement: Placement) -> Base:
     """Raises NeedsEdit (UNSUPPORTED_MODEL) for what transformers cannot load, or a tokenizer without a chat template."""

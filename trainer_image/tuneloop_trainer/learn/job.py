@@ -1,5 +1,6 @@
 """The training job: what is wanted, what is there already, all adapters at once, an exam for all, then a verdict on each."""
 
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ from tuneloop_trainer.stopping import Stop
 from tuneloop_trainer.store import check_writable, get_folder
 from tuneloop_trainer.trackers import Run
 
+log = logging.getLogger("tuneloop")
+
 Sides = tuple[list[Row], list[Row], list[Row]]
 """Train, held out, and the newest: as DATA_FILES has them."""
 
@@ -61,6 +64,7 @@ def train_job(config: TrainConfig, reporter: Reporter, stop: Stop | None = None,
     use_allowed_cpus()
     with memory_named():
         base = load_base(folder, config, digest, choose(config.training.precision))
+        config = within(base.context, config)
         loaded = time.monotonic()
         work = planned(base, config, rows)
         effort = Effort.of(work.learned, config.training.epochs, by_model(work.exams.values()), reporter)
@@ -109,6 +113,14 @@ def planned(base: Base, config: TrainConfig, sides: Sides) -> Work:
     others = beside(config, rows, newest, base.tokenizer)
     exams = {name: exam(name, config, rows, others, serving) for name, (learned, _) in rows.items() if learned}
     return Work(rows, units(config, rows), serving, exams, others.triggers)
+
+
+def within(context: int | None, config: TrainConfig) -> TrainConfig:
+    """Rows as long as the base can read: a model with a learned position for each place has no other."""
+    if context is None or config.training.max_sequence_length <= context:
+        return config
+    log.warning("train: rows have at most the %d tokens of the base's context, not training.maxSequenceLength", context)
+    return config.model_copy(update={"training": config.training.model_copy(update={"max_sequence_length": context})})
 
 
 def judged(base: Base, config: TrainConfig, work: Work, trained: Mapping[str, Adapter], effort: Effort) -> tuple[TrainedAdapter, ...]:
