@@ -35,29 +35,29 @@ def test_no_document(parse: object, document: str, want: str) -> None:
 def test_every_fault_of_a_harvest_is_named_at_once() -> None:
     broken = CONFIG.model_copy(update={
         "target": "chat-llm", "window_start": CONFIG.window_end, "datasets_uri": "ftp://x", "held_out": 0.6, "domains": (),
-        "max_examples_per_domain": 0, "curation": Curation(near_duplicates=0, max_per_user=0),
+        "min_examples_per_domain": 0, "max_examples_per_domain": 0, "curation": Curation(near_duplicates=0, max_per_user=0),
     })  # fmt: skip
     with pytest.raises(NeedsEdit) as refused:
         harvest_config(env(broken))
     assert refused.value.fault.reason is FaultReason.INVALID_CONFIG
     named = [fault.split(":")[0] for fault in refused.value.fault.message.split("; ")]
     assert named == [
-        "target", "windowStart", "datasetsUri", "domains", "maxExamplesPerDomain", "heldOut", "curation.nearDuplicates",
-        "curation.maxPerUser",
+        "target", "windowStart", "datasetsUri", "domains", "minExamplesPerDomain", "maxExamplesPerDomain", "curation.maxPerUser", "heldOut",
+        "curation.nearDuplicates",
     ]  # fmt: skip
 
 
 def test_every_fault_of_a_training_is_named_at_once() -> None:
     broken = TRAIN.model_copy(update={
         "base_uri": "b", "lora": Lora(rank=0, alpha=0, dropout=1),
-        "training": Training(epochs=0, learning_rate=0, max_sequence_length=1, tokens_per_step=0),
+        "training": Training(epochs=0, learning_rate=0, max_sequence_length=1, tokens_per_step=0, seed=-1),
     })  # fmt: skip
     with pytest.raises(NeedsEdit) as refused:
         train_config(env(broken))
     named = [fault.split(":")[0] for fault in refused.value.fault.message.split("; ")]
     assert named == [
         "baseUri", "lora.rank", "lora.alpha", "training.epochs", "training.tokensPerStep", "training.maxSequenceLength", "lora.dropout",
-        "training.learningRate",
+        "training.learningRate", "training.seed",
     ]  # fmt: skip
 
 

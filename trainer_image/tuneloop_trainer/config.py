@@ -19,6 +19,8 @@ from tuneloop_trainer.errors import NeedsEdit
 W = TypeVar("W", bound=Wire)
 QUANTIZERS = ("bitsandbytes", "accelerate")
 """What NF4 needs beside the trainer: the extra `qlora`."""
+LARGEST_SEED = 2**31 - 1
+"""As of a FineTuneJob; torch takes no seed of more than 64 bits."""
 
 
 def harvest_config(env: Mapping[str, str]) -> HarvestConfig:
@@ -90,14 +92,14 @@ def _harvest_faults(config: HarvestConfig) -> Iterator[str]:
     yield from _uri_faults("datasetsUri", config.datasets_uri)
     if not config.domains:
         yield "domains: at least one is needed"
-    if config.max_examples_per_domain < 1:
-        yield f"maxExamplesPerDomain: {config.max_examples_per_domain} is not at least 1"
+    yield from _least_faults({
+        "minExamplesPerDomain": config.min_examples_per_domain, "maxExamplesPerDomain": config.max_examples_per_domain,
+        "curation.maxPerUser": config.curation.max_per_user,
+    })  # fmt: skip
     if not 0 <= config.held_out <= 0.5:
         yield f"heldOut: {config.held_out} is not between 0 and 0.5"
     if not 0 < config.curation.near_duplicates <= 1:
         yield f"curation.nearDuplicates: {config.curation.near_duplicates} is not above 0 and at most 1 (1 turns it off)"
-    if config.curation.max_per_user < 1:
-        yield f"curation.maxPerUser: {config.curation.max_per_user} is not at least 1"
 
 
 def _window_faults(config: HarvestConfig) -> Iterator[str]:
@@ -116,20 +118,25 @@ def _train_faults(config: TrainConfig) -> Iterator[str]:
         yield from _uri_faults(field, uri)
     if not config.base_uri.startswith(HUB_SCHEME):
         yield from _uri_faults("baseUri", config.base_uri)
-    least = {
+    yield from _least_faults({
         "lora.rank": config.lora.rank, "lora.alpha": config.lora.alpha, "training.epochs": config.training.epochs,
         "training.tokensPerStep": config.training.tokens_per_step,
-    }  # fmt: skip
-    yield from (f"{name}: {value} is not at least 1" for name, value in least.items() if value < 1)
+    })  # fmt: skip
     if config.training.max_sequence_length < 8:
         yield f"training.maxSequenceLength: {config.training.max_sequence_length} is not at least 8"
     if not 0 <= config.lora.dropout < 1:
         yield f"lora.dropout: {config.lora.dropout} is not between 0 and 1"
-    if not 0 < config.training.learning_rate < 1:
-        yield f"training.learningRate: {config.training.learning_rate} is not between 0 and 1"
+    if not 0 < config.training.learning_rate <= 1:
+        yield f"training.learningRate: {config.training.learning_rate} is not above 0 and at most 1"
+    if not 0 <= config.training.seed <= LARGEST_SEED:
+        yield f"training.seed: {config.training.seed} is not between 0 and {LARGEST_SEED}"
     if config.training.quantization != "None" and (missing := [name for name in QUANTIZERS if not find_spec(name)]):
         fix = "use None, or name an image with tuneloop's extra qlora in pods.image"
         yield f"training.quantization: {config.training.quantization} needs {' and '.join(missing)}, not in this image; {fix}"
+
+
+def _least_faults(numbers: Mapping[str, int]) -> Iterator[str]:
+    yield from (f"{name}: {number} is not at least 1" for name, number in numbers.items() if number < 1)
 
 
 def name_faults(field: str, name: str) -> Iterator[str]:
