@@ -1,5 +1,6 @@
 """The commands as pods and people run them: processes of their own."""
 
+import errno
 import json
 import re
 import signal
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from safetensors import SafetensorError
 
 from redisserver import RedisServer
 from training.command import command, environment
@@ -18,8 +20,9 @@ from training.receiver import Receiver
 from training.traffic import TARGET, record, write
 from tuneloop_contracts.adapters import adapter_digest
 from tuneloop_contracts.domains import DEFAULT_DOMAINS
-from tuneloop_contracts.jobs import CONFIG_ENV, PROGRESS_TOKEN_ENV, PROGRESS_URL_ENV, HarvestConfig, Training
-from tuneloop_contracts.progress import FaultReason, ProgressBody, Report
+from tuneloop_contracts.jobs import CONFIG_ENV, EXIT_TRY_LATER, PROGRESS_TOKEN_ENV, PROGRESS_URL_ENV, HarvestConfig, Training
+from tuneloop_contracts.progress import Fault, FaultReason, ProgressBody, Report
+from tuneloop_trainer.__main__ import _guarded
 
 
 def harvest_env(url: str, folder: Path, receiver: Receiver, **changes: object) -> dict[str, str]:
@@ -239,3 +242,18 @@ def test_inspect_of_a_redis_that_is_away_or_empty(redis_url: str) -> None:
     assert command("inspect", "--redis", "redis://:hunter2@127.0.0.1:1").returncode == 1
     assert command("inspect", REDIS_URL=redis_url).stdout == "no target has recorded anything here\n"
     assert command("inspect", "--target", "chat/other", REDIS_URL=redis_url).stdout == "chat/other has recorded nothing here\n"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [OSError(errno.ENOSPC, "No space left on device", "/tmp/x"), SafetensorError("I/O error: No space left on device (os error 28)")],
+    ids=["Python's", "safetensors'"],
+)
+def test_a_full_disk_of_the_pods_own_is_named_with_what_to_do(error: Exception) -> None:
+    def work() -> int:
+        raise error
+
+    told: list[Fault] = []
+    assert _guarded(work, told.append) == EXIT_TRY_LATER
+    assert told[0].reason is FaultReason.STORE_UNAVAILABLE
+    assert "TMPDIR" in told[0].message

@@ -1,6 +1,7 @@
 """`python -m tuneloop_trainer COMMAND`; see `commands`. Exit 0: done. 2: needs an edit, never retried. 1: try later."""
 
 import argparse
+import errno
 import logging
 import os
 import sys
@@ -8,6 +9,7 @@ import time
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
+from tempfile import gettempdir
 
 from tuneloop_contracts.jobs import EXIT_DONE, EXIT_TRY_LATER
 from tuneloop_contracts.progress import Fault, FaultReason, Report
@@ -141,10 +143,17 @@ def _guarded(work: Callable[[], int], on_fault: Callable[[Fault], None] = lambda
     except Exception as error:
         places = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
         log.error("%s", places)
-        fault, code = Fault(reason=FaultReason.INTERNAL, message=f"{type(error).__name__}; see the pod's log"), EXIT_TRY_LATER
+        fault, code = _unforeseen(error), EXIT_TRY_LATER
     log.error("%s: %s", fault.reason, fault.message)
     on_fault(fault)
     return code
+
+
+def _unforeseen(error: Exception) -> Fault:
+    if os.strerror(errno.ENOSPC) in str(error):  # whichever library wrote: some raise no OSError
+        message = f"{gettempdir()}, where files lie on their way, is full: give the pod more ephemeral storage, or another TMPDIR"
+        return Fault(reason=FaultReason.STORE_UNAVAILABLE, message=message)
+    return Fault(reason=FaultReason.INTERNAL, message=f"{type(error).__name__}; see the pod's log")
 
 
 if __name__ == "__main__":
