@@ -29,11 +29,11 @@ def source(client: "redis.Redis") -> Source:
     return Source(client, patience, TARGET, NOW - timedelta(days=1), NOW)
 
 
-README = Path(__file__).parents[2] / "README.md"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "server.md"
 
 
-def test_what_the_readme_records_by_hand_is_read(redis_url: str) -> None:
-    (commands,) = re.findall(r"```sh\n(redis-cli HSET .*?)```", README.read_text(), re.DOTALL)
+def test_what_the_documents_record_by_hand_is_read(redis_url: str) -> None:
+    (commands,) = re.findall(r"```sh\n(redis-cli HSET .*?)```", DOCUMENT.read_text(), re.DOTALL)
     subprocess.run(["bash", "-ec", commands.replace("redis-cli", f"redis-cli -u {redis_url}")], check=True, stdout=subprocess.DEVNULL)
     with connect(redis_url) as client:
         now = datetime.now(UTC)

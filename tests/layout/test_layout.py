@@ -44,10 +44,3 @@ def test_a_packages_map_names_each_of_its_modules(init: Path) -> None:
     packages = {path.parent.name for path in init.parent.glob("*/__init__.py")}
     assert modules | packages <= mapped(init)
     assert mapped(init) <= modules | packages | {"__main__"} | {path.name for path in init.parent.iterdir() if path.is_dir()}
-
-
-def test_the_readme_names_only_targets_that_exist() -> None:
-    targets = {line.split(":")[0] for line in (ROOT / "Makefile").read_text().splitlines() if line[:1].isalpha() and ":" in line}
-    benches = {f"bench-{path.stem.replace('_', '-')}" for path in (ROOT / "benchmarks").glob("*.py")}
-    readme = (ROOT / "README.md").read_text()
-    assert set(re.findall(r"`make ([a-z-]+)`", readme)) <= targets | benches
