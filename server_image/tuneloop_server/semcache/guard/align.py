@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from tuneloop_server.semcache.guard.grammar import ADVICE
+from tuneloop_server.semcache.guard.grammar import ADVICE, USING
 from tuneloop_server.semcache.guard.lexicon import Lexicon, lexicon
 from tuneloop_server.semcache.guard.reading import Reading
 
@@ -16,8 +16,10 @@ def aligned(a: Reading, b: Reading) -> tuple[Reading, Reading]:
     into = {} if compared else dict(_near(only_a, only_b, words))
     rest_a, rest_b = set(only_a) - set(into), set(only_b) - set(into.values())
     light = words.light if "yes-no" in a.questions | b.questions else words.light | ADVICE
+    if "quantiti" in a.content and "quantiti" in b.content:
+        light |= USING
     if not (rest_a and rest_b):
-        light |= words.kinds
+        light |= words.kinds | {tool for tool, parts in words.implied.items() if parts & set(a.content) & set(b.content)}
     return _rewritten(a, into, light & rest_a), _rewritten(b, {}, light & rest_b)
 
 

@@ -37,5 +37,9 @@ OWNERS = {
 }  # fmt: skip
 ADVICE = frozenset({"best", "should", "need", "want"})
 """Concepts that tell a way or a time from none other: what is the best way to do it, how should I do it."""
+TURNING = frozenset({"from", "to", "by", "over", "than", "against"})
+"""Marks that turn a meaning with what follows them, wherever that stands."""
+USING = frozenset({"eat", "beverag", "consum", "need", "sleep"})
+"""Concepts that an amount tells by itself: how much water should I drink, the recommended amount of water."""
 SOURCES, GOALS = ("from", "by"), ("to", "for")
 """Marks that exclude each other: a gift from my boss is none for my boss."""

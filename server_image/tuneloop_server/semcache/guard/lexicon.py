@@ -39,6 +39,8 @@ class Lexicon:
     """Concepts that may be left over on one side."""
     scopes: frozenset[str]
     """Concepts of tools and languages: where one is named, it is all the same in which place."""
+    implied: Mapping[str, frozenset[str]]
+    """Concept of a tool -> concepts that are not thought of without it."""
     language: str
 
     def concept(self, word: str) -> str:
@@ -63,7 +65,7 @@ def forms(language: str) -> Mapping[str, str]:
 def lexicon(language: str) -> Lexicon:
     groups = [line.split() for line in lines("synonyms", language)]
     concepts = {stemmed(word, language): stemmed(group[0], language) for group in reversed(groups) for word in group}
-    bare = Lexicon((), frozenset(), concepts, frozenset(), frozenset(), frozenset(), frozenset(), frozenset(), language)
+    bare = Lexicon((), frozenset(), concepts, frozenset(), frozenset(), frozenset(), frozenset(), frozenset(), {}, language)
     opposites = (line.split() for line in lines("opposites", language))
     near = (line.split() for name in ("near", "loose", "synonyms") for line in lines(name, language))
     return Lexicon(
@@ -75,6 +77,7 @@ def lexicon(language: str) -> Lexicon:
         light=_concepts(lines("light", language), bare),
         kinds=_concepts(lines("kinds", language), bare),
         scopes=_concepts(lines("scopes", language), bare),
+        implied={bare.concept(line.split()[0]): _concepts([line.partition(" ")[2]], bare) for line in lines("implied", language)},
         language=language,
     )
 

@@ -5,7 +5,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from tuneloop_server.semcache.guard.lexicon import forms, lines, stemmed
 
@@ -30,16 +30,10 @@ def rephrased(text: str, other: str, language: str) -> str:
     """`text` with its phrases as `other` has them, the longer first; what both have stays."""
     here, there = _found(text, language), _found(other, language)
     shared = {found.phrase for found in here} & {found.phrase for found in there}
-    meant: dict[int, Found] = {}
-    for found in there:
-        if found.phrase not in shared:
-            best = meant.setdefault(found.phrase.group, found)
-            if len(best.phrase.stems) < len(found.phrase.stems):
-                meant[found.phrase.group] = found
+    meant = {found.phrase.group: found for found in sorted(there, key=_length) if found.phrase not in shared}
     taken: list[Found] = []
-    for found in sorted(here, key=lambda found: (-len(found.phrase.stems), found.start)):
-        free = all(found.end <= one.start or one.end <= found.start for one in taken)
-        if found.phrase not in shared and found.phrase.group in meant and free:
+    for found in sorted(here, key=_length, reverse=True):
+        if found.phrase not in shared and found.phrase.group in meant and not any(_overlap(found, one) for one in taken):
             taken.append(found)
     for found in sorted(taken, key=lambda found: -found.start):
         said = meant[found.phrase.group]
@@ -47,15 +41,23 @@ def rephrased(text: str, other: str, language: str) -> str:
     return text
 
 
-def _found(text: str, language: str) -> list[Found]:
+def _length(found: Found) -> int:
+    return len(found.phrase.stems)
+
+
+def _overlap(one: Found, other: Found) -> bool:
+    return one.start < other.end and other.start < one.end
+
+
+@lru_cache(4096)
+def _found(text: str, language: str) -> tuple[Found, ...]:
     """Without what is part of a longer phrase of its group: `internet` in `internet connection`."""
     every = list(_everywhere(text, language))
-    return [one for one in every if not any(_within(one, other) for other in every)]
+    return tuple(one for one in every if not any(_within(one, other) for other in every))
 
 
 def _within(one: Found, other: Found) -> bool:
-    longer = len(other.phrase.stems) > len(one.phrase.stems)
-    return longer and one.phrase.group == other.phrase.group and other.start <= one.start and one.end <= other.end
+    return _length(other) > _length(one) and one.phrase.group == other.phrase.group and other.start <= one.start and one.end <= other.end
 
 
 def _everywhere(text: str, language: str) -> Iterator[Found]:

@@ -129,6 +129,7 @@ def language_of(a: str, b: str) -> str | None:
     return None if one * other < 0 else "pt" if one + other > 0 else "en"
 
 
+@lru_cache(4096)
 def leaning(lower: str) -> int:
     """How many more words of grammar are Portuguese than English."""
     tokens = _TOKEN.findall(lower)

@@ -1,6 +1,6 @@
 """One rule a family. Each says why two texts do not ask the same, or nothing."""
 
-from tuneloop_server.semcache.guard.grammar import GOALS, OWNERS, SOURCES
+from tuneloop_server.semcache.guard.grammar import GOALS, OWNERS, SOURCES, TURNING
 from tuneloop_server.semcache.guard.lexicon import lexicon
 from tuneloop_server.semcache.guard.reading import Reading, folded
 
@@ -9,7 +9,7 @@ PREFIXES = ("un", "in", "im", "ir", "il", "dis", "de", "non", "anti", "mis", "de
 FLOATING = frozenset(
     {
         "price", "durat", "quantiti", "height", "distanc", "age", "frequenc", "size", "length", "differ", "need", "permit", "mean", "stand",
-        "biggest", "smallest", "best", "worst", "minimum", "maximum", "praz", "preç",
+        "biggest", "smallest", "best", "worst", "minimum", "maximum", "purpos", "praz", "preç",
     }
 )  # fmt: skip
 """Concepts that may stand anywhere: attributes and relations that a question names before or after what it asks about."""
@@ -92,10 +92,18 @@ def direction(a: Reading, b: Reading) -> str | None:
     """From A to B against from B to A."""
     for mark in {*a.marked, *b.marked}:
         here, there = a.marked.get(mark, frozenset()), b.marked.get(mark, frozenset())
-        if here - there and there - here:
+        moved = [(x, y) for x in here - there for y in there - here]
+        if moved and (mark in TURNING or "owner" in a.marked.keys() & b.marked.keys() or any(_turned(a, b, x, y) for x, y in moved)):
             return "direction"
     crossed = _sources(a) & _goals(b) | _sources(b) & _goals(a)
     return "direction" if crossed else None
+
+
+def _turned(a: Reading, b: Reading, x: str, y: str) -> bool:
+    """Ounces in a pound and pounds in an ounce; not the calories in an avocado and an avocado's calories."""
+    if not {x, y} <= set(a.content) & set(b.content):
+        return True
+    return (a.content.index(x) < a.content.index(y)) != (b.content.index(x) < b.content.index(y))
 
 
 def _sources(reading: Reading) -> frozenset[str]:
@@ -120,7 +128,8 @@ def order(a: Reading, b: Reading) -> str | None:
 
 
 def _negate_the_same(a: Reading, b: Reading) -> bool:
-    pairs = [pair for one, other in zip(a.negated, b.negated, strict=False) for pair in zip(one, other, strict=False)]
+    windows = [(one, other) for one, other in zip(a.negated, b.negated, strict=False) if set(one) != set(other)]
+    pairs = [pair for one, other in windows for pair in zip(one, other, strict=False)]
     return all(x == y for x, y in pairs if x in b.content and y in a.content)
 
 
