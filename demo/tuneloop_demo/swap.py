@@ -15,6 +15,9 @@ from tuneloop_contracts.names import manifest_configmap
 from tuneloop_contracts.pods import ADAPTERS_PATH, STATUS_PORT, AdapterState, PodReport
 from tuneloop_demo import kube
 
+BETWEEN_TRIES = 0.1
+"""Seconds, where a pod's forwarded port does not answer."""
+
 
 @dataclass
 class SwapClock:
@@ -67,6 +70,7 @@ def _follow_pod(pod: str, url: str, clock: SwapClock, stop: Event) -> None:
         try:
             answer = httpx.get(f"{url}{ADAPTERS_PATH}", params={"seen": seen, "wait": "2s"}, timeout=10)
         except httpx.HTTPError:
+            stop.wait(BETWEEN_TRIES)
             continue
         report = PodReport.model_validate_json(answer.content)
         seen = report.revision

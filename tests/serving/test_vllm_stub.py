@@ -209,10 +209,9 @@ async def test_a_vllm_that_restarts_gets_its_adapters_back(stub: VllmStub, base:
 
 
 async def test_a_restart_that_nobody_saw_shows_at_the_first_request(stub: VllmStub, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "LOOK_SECONDS", 60.0)
     async with engine_on(stub, base) as engine:
         await engine.load("a-1", ADAPTER)
-        monkeypatch.setattr(engine_module, "LOOK_SECONDS", 60.0)
-        await asyncio.sleep(0.05)  # the last short look
         stub.adapters.clear()
         with pytest.raises(Unavailable):
             await engine.generate(asked("one", "a-1"))
@@ -354,9 +353,17 @@ async def test_it_waits_for_a_vllm_that_comes_later_and_clears_what_an_earlier_l
     (base.parent / "shared" / "old-1").mkdir(parents=True)
     stub.port = free_port()
     async with AsyncExitStack() as stack:
+        refused: list[None] = []
+
+        def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            refused.append(None)
+            writer.close()
+
+        loading = await asyncio.start_server(refuse, "127.0.0.1", stub.port)
         starting = asyncio.create_task(stack.enter_async_context(connected(settings_for(stub, base))))
-        await asyncio.sleep(0.05)
-        assert not starting.done()
+        await until(lambda: len(refused) > 1 or starting.done())
+        loading.close()
+        await loading.wait_closed()
         await stub.start()
         stack.push_async_callback(stub.stop)
         await starting
