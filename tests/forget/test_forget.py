@@ -28,7 +28,7 @@ from tuneloop_contracts.dataset import (
     DatasetManifest,
 )
 from tuneloop_contracts.manifest import AdapterManifest
-from tuneloop_contracts.record import Feedback, Record, feedback_stream, record_stream, user_hash
+from tuneloop_contracts.record import Feedback, Record, erased_key, feedback_stream, record_stream, user_hash
 from tuneloop_contracts.stores import Store
 from tuneloop_trainer.golden import OWNERS_FILE
 from tuneloop_trainer.harvest.dataset import stored_digest
@@ -190,6 +190,17 @@ def test_the_next_harvest_does_not_count_the_forgotten_as_lost(kept: Kept, tmp_p
     command(*kept.options(user=ANA))
     again = harvest(kept.url, tmp_path / "again")
     assert (again.read, again.lost) == (40, 0)
+
+
+@pytest.mark.parametrize("retention", [timedelta(days=90), None], ids=["chosen", "for ever"])
+def test_the_count_of_the_forgotten_stays_as_long_as_the_streams(kept: Kept, retention: timedelta | None) -> None:
+    with kept.client as client:
+        client.expire(JUDGED, timedelta(days=10))
+        if retention:
+            client.expire(STREAM, retention)
+        assert command(*kept.options()).returncode == 0
+        streams, counts = client.pexpiretime(STREAM), client.pexpiretime(erased_key(STREAM))
+    assert counts == streams
 
 
 def test_an_archive_that_lost_a_person_gives_everyone_else(kept: Kept) -> None:

@@ -56,7 +56,7 @@ person. May be run again at any time.
 
 A dataset that lost rows has another digest: a job that names it by the old one is refused.
 A user's name is hashed with the salt of the target: kubectl get configmap TARGET-adapters -o jsonpath='{.data.manifest\\.json}' >FILE.
-Redis gives a removed entry to nobody any more, but its bytes go only with the stream of that day, within 35 days.
+Redis gives a removed entry to nobody any more, but its bytes go only with that day's stream, after 35 days or RECORD_RETENTION.
 Caches of others that jobs import (data.imports) are not ours to change: take the person out of those first."""
 
 IMPORT = """Make a dataset of chats in a file of OpenAI's fine-tuning format.

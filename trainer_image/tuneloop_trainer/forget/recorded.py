@@ -5,7 +5,7 @@ from typing import cast
 
 import redis
 
-from tuneloop_contracts.record import DEFAULT_RETENTION, erased_key, kind_of, streams_pattern
+from tuneloop_contracts.record import erased_key, kind_of, streams_pattern
 from tuneloop_trainer.forget.person import TELLING, Person
 from tuneloop_trainer.harvest.kinds import is_text, must_hold, number_of
 
@@ -13,14 +13,20 @@ PAGE = 500
 """Entries read, or removed, in one round trip."""
 
 REMOVE = """
-local removed = redis.call('XDEL', KEYS[1], unpack(ARGV, 2))
+local removed = redis.call('XDEL', KEYS[1], unpack(ARGV))
 if removed > 0 then
+  local counts, stream = redis.call('PTTL', KEYS[2]), redis.call('PTTL', KEYS[1])
   redis.call('HINCRBY', KEYS[2], KEYS[1], removed)
-  redis.call('EXPIRE', KEYS[2], ARGV[1])
+  if stream < 0 then
+    redis.call('PERSIST', KEYS[2])
+  elseif counts ~= -1 and counts < stream then
+    redis.call('PEXPIRE', KEYS[2], stream)
+  end
 end
 return removed
 """
-"""With a count of what was removed, so that the next harvest does not take it for lost. KEYS: the stream, the counts of its shard."""
+"""With a count of what was removed, so that the next harvest does not take it for lost. KEYS: the stream, the counts of its shard, which
+stay for as long as the last stream that they count for: its retention is the server's to choose."""
 
 Recorded = dict[str, list[bytes]]
 """Ids of entries, by stream."""
@@ -45,10 +51,9 @@ def _check_counts(client: "redis.Redis", streams: list[str]) -> None:
 
 def remove_recorded(client: "redis.Redis", recorded: Recorded) -> None:
     remove = client.register_script(REMOVE)
-    kept = int(DEFAULT_RETENTION.total_seconds())
     for stream, ids in recorded.items():
         for first in range(0, len(ids), PAGE):
-            remove([stream, erased_key(stream)], [kept, *ids[first : first + PAGE]])
+            remove([stream, erased_key(stream)], ids[first : first + PAGE])
 
 
 def _entries(client: "redis.Redis", stream: str) -> Iterator[tuple[bytes, dict[str, str]]]:
