@@ -204,11 +204,11 @@ def test_a_dataset_that_was_changed_is_refused_and_one_that_is_gone_is_waited_fo
     assert (changed.value.fault.reason, gone.value.fault.reason) == (FaultReason.DATASET_MISMATCH, FaultReason.STORE_UNAVAILABLE)
 
 
-def named(config: TrainConfig, tmp_path: Path, **summary: object) -> TrainConfig:
+def named(config: TrainConfig, tmp_path: Path, digest: str = "") -> TrainConfig:
     """As the operator names a dataset whose FineTuneJob is gone."""
     known = config.dataset
-    (tmp_path / "data" / SUMMARY_FILE).write_text(json.dumps(known.to_wire() | summary))
-    return config.model_copy(update={"dataset": Dataset.by_name(known.uri, known.digest)})
+    (tmp_path / "data" / SUMMARY_FILE).write_text(known.model_dump_json(by_alias=True))
+    return config.model_copy(update={"dataset": Dataset.by_name(known.uri, digest or known.digest)})
 
 
 def test_a_dataset_that_is_only_named_is_trained_by_its_own_summary(config: TrainConfig, tmp_path: Path) -> None:
@@ -222,7 +222,7 @@ def test_a_dataset_that_is_only_named_is_trained_by_its_own_summary(config: Trai
 @pytest.mark.parametrize(
     ("damage", "kind", "reason"),
     [
-        pytest.param("another digest", NeedsEdit, FaultReason.DATASET_MISMATCH, id="another dataset is there"),
+        pytest.param("another digest", NeedsEdit, FaultReason.DATASET_MISMATCH, id="another dataset is there, whole"),
         pytest.param("no summary", TryLater, FaultReason.STORE_UNAVAILABLE, id="nothing is there"),
         pytest.param("nonsense", NeedsEdit, FaultReason.DATASET_MISMATCH, id="no summary of ours"),
         pytest.param("other rows", NeedsEdit, FaultReason.DATASET_MISMATCH, id="its rows were changed"),
@@ -231,7 +231,7 @@ def test_a_dataset_that_is_only_named_is_trained_by_its_own_summary(config: Trai
 def test_a_dataset_that_is_not_what_was_named_is_refused(
     config: TrainConfig, tmp_path: Path, damage: str, kind: type[TrainerError], reason: FaultReason
 ) -> None:
-    by_name = named(config, tmp_path, **({"digest": "sha256:" + "0" * 64} if damage == "another digest" else {}))
+    by_name = named(config, tmp_path, digest="sha256:" + "0" * 64 if damage == "another digest" else "")
     summary, rows = tmp_path / "data" / SUMMARY_FILE, tmp_path / "data" / TRAIN_FILE
     if damage == "no summary":
         summary.unlink()
