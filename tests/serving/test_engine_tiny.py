@@ -217,6 +217,19 @@ async def test_a_worker_that_broke_says_so_and_keeps_nobody_waiting(monkeypatch:
             await engine.unload("a")
 
 
+@pytest.mark.parametrize("place", ["batch.Batch.step", "scheduler.Prefill"])
+async def test_a_device_that_is_lost_is_not_used_again(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(*_: object) -> NoReturn:
+        raise torch.AcceleratorError("device-side assert triggered")
+
+    async with running() as engine:
+        monkeypatch.setattr(f"tuneloop_server.engine.{place}", lost)
+        with pytest.raises(Failed):
+            await text_of(engine, asked("hello"))
+        engine._worker.join(20)
+        assert engine.broken
+
+
 def test_the_cores_are_the_workers() -> None:
     """Another thread with a pool of its own would put all of them to sleep between two products."""
     before = torch.get_num_threads()

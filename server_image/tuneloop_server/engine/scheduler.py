@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 
+import torch
 from transformers.cache_utils import DynamicCache
 
 from tuneloop_server.engine.batch import Alone, Batch, Decoding
@@ -90,6 +91,8 @@ class Scheduler:
             for seat in seats:
                 self._slots.give_back(seat.slot)
                 _refuse(seat.row, error)
+            if isinstance(error, torch.AcceleratorError):
+                raise  # nobody will do better
             return None
 
     def _seat_of(self, row: Row) -> Seat | None:

@@ -77,6 +77,8 @@ class Worker(Thread):
         except Exception as error:
             log.error("a batch failed: %s", type(error).__name__)
             self._scheduler.fail(Failed("the model failed on this request"))
+            if isinstance(error, torch.AcceleratorError):
+                raise  # after a fault on the device, CUDA refuses everything else that this process asks of it
 
     def _run(self, done: "Future[T]", work: Callable[[], T]) -> None:
         if not done.set_running_or_notify_cancel():
