@@ -99,6 +99,14 @@ def test_an_upgrade_keeps_the_password_and_brings_the_settings(bare: ControlPlan
     assert {"name": "LORA_RANK", "value": "8"} in operator["spec"]["template"]["spec"]["containers"][0]["env"]
 
 
+def test_an_upgrade_leaves_the_replicas_to_whoever_scales_them(bare: ControlPlane) -> None:
+    """Helm 4 applies on the server, and refuses what another manager has set."""
+    release("install", bare, QUICKSTART, "quickstart.replicas=null")
+    bare.kubectl("scale", f"deployment/{TARGET}", "--replicas=5", "--namespace", NAMESPACE)
+    release("upgrade", bare, QUICKSTART, "quickstart.replicas=null", "settings.loraRank=8")
+    assert get(bare, "deployment", TARGET)["spec"]["replicas"] == 5
+
+
 def test_an_upgrade_brings_a_changed_crd(bare: ControlPlane, tmp_path: Path) -> None:
     older = tmp_path / "tuneloop"
     shutil.copytree(CHART, older)
