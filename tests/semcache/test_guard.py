@@ -67,6 +67,9 @@ from tuneloop_server.semcache.guard.judge import objection
         ("I never got a confirmation email", "I never got an email confirmation"),
         ("What is the purpose of a firewall?", "What does a firewall do?"),
         ("Posso levar comida no avião?", "Posso levar comida pro avião?"),
+        ("O que é bom para dor de cabeça?", "Como aliviar dor de cabeça?"),
+        ("Em que ano terminou a guerra?", "Quando acabou a guerra?"),
+        ("Traduza 'bom dia' para inglês", "Como se diz 'bom dia' em inglês?"),
         ("Como bloqueio meu cartão?", "O que devo fazer para bloquear meu cartão?"),
         ("Esqueci a senha do sistema", "esqueci minha senha do sistema"),
         ("Quanto tempo demora a entrega?", "Qual o prazo de entrega?"),
@@ -167,6 +170,8 @@ def test_the_same_question_in_other_words_passes(a: str, b: str) -> None:
         ("Translate this from Spanish", "Translate this into Spanish", "direction"),
         ("My account has been locked", "How can I lock my account?", "question"),
         ("Posso levar comida no avião?", "Posso não levar comida no avião?", "negation"),
+        ("Qual é o número de planetas?", "Qual é o nome dos planetas?", "content"),
+        ("Aviso prévio se eu pedir demissão", "Aviso prévio se a empresa me demitir", "content"),
         ("How do I reset my password?", "Como posso redefinir a minha senha?", "language"),
     ],
 )
