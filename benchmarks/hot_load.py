@@ -32,6 +32,8 @@ from tuneloop_server.engine.slots import Slots
 from vllmprocess import VllmProcess
 
 LOADS, ROUNDS, STREAMS = 100, 9, 4
+LOADS_OF_A_STREAM = 10
+"""So few that its steps stay nearly as long as they were: each token makes the next one dearer."""
 ENDLESS = 8000
 """Tokens: nearly the model's context."""
 MAX_RANK = 16
@@ -59,7 +61,7 @@ class Ours:
 
 @dataclass
 class Stream:
-    """One client, whose answer does not end before the bench does: so no gap is that of a prompt being read."""
+    """One client, whose answer does not end before it has seen its loads: so no gap is that of a prompt being read."""
 
     times: list[float] = field(default_factory=list)
     """When each token came."""
@@ -71,7 +73,7 @@ class Stream:
             self.times.append(time.perf_counter())
             self.begun.set()
             if done.is_set():
-                return
+                return answer.cancel()
         raise AssertionError("a stream was dropped")
 
     def gaps(self, begin: float, end: float) -> list[float]:
@@ -145,15 +147,15 @@ class Gaps:
     """Seconds that each load took beside them."""
 
 
-async def under_load(ours: Ours) -> Gaps:
+async def under_load(ours: Ours, gaps: Gaps) -> None:
     """After each load as long a time without: so both see the same machine. No stream may end."""
-    done, gaps = asyncio.Event(), Gaps()
+    done = asyncio.Event()
     streams = [Stream() for _ in range(STREAMS)]
     async with asyncio.TaskGroup() as group:
         for stream, question in zip(streams, QUESTIONS, strict=False):
             group.create_task(stream.run(ours.engine, question, done))
         await asyncio.gather(*(stream.begun.wait() for stream in streams))
-        for number in range(LOADS):
+        for number in range(LOADS_OF_A_STREAM):
             begin = time.perf_counter()
             handle = await ours.load(DOMAINS[number % len(DOMAINS)])
             gaps.loads.append(time.perf_counter() - begin)
@@ -164,7 +166,6 @@ async def under_load(ours: Ours) -> Gaps:
             gaps.beside += [gap for stream in streams for gap in stream.gaps(begin, middle)]
             gaps.alone += [gap for stream in streams for gap in stream.gaps(middle, end)]
         done.set()
-    return gaps
 
 
 def main() -> None:
@@ -200,7 +201,9 @@ def measure(folders: dict[str, Path], vllm: VllmProcess, runner: asyncio.Runner)
     took = medians(runs, ROUNDS)
     vllm.kill()
     gc.freeze()  # as the server does when its engine is there; here the peers' objects are among them
-    gaps = runner.run(under_load(ours))
+    gaps = Gaps()
+    for _ in range(LOADS // LOADS_OF_A_STREAM):
+        runner.run(under_load(ours, gaps))
     gc.unfreeze()  # or libraries complain at the end of what they think is leaked
     ours.engine.close()
     step = median(gaps.alone)
