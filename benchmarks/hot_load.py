@@ -94,7 +94,7 @@ def check_equal(slots: Slots, model: Any, peft: Any) -> None:
     for domain in DOMAINS:
         peft.set_adapter(domain)
         slot = slots.take(domain)
-        slots.use(slots.places([slot], model.device))
+        slots.use(slots.runs([slot]))
         torch.testing.assert_close(model(**ids).logits, peft(**ids).logits, atol=1e-3, rtol=1e-3)
         slots.give_back(slot)
 

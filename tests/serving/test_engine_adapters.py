@@ -2,7 +2,6 @@
 
 import asyncio
 import math
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from threading import Event
@@ -14,7 +13,7 @@ from serving.tiny import PROMPTS, Adapter, asked, plain, running, text_of, tiny
 from tuneloop_server.engine.base import AdapterWeights, Answer, Generation
 from tuneloop_server.engine.batch import standing
 from tuneloop_server.engine.hf import HfEngine
-from tuneloop_server.engine.linear import Places
+from tuneloop_server.engine.linear import Run
 from tuneloop_server.engine.scheduler import Scheduler
 from tuneloop_server.engine.slots import arrange
 from waiting import until
@@ -186,21 +185,17 @@ async def test_tensors_that_fit_nowhere_are_refused_and_leave_nothing_behind(cha
 
 
 @pytest.mark.parametrize(
-    ("used", "want_gather", "want_back"),
+    ("used", "want"),
     [
-        pytest.param([3, 3, 4, 4], None, None, id="even"),
-        pytest.param([2], None, None, id="one"),
-        pytest.param([0, 1, 1], [0, 0, 1, 2], [0, 2, 3], id="the short one is padded"),
-        pytest.param([1, 3], [0, 0, 1], [0, 2], id="a slot between that nobody uses"),
+        pytest.param([3, 3, 4, 4], [Run(slice(3, 5), slice(0, 4), 8)], id="as many rows each"),
+        pytest.param([2], [Run(slice(2, 3), slice(0, 1), 4)], id="one alone"),
+        pytest.param([0, 1, 1, 2, 2], [Run(slice(0, 1), slice(0, 1), 4), Run(slice(1, 3), slice(1, 5), 4)], id="one has fewer"),
+        pytest.param([1, 3], [Run(slice(1, 2), slice(0, 1), 4), Run(slice(3, 4), slice(1, 2), 4)], id="a slot between that nobody uses"),
+        pytest.param([], [], id="the base alone"),
     ],
 )
-def test_rows_are_gathered_only_where_slots_differ(used: list[int], want_gather: list[int] | None, want_back: list[int] | None) -> None:
-    got = arrange(used, Places(used[0], used[-1] - used[0] + 1, len(used), 4), torch.device("cpu"))
-    assert (got.gather if got.gather is None else got.gather.tolist()) == want_gather
-    assert (got.back if got.back is None else got.back.tolist()) == want_back
-    if got.back is not None and got.gather is not None:
-        assert got.gather[got.back].tolist() == list(range(len(used)))
-        assert len(got.gather) == got.slots * max(Counter(used).values())
+def test_slots_with_as_many_rows_each_are_served_together(used: list[int], want: list[Run]) -> None:
+    assert arrange(used, {0: 4, 1: 4, 2: 4, 3: 4, 4: 8}) == tuple(want)
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ class Batch:
         lengths = self._cache.lengths
         self._cache.make_room(lengths.longest + 1)
         self._cache.look_ahead(lengths.longest + 1, max(seat.row.most for seat in self.seats))
-        self._slots.use(self._places)
+        self._slots.use(self._runs)
         out = self._model(
             input_ids=self._last,
             attention_mask=lengths.mask(),
@@ -74,7 +74,7 @@ class Batch:
         self._cache.lengths.set(self._cache.lengths.of[index])
         self._last = self._last[index]
         self.seats = [self.seats[n] for n in sources]
-        self._places = self._slots.places([seat.slot for seat in self.seats], self._last.device)
+        self._runs = self._slots.runs([seat.slot for seat in self.seats])
 
 
 class Alone:
@@ -84,11 +84,11 @@ class Alone:
         self.seats = prefill.seats
         self._model, self._slots = model, slots
         self._cache: Any = prefill.cache
-        self._places = slots.places([seat.slot for seat in self.seats], model.device)
+        self._runs = slots.runs([seat.slot for seat in self.seats])
         self._last = torch.tensor([prefill.first], device=model.device)
 
     def step(self) -> None:
-        self._slots.use(self._places)
+        self._slots.use(self._runs)
         out = self._model(input_ids=self._last, past_key_values=self._cache, use_cache=True)
         self._last = accepted(out.logits[:, -1], self.seats)
 

@@ -9,32 +9,32 @@ from tuneloop_server.engine.product import is_packed, product
 
 
 @dataclass(frozen=True)
-class Places:
-    """Which slot each row of a forward pass uses. The rows that use none come last, and are the base's.
+class Run:
+    """Neighbouring slots with as many rows each. Two batched products serve all of them, [slots, tokens, in] x [slots, in, rank] x
+    [slots, rank, out], on views of the rows: no row is moved or padded, and a slot's numbers never meet another's rows."""
 
-    Two batched products serve all adapters at once, [slots, tokens, in] x [slots, in, rank] x [slots, rank, out]: a slot's numbers
-    never meet another's rows. Where all slots have as many rows, a view is enough; else rows are gathered, short slots padded.
-    """
-
-    first: int
-    slots: int
-    """The slots from `first` on: `slots` of them."""
-    rows: int
-    """So many rows use one, in the order of slots."""
+    slots: slice
+    rows: slice
     rank: int
     """Of the highest adapter among them; the others' matrices are padded with zeros."""
-    gather: torch.Tensor | None = None
-    """[slots * most rows of one]: the row in each place; None: they are in their places already."""
-    back: torch.Tensor | None = None
-    """[rows]: the place of each row."""
+
+    @property
+    def count(self) -> int:
+        """Slots."""
+        return int(self.slots.stop - self.slots.start)
+
+    def of(self, rows: torch.Tensor) -> torch.Tensor:
+        """[slots, tokens, width], of [rows, tokens, width]"""
+        mine = rows if self.rows.stop - self.rows.start == len(rows) else rows[self.rows]  # a slice costs as much as a small product
+        return mine.view(self.count, -1, rows.shape[2])
 
 
 @dataclass
 class Active:
     """What the next forward pass uses; shared by all layers."""
 
-    places: Places | None = None
-    """None: the base alone."""
+    runs: tuple[Run, ...] = ()
+    """Rows of none use the base alone."""
     tells_rows: bool = True
     """False once a layer was given its tokens without their rows, as an expert of a mixture is."""
 
@@ -61,8 +61,8 @@ class AdaptedLinear(nn.Module):
         self._product = product(linear)
         self._active = active
         self._stacks: Stacks | None = None
-        self._chosen: tuple[Places, torch.Tensor, torch.Tensor] | None = None
-        """The matrices of the places that were used last: mostly those that are used next."""
+        self._chosen: tuple[tuple[Run, ...], list[tuple[torch.Tensor, torch.Tensor]]] | None = None
+        """The matrices of the runs that were used last: mostly those that are used next."""
 
     @property
     def stacks(self) -> Stacks | None:
@@ -78,27 +78,21 @@ class AdaptedLinear(nn.Module):
         y = self._product(x.reshape(-1, self.in_features)).view(*x.shape[:-1], self.out_features)
         if x.dim() != 3:
             self._active.tells_rows = False
-        if self._active.places and self._stacks:
-            self._add(y, x, self._active.places, self._stacks)
+        if self._active.runs and self._stacks:
+            self._add(y, x, self._active.runs, self._stacks)
         return y
 
-    def _add(self, y: torch.Tensor, x: torch.Tensor, at: Places, stacks: Stacks) -> None:
+    def _add(self, y: torch.Tensor, x: torch.Tensor, runs: tuple[Run, ...], stacks: Stacks) -> None:
         """y[row] += x[row] @ down[slot of row].T @ up[slot of row], in place."""
         if x.dim() != 3:
             x, y = x.reshape(1, -1, self.in_features), y.view(1, -1, self.out_features)
-        a, b = self._matrices(at, stacks)
-        if at.gather is None or at.back is None:
-            if at.rows < len(x):
-                x, y = x[: at.rows], y[: at.rows]
-            y.view(at.slots, -1, self.out_features).baddbmm_(torch.bmm(x.reshape(at.slots, -1, self.in_features), a), b)
-            return
-        gathered = x.index_select(0, at.gather).view(at.slots, -1, self.in_features)
-        change = torch.bmm(torch.bmm(gathered, a), b).view(len(at.gather), -1, self.out_features)
-        y[: at.rows] += change.index_select(0, at.back)
+        x = x.contiguous()
+        for run, (down, up) in zip(runs, self._matrices(runs, stacks), strict=True):
+            run.of(y).baddbmm_(torch.bmm(run.of(x), down), up)
 
-    def _matrices(self, at: Places, stacks: Stacks) -> tuple[torch.Tensor, torch.Tensor]:
-        """[slots, in, rank] and [slots, rank, out]: views."""
-        if self._chosen is None or self._chosen[0] is not at:
-            slots = slice(at.first, at.first + at.slots)
-            self._chosen = at, stacks.down[slots, : at.rank].transpose(1, 2), stacks.up[slots, : at.rank]
-        return self._chosen[1], self._chosen[2]
+    def _matrices(self, runs: tuple[Run, ...], stacks: Stacks) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """[slots, in, rank] and [slots, rank, out] of each run: views."""
+        if self._chosen is None or self._chosen[0] is not runs:
+            views = [(stacks.down[run.slots, : run.rank].transpose(1, 2), stacks.up[run.slots, : run.rank]) for run in runs]
+            self._chosen = runs, views
+        return self._chosen[1]

@@ -21,7 +21,7 @@ class Prefill:
         self.first: list[int] = []
         """The first token of each answer, once all is read."""
         self._model, self._slots = model, slots
-        self._places = slots.places([seat.slot for seat in self.seats], model.device)
+        self._runs = slots.runs([seat.slot for seat in self.seats])
         self._ids, self._mask = padded([seat.row.prompt for seat in self.seats], model.device)
         self._read = 0
 
@@ -29,7 +29,7 @@ class Prefill:
         """Read at most `budget` tokens, padding included; how many were read."""
         begin, end = self._read, min(self._read + max(budget // len(self.seats), 1), self._ids.shape[1])
         mask = self._mask[:, :end]
-        self._slots.use(self._places)
+        self._slots.use(self._runs)
         logits = self._model(
             input_ids=self._ids[:, begin:end],
             attention_mask=mask,

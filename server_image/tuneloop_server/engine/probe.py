@@ -25,7 +25,7 @@ class Probe:
         *before, last = prompt
         self._last = torch.tensor([[last]], device=model.device)
         self._before = Memory(config=model.config)
-        slots.use(None)
+        slots.use(())
         with torch.inference_mode():
             model(input_ids=torch.tensor([before], device=model.device), past_key_values=self._before, use_cache=True, logits_to_keep=1)
         self._base = self._logits(None, between=lambda: None)
@@ -40,13 +40,13 @@ class Probe:
 
     def _logits(self, slot: int | None, between: Callable[[], None]) -> torch.Tensor:
         """[vocabulary]"""
-        places = self._slots.places([slot], self._last.device)
+        runs = self._slots.runs([slot])
 
         def step_aside() -> None:
             between()
-            self._slots.use(places)
+            self._slots.use(runs)
 
-        self._slots.use(places)
+        self._slots.use(runs)
         memory = deepcopy(self._before)
         memory.between = step_aside
         with torch.inference_mode():

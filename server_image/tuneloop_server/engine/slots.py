@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from tuneloop_server.background import Rest
-from tuneloop_server.engine.linear import Active, AdaptedLinear, Places, Stacks
+from tuneloop_server.engine.linear import Active, AdaptedLinear, Run, Stacks
 
 Model = Any
 """A transformers causal language model."""
@@ -95,18 +95,14 @@ class Slots:
         if number is not None:
             self._slots[number].users -= 1
 
-    def use(self, places: Places | None) -> None:
+    def use(self, runs: tuple[Run, ...]) -> None:
         """For the next forward passes."""
-        self._active.places = places
+        self._active.runs = runs
 
-    def places(self, numbers: Sequence[int | None], device: torch.device) -> Places | None:
+    def runs(self, numbers: Sequence[int | None]) -> tuple[Run, ...]:
         """For rows in the order of their slots, those of the base last."""
         used = [number for number in numbers if number is not None]
-        if not used:
-            return None
-        first, last = min(used), max(used)
-        rank = max(self._rank_of(number) for number in set(used))
-        return arrange(used, Places(first, last - first + 1, len(used), rank), device)
+        return arrange(used, {number: self._rank_of(number) for number in used})
 
     @property
     def tells_rows(self) -> bool:
@@ -152,19 +148,18 @@ class Slots:
         return [number for number, slot in enumerate(self._slots) if slot.handle is not None]
 
 
-def arrange(used: Sequence[int], at: Places, device: torch.device) -> Places:
-    """`used`: the slot of each row that has one, in order. Rows are gathered only if some slot has fewer than another. Pure."""
-    counts = Counter(used)
-    width = max(counts.values())
-    if all(counts[at.first + n] == width for n in range(at.slots)):
-        return at
-    gather = [0] * (at.slots * width)
-    back = []
-    for row, slot in enumerate(used):
-        place = (slot - at.first) * width + used[:row].count(slot)
-        gather[place] = row
-        back.append(place)
-    return Places(at.first, at.slots, at.rows, at.rank, torch.tensor(gather, device=device), torch.tensor(back, device=device))
+def arrange(used: Sequence[int], ranks: Mapping[int, int]) -> tuple[Run, ...]:
+    """`used`: the slot of each row that has one, in order. As few runs as can be. Pure."""
+    runs: list[Run] = []
+    row = 0
+    for slot, width in Counter(used).items():
+        begin, row = row, row + width
+        last = runs[-1] if runs else None
+        if last and last.slots.stop == slot and last.rows.stop - last.rows.start == width * last.count:
+            runs[-1] = Run(slice(last.slots.start, slot + 1), slice(last.rows.start, row), max(last.rank, ranks[slot]))
+        else:
+            runs.append(Run(slice(slot, slot + 1), slice(begin, row), ranks[slot]))
+    return tuple(runs)
 
 
 def read_layers(
