@@ -40,8 +40,8 @@ def whole_turn(options: argparse.Namespace, env: Mapping[str, str], stop: Stop, 
     url = redis_url({REDIS_URL_ENV: options.redis or env.get(REDIS_URL_ENV, "")})
     unfinished = Store(_uri(options.out, UNFINISHED))
     now = began(options, unfinished, now)
-    harvest = harvest_config(_as_env(harvest_wish(options, now)))
-    train = train_config(_as_env(train_wish(options, harvest)))
+    harvest = harvest_config(_as_env(requested_harvest(options, now)))
+    train = train_config(_as_env(requested_training(options, harvest)))
     base_folder(train)
     put_bytes(unfinished, f"{_asked(options)} {now.isoformat()}".encode())
     reporter = Reporter.from_env(env)
@@ -73,7 +73,7 @@ def _asked(options: argparse.Namespace) -> str:
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
 
-def harvest_wish(options: argparse.Namespace, now: datetime) -> HarvestConfig:
+def requested_harvest(options: argparse.Namespace, now: datetime) -> HarvestConfig:
     namespace = options.target.split("/")[0]
     return HarvestConfig(
         job=f"{namespace}/run-{now:%Y%m%d-%H%M%S}",
@@ -92,7 +92,7 @@ def harvest_wish(options: argparse.Namespace, now: datetime) -> HarvestConfig:
     )
 
 
-def train_wish(options: argparse.Namespace, harvest: HarvestConfig) -> TrainConfig:
+def requested_training(options: argparse.Namespace, harvest: HarvestConfig) -> TrainConfig:
     """The dataset in it is only the place where it will be."""
     place = dataset_store(harvest).uri
     base = options.base_model if "://" in options.base_model else _uri(options.base_model)

@@ -16,7 +16,7 @@ MEETING = 900
 def launch(config: TrainConfig, env: Mapping[str, str]) -> int:
     """Gives the exit code: of the process that failed first, so that what needs an edit is not tried again. 0 if none did."""
     try:
-        elastic_launch(_wish(config, env), sys.executable)("-m", "tuneloop_trainer", "train")
+        elastic_launch(_launch_config(config, env), sys.executable)("-m", "tuneloop_trainer", "train")
     except ChildFailedError as error:
         code = error.get_first_failure()[1].exitcode
         return code if code > 0 else 128 - code
@@ -25,7 +25,7 @@ def launch(config: TrainConfig, env: Mapping[str, str]) -> int:
     return 0
 
 
-def _wish(config: TrainConfig, env: Mapping[str, str]) -> LaunchConfig:
+def _launch_config(config: TrainConfig, env: Mapping[str, str]) -> LaunchConfig:
     """Several pods meet at the first one's name; the processes of one alone at a port that is free."""
     alone = config.workers.nodes == 1
     return LaunchConfig(
