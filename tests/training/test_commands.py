@@ -84,14 +84,28 @@ def test_harvest_that_needs_an_edit(
     assert str(want) in done.stderr
 
 
-def test_a_mistake_of_ours_is_told_without_its_text(redis_url: str, tmp_path: Path, receiver: Receiver) -> None:
-    env = harvest_env(redis_url.replace("/0", "/999999"), tmp_path, receiver)
-    done = command("harvest", **env)
+MISTAKEN = """
+import sys
+from tuneloop_trainer.__main__ import main
+from tuneloop_trainer.harvest.collect import Harvest
+
+def run(self, url, *, now):
+    raise KeyError(url)
+
+Harvest.run = run
+sys.exit(main(["harvest"]))
+"""
+
+
+def test_a_mistake_of_ours_is_told_without_its_text(tmp_path: Path, receiver: Receiver) -> None:
+    env = environment(**harvest_env("redis://:hunter2@localhost", tmp_path, receiver))
+    done = subprocess.run([sys.executable, "-c", MISTAKEN], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     fault = Report.model_validate(receiver.bodies("report")[0]).fault
     assert fault
     assert fault.reason is FaultReason.INTERNAL
-    assert "999999" not in done.stdout + done.stderr + json.dumps(receiver.received)
+    assert "KeyError" in done.stderr
+    assert "hunter2" not in done.stdout + done.stderr + json.dumps(receiver.received)
 
 
 def test_a_locked_redis_is_waited_for_and_the_password_appears_nowhere(tmp_path: Path, receiver: Receiver) -> None:
