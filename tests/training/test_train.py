@@ -1,5 +1,6 @@
 """Training on a tiny model: exact, the same each time, and learning."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -194,21 +195,40 @@ def test_when_an_adapter_stops(losses: list[float], want: bool) -> None:
     assert learned_out(losses, [10] * 6, [0, 2, 4, 6]) is want
 
 
-@pytest.mark.parametrize("wrong", ["another kind of model", "weights of another size", "weights cut short"])
-def test_a_base_that_cannot_be_loaded_is_named_with_what_it_must_be(wrong: str, tiny_base: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("changes", "want"),
+    [
+        pytest.param({"model_type": "vit"}, "cannot be loaded", id="another kind of model"),
+        pytest.param({"hidden_size": 96}, "cannot be loaded", id="weights of another size"),
+        pytest.param({"num_attention_heads": 5}, "cannot be loaded", id="heads that do not divide the width"),
+        pytest.param({"quantization_config": {"quant_method": "gptq", "bits": 4}}, "cannot be loaded", id="needs what is not installed"),
+        pytest.param({"model_type": "new", "auto_map": {"AutoConfig": "new.New"}}, "cannot be loaded", id="code of its own"),
+        pytest.param({"num_hidden_layers": 3}, r"lacks 9 of its weights, such as model\.layers\.2\.", id="more layers than weights"),
+        pytest.param({}, "cannot be loaded", id="weights cut short"),
+    ],
+)
+def test_a_base_that_cannot_be_loaded_is_named_with_what_it_must_be(
+    changes: dict[str, object], want: str, tiny_base: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "base"
     copytree(tiny_base, folder)
     settings, weights = folder / "config.json", folder / "model.safetensors"
-    if wrong == "another kind of model":
-        settings.write_text('{"model_type": "vit"}')
-    elif wrong == "weights of another size":
-        settings.write_text(settings.read_text().replace('"hidden_size": 64', '"hidden_size": 96'))
-    else:
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | changes))
+    if not changes:
         weights.write_bytes(weights.read_bytes()[:20_000])
     config = job(folder, tmp_path, dataset(tmp_path / "data", lesson("x", "Below.")))
-    with pytest.raises(NeedsEdit, match=f"{config.base_uri} cannot be loaded .*: it must be a causal language model") as refused:
+    with pytest.raises(NeedsEdit, match=f"{config.base_uri} {want}.*: it must be a causal language model") as refused:
         load_base(folder, config, "", choose("Float32"))
     assert refused.value.fault.reason is FaultReason.UNSUPPORTED_MODEL
+
+
+@pytest.mark.parametrize(("template", "want"), [("", "no chat template"), ("{% for message in %}", "does not take a question")])
+def test_a_base_without_a_chat_template_that_works_is_named(template: str, want: str, tiny_base: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "base"
+    copytree(tiny_base, folder)
+    (folder / "chat_template.jinja").write_text(template)
+    with pytest.raises(NeedsEdit, match=want):
+        load_base(folder, job(folder, tmp_path, dataset(tmp_path / "data", lesson("x", "Below."))), "", choose("Float32"))
 
 
 def test_layers_that_are_not_there_are_named(base: Base) -> None:
