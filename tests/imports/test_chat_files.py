@@ -58,9 +58,9 @@ def test_a_file_of_chats_becomes_a_dataset_that_a_job_can_name(tmp_path: Path) -
     assert {row.domain for row in rows(dataset)} == {"storehouse"}
     assert (dataset.read, dataset.kept) == (31, 31)
     assert "example.com" not in "".join(row.to_line() for row in rows(dataset))
-    assert "1 lines skipped: no messages" in shown
-    assert "1 lines skipped: no answer to learn" in shown
-    assert "1 lines skipped: not harvestable: neither text nor JSON" in shown
+    assert "1 lines skipped, line 32 first: no messages" in shown
+    assert "1 lines skipped, line 33 first: no answer to learn" in shown
+    assert "1 lines skipped, line 31 first: not harvestable: neither text nor JSON" in shown
     folder = Path(dataset.uri.removeprefix("file://"))
     manifest = DatasetManifest.model_validate_json((folder / MANIFEST_FILE).read_text())
     assert manifest.imported[0].imported == 31
@@ -79,7 +79,9 @@ def test_an_answer_in_parts_and_a_mark_before_the_first_line_are_read(tmp_path: 
     ("content", "options", "want"),
     [
         pytest.param("", [], "no line has an answer to learn", id="empty"),
-        pytest.param("x\n{}\n", [], "to learn, 1 lines skipped: not harvestable: neither text nor JSON, 1 lines", id="no chats"),
+        pytest.param("x\n{}\n", [], "learn, 1 lines skipped, line 1 first: not harvestable: neither text nor JSON, 1 lines", id="no chats"),
+        pytest.param('{"prompt": "a", "completion": "b"}', [], 'a line must be {"messages": [{"role": ', id="another format"),
+        pytest.param(chat(1), ["--min-examples", "0"], "argument --min-examples: 0 is not at least 1", id="none"),
         pytest.param(chat(1), ["--domain", "Bad Name"], "--domain 'Bad Name': must be a DNS label", id="no name for a domain"),
     ],
 )

@@ -119,6 +119,9 @@ def test_several_tenants_are_mixed_only_if_named() -> None:
     assert refused.value.fault.reason is FaultReason.SEVERAL_TENANTS
     assert "7 tenants (t0, t1, t2, t3, t4, ...)" in refused.value.fault.message
     assert "data.tenants" in refused.value.fault.message
+    with pytest.raises(NeedsEdit) as refused:
+        through([record(n, tenant=f"t{n % 7}" * 100_000) for n in range(60)])
+    assert len(refused.value.fault.message) < 500
     done = through(records, config(tenants=("t0", "t1")))
     assert done.kept == 18
 

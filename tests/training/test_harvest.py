@@ -16,9 +16,11 @@ from tuneloop_contracts.dataset import DATA_FILES, HELD_OUT_FILE, MANIFEST_FILE,
 from tuneloop_contracts.domains import DEFAULT_DOMAINS
 from tuneloop_contracts.jobs import HarvestConfig
 from tuneloop_contracts.progress import FaultReason
-from tuneloop_contracts.record import COMPACT, Feedback, meta_key, record_stream
+from tuneloop_contracts.record import COMPACT, RECORD_KIND, Feedback, meta_key, record_stream
 from tuneloop_contracts.stores import Store
 from tuneloop_trainer.errors import NeedsEdit, TryLater
+from tuneloop_trainer.forget.person import Person
+from tuneloop_trainer.forget.recorded import find_recorded, remove_recorded
 from tuneloop_trainer.golden import OWNERS_FILE, golden_store, read_golden
 from tuneloop_trainer.harvest import pages
 from tuneloop_trainer.harvest.collect import Harvest
@@ -183,6 +185,20 @@ def test_a_flush_in_mid_harvest_is_data_lost_for_every_later_pod_too(redis_url: 
     with pytest.raises(TryLater):
         harvest(redis_url, tmp_path)
     assert not list(tmp_path.rglob(SUMMARY_FILE))
+
+
+def test_who_is_forgotten_in_mid_harvest_is_in_no_dataset(redis_url: str, tmp_path: Path) -> None:
+    write(redis_url, (record(n, user=f"u-{n % 6}") for n in range(60)))
+
+    def forget() -> None:
+        with redis.Redis.from_url(redis_url) as client:
+            remove_recorded(client, find_recorded(client, TARGET, RECORD_KIND, Person("u-0")))
+
+    with pytest.raises(TryLater, match="somebody was forgotten"):
+        meddle(redis_url, tmp_path, forget)
+    assert not list(tmp_path.rglob(SUMMARY_FILE))
+    dataset = harvest(redis_url, tmp_path)
+    assert (dataset.read, dataset.lost) == (50, 0)
 
 
 def test_one_evicted_day_is_data_lost(redis_url: str, tmp_path: Path) -> None:

@@ -5,8 +5,7 @@ import hashlib
 import os
 import sys
 from codecs import BOM_UTF8
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -34,6 +33,7 @@ from tuneloop_trainer.store import check_writable, get_bytes
 from tuneloop_trainer.table import as_table
 
 FORMAT = "OpenAIChat"
+LINE = '{"messages": [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]}'
 PARTS = {"train": TRAIN_FILE, "held-out": HELD_OUT_FILE}
 
 
@@ -44,15 +44,18 @@ def import_chats(options: argparse.Namespace, env: Mapping[str, str], *, now: da
     check_writable(Store(config.datasets_uri))
     found, skipped = exchanges_in(content)
     if not found:
-        raise NeedsEdit(FaultReason.INVALID_CONFIG, f"--file {options.file}: no line has an answer to learn{_counted(skipped)}")
+        raise NeedsEdit(
+            FaultReason.INVALID_CONFIG,
+            f"--file {options.file}: no line has an answer to learn{_counted(skipped)}; a line must be {LINE}, in UTF-8",
+        )
     entries = [_entry(exchange, place, config, options.domain) for place, exchange in enumerate(found)]
     golden = Golden(every_golden(Store(config.datasets_uri), config.target))
     curated = curate(reversed(entries), {}, config, golden, finder(env))
-    counts = tuple(Count(name=reason, count=count) for reason, count in skipped.most_common())
+    counts = tuple(Count(name=reason, count=len(lines)) for reason, lines in sorted(skipped.items(), key=lambda one: -len(one[1])))
     imported = ImportCounts(format=FORMAT, prefix="", imported=len(entries), skipped=counts)
     dataset = write_dataset(curated, Reading(imported=(imported,)), config)
     log_funnel(dataset)
-    print(as_text(dataset, imported))
+    print(as_text(dataset, imported, skipped))
     return EXIT_DONE
 
 
@@ -71,29 +74,29 @@ def export_chats(options: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
-def exchanges_in(content: bytes) -> tuple[list[Exchange], Counter[str]]:
-    """Of every line, each a conversation of its own; and the reasons for which lines gave none."""
+def exchanges_in(content: bytes) -> tuple[list[Exchange], dict[str, list[int]]]:
+    """Of every line, each a conversation of its own; and for each reason the numbers of the lines that gave none."""
     mark = hashlib.sha256(content).hexdigest()
     found: list[Exchange] = []
-    skipped: Counter[str] = Counter()
+    skipped: dict[str, list[int]] = {}
     for number, line in enumerate(content.split(b"\n"), start=1):
         try:
             found += exchanges_of(text_of(line), session=f"{mark} {number}") if line.strip() else ()
         except Unusable as unusable:
-            skipped[unusable.reason] += 1
+            skipped.setdefault(unusable.reason, []).append(number)
     return found, skipped
 
 
-def as_text(dataset: Dataset, imported: ImportCounts) -> str:
+def as_text(dataset: Dataset, imported: ImportCounts, skipped: Mapping[str, Sequence[int]]) -> str:
     domains = [(domain.name, str(domain.train), str(domain.held_out), domain.reason or "") for domain in dataset.domains]
     lines = as_table(("DOMAIN", "TRAIN", "HELD OUT", ""), domains)
-    skipped = _counted({count.name: count.count for count in imported.skipped})
     reference = f"data.datasetRef: {{uri: {dataset.uri}, digest: {dataset.digest}}}"
-    return f"{lines}\n{imported.imported} answers read, {dataset.kept} kept{skipped}\n{reference}"
+    return f"{lines}\n{imported.imported} answers read, {dataset.kept} kept{_counted(skipped)}\n{reference}"
 
 
-def _counted(skipped: Mapping[str, int]) -> str:
-    return "".join(f", {count} lines skipped: {reason}" for reason, count in skipped.items())
+def _counted(skipped: Mapping[str, Sequence[int]]) -> str:
+    """Each reason with the number of its first line."""
+    return "".join(f", {len(lines)} lines skipped, line {lines[0]} first: {reason}" for reason, lines in skipped.items())
 
 
 def _wish(options: argparse.Namespace, content: bytes, now: datetime) -> HarvestConfig:
@@ -134,7 +137,7 @@ def _content(file: str) -> bytes:
     try:
         content = get_bytes(store_at(file)) if "://" in file else Path(file).read_bytes()
     except OSError as error:
-        raise NeedsEdit(FaultReason.INVALID_CONFIG, f"--file {file}: {type(error).__name__}") from None
+        raise NeedsEdit(FaultReason.INVALID_CONFIG, f"--file {file} cannot be read ({type(error).__name__})") from None
     if content is None:
         raise NeedsEdit(FaultReason.INVALID_CONFIG, f"--file {file}: no such file")
     return content.removeprefix(BOM_UTF8)

@@ -52,7 +52,7 @@ FORGET = """Take one person out of everything that was kept of a target, and nam
 Removes what they asked and were answered from the record and the server's cache, with all feedback on it and by them; with --datasets
 the same from the archive, and their rows from datasets and golden sets. With --adapters too, the adapters trained on such a dataset
 are named: what they learned stays in them until they are retrained or rolled back. Prints a table of counts first, and nothing of the
-person. May be run again at any time.
+person. May be run again at any time: once more after a harvest that ran meanwhile, which may have sealed or written what it read before.
 
 A dataset that lost rows has another digest: a job that names it by the old one is refused.
 A user's name is hashed with the salt of the target: kubectl get configmap TARGET-adapters -o jsonpath='{.data.manifest\\.json}' >FILE.
@@ -111,8 +111,8 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--domains", metavar="NAME", nargs="*", default=[], help="only these (default: technical, support, legal, general)")
     run.add_argument("--tenants", metavar="NAME", nargs="*", default=[], help="whose records; needed if there are several tenants")
     run.add_argument("--window-days", metavar="N", type=_days, default=30, help="days back from now (default: 30)")
-    run.add_argument("--min-examples", metavar="N", type=int, default=50, help="examples that a domain needs (default: 50)")
-    run.add_argument("--epochs", metavar="N", type=int, default=3, help="(default: 3)")
+    run.add_argument("--min-examples", metavar="N", type=_count, default=50, help="examples that a domain needs (default: 50)")
+    run.add_argument("--epochs", metavar="N", type=_count, default=3, help="(default: 3)")
     run.add_argument("--learning-rate", metavar="X", type=float, default=1e-4, help="(default: 1e-4)")
     run.add_argument("--rank", metavar="N", type=int, default=16, help="of the adapters (default: 16)")
     run.add_argument("--alpha", metavar="N", type=int, default=32, help="of the adapters (default: 32)")
@@ -129,6 +129,13 @@ def _days(text: str) -> float:
     if not 0 < days <= LONGEST_WINDOW:
         raise argparse.ArgumentTypeError(f"{text} is not above 0 and at most {LONGEST_WINDOW}")
     return days
+
+
+def _count(text: str) -> int:
+    """Raises ValueError, which argparse tells with the option's name."""
+    if (count := int(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    return count
 
 
 def _add_forget(forget: argparse.ArgumentParser) -> None:
@@ -150,6 +157,6 @@ def _add_chat_files(into: argparse.ArgumentParser, out_of: argparse.ArgumentPars
     into.add_argument("--datasets", metavar="URI", required=True, help="the target's datasets store: file:///, pvc:// or s3://")
     into.add_argument("--target", metavar="NS/NAME", required=True, help="whose adapters it is for")
     into.add_argument("--domain", metavar="NAME", default="", help="of all lines (default: by content, of the default domains)")
-    into.add_argument("--min-examples", metavar="N", type=int, default=50, help="examples that a domain needs (default: 50)")
+    into.add_argument("--min-examples", metavar="N", type=_count, default=50, help="examples that a domain needs (default: 50)")
     out_of.add_argument("--dataset", metavar="URI", required=True, help="a dataset: status.dataset.uri of a job")
     out_of.add_argument("--part", choices=["train", "held-out"], default="train", help="(default: train)")

@@ -29,6 +29,8 @@ from tuneloop_trainer.curate.ties import sizes
 from tuneloop_trainer.errors import NeedsEdit
 from tuneloop_trainer.rows import Row
 
+MAX_NAME = 60
+"""Characters of a tenant's name that a message shows."""
 MAX_NAMED_TENANTS = 5
 PIECE = 2000
 """Examples that are settled at once, where that many are still wanted."""
@@ -166,7 +168,8 @@ def _without_poison(examples: list[Example], config: HarvestConfig, tally: Tally
 
 
 def _several(tenants: set[str]) -> str:
-    named = ", ".join(sorted(tenants)[:MAX_NAMED_TENANTS]) + (", ..." if len(tenants) > MAX_NAMED_TENANTS else "")
+    shown = ", ".join(name[:MAX_NAME] for name in sorted(tenants)[:MAX_NAMED_TENANTS])
+    named = f"{shown}, ..." if len(tenants) > MAX_NAMED_TENANTS else shown
     return f"the records hold {len(tenants)} tenants ({named}): name in data.tenants those that may share an adapter"
 
 

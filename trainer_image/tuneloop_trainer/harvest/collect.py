@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from tuneloop_contracts.dataset import Dataset, ImportCounts
 from tuneloop_contracts.jobs import HarvestConfig
+from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.record import Feedback
 from tuneloop_contracts.stores import Store
 from tuneloop_trainer.config import moment
@@ -23,6 +24,7 @@ from tuneloop_trainer.curate.golden import Golden
 from tuneloop_trainer.curate.offer import offering
 from tuneloop_trainer.curate.redact.find import find
 from tuneloop_trainer.curate.redact.span import Find
+from tuneloop_trainer.errors import TryLater
 from tuneloop_trainer.golden import every_golden
 from tuneloop_trainer.harvest.archive import Archive
 from tuneloop_trainer.harvest.connect import connect
@@ -149,6 +151,9 @@ class Harvest:
             told = self._with_progress(recorded, stock) if tells else recorded
             yield Window(heapq.merge(told, brought.entries, key=attrgetter("at"), reverse=True), feedback, brought.counts)
         source.confirm(shards)
+        if source.forgot_somebody():
+            remove_file(self._stock_file)  # it counts what is no longer to be read
+            raise TryLater(FaultReason.DATA_LOST, "somebody was forgotten while the harvest read: the next try reads without them")
 
     def _golden(self) -> Golden:
         return Golden(every_golden(Store(self.config.datasets_uri), self.config.target))

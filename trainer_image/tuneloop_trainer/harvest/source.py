@@ -52,6 +52,8 @@ class Source:
     end: datetime
     streams: list[StreamRead] = field(default_factory=list, init=False)
     """What was read of each, as far as `entries` was read."""
+    _erased_before: dict[str, int] = field(default_factory=dict, init=False)
+    """Of each record stream, when stock was taken."""
 
     @property
     def lost(self) -> int:
@@ -70,6 +72,7 @@ class Source:
         names = [record_stream(self.target, shard, day) for day in days for shard in range(shards)]
         self._must_hold("stream", names)
         self._must_hold("hash", sorted(set(map(erased_key, names))))
+        self._erased_before = dict(zip(names, self._erased(names), strict=True))
         return self.stock_of(names)
 
     def stock_of(self, names: list[str]) -> Stock:
@@ -103,6 +106,11 @@ class Source:
         """At the end: is this still the Redis that the harvest began with?"""
         if shards and not self.shards():
             raise _data_lost("the target's own key")
+
+    def forgot_somebody(self) -> bool:
+        """Since stock was taken: they may have been read before."""
+        names = list(self._erased_before)
+        return self._erased(names) != [self._erased_before[name] for name in names]
 
     def _window(self, name: str, stocked: Stocked) -> Generator[Sent]:
         start, end = milliseconds(self.start), milliseconds(self.end)
