@@ -53,7 +53,8 @@ async def test_streamed_and_whole_share_an_entry_both_ways(redis_url: str) -> No
         assert (streamed.headers["X-Cache"], whole.headers["X-Cache"]) == ("miss", "hit-exact")
         replayed = await pod.ask("a", stream=True, stream_options={"include_usage": True})
         assert replayed.headers["X-Cache"] == "hit-exact"
-        assert replayed.headers["Content-Type"] == streamed.headers["Content-Type"]
+        for each in (streamed, replayed):
+            assert (each.headers["Content-Type"], each.headers["X-Accel-Buffering"]) == ("text/event-stream; charset=utf-8", "no")
         assert text_of(replayed) == text_of(streamed) == whole.json()["choices"][0]["message"]["content"]
         *events, done = replayed.text.strip().split("\n\n")
         parsed = [json.loads(event.removeprefix("data: ")) for event in events]

@@ -15,7 +15,8 @@ from tuneloop_server.chat.service import ChatService, Repeat
 from tuneloop_server.chat.wire import Envelope, replayed
 from tuneloop_server.errors import ApiError
 
-EVENTS = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
+EVENTS = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+"""The last one is for nginx, which would hold a stream back until it ends or fills a buffer."""
 PATH = "/v1/chat/completions"
 
 
