@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from tuneloop_server.semcache.guard.grammar import ADVICE, USING
+from tuneloop_server.semcache.guard.grammar import ADVICE, TIMES, USING
 from tuneloop_server.semcache.guard.lexicon import Lexicon, lexicon
 from tuneloop_server.semcache.guard.reading import Reading
 
@@ -15,7 +15,9 @@ def aligned(a: Reading, b: Reading) -> tuple[Reading, Reading]:
     compared = "differ" in a.content and "differ" in b.content  # what a question tells apart are no near words in it
     into = {} if compared else dict(_near(only_a, only_b, words))
     rest_a, rest_b = set(only_a) - set(into), set(only_b) - set(into.values())
-    light = words.light if "yes-no" in a.questions | b.questions else words.light | ADVICE
+    asked = a.questions | b.questions
+    thing = "what" in asked and not TIMES & set(a.content)  # what I need is not what I have; how often I need to is how often
+    light = words.light if "yes-no" in asked else words.light | (ADVICE - {"need"} if thing else ADVICE)
     if "quantiti" in a.content and "quantiti" in b.content:
         light |= USING
     if not (rest_a and rest_b):

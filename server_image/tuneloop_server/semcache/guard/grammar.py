@@ -37,6 +37,8 @@ OWNERS = {
 }  # fmt: skip
 ADVICE = frozenset({"best", "should", "need", "want"})
 """Concepts that tell a way or a time from none other: what is the best way to do it, how should I do it."""
+TIMES = frozenset({"frequenc", "durat"})
+"""Concepts of how often and how long."""
 TURNING = frozenset({"from", "to", "by", "over", "than", "against"})
 """Marks that turn a meaning with what follows them, wherever that stands."""
 USING = frozenset({"eat", "beverag", "consum", "need", "sleep"})

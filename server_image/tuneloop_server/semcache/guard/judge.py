@@ -37,7 +37,7 @@ def objection(a: str, b: str) -> str | None:
         return "language"
     a, b = _beside(a, b), _beside(b, a)
     one, other = read(rephrased(a, b, language), language), read(b, language)
-    if one.folded == other.folded:
+    if one.folded == other.folded and (one.folded or a == b):  # `?` asks something, and `!` nothing or something else
         return None
     return _first(AS_READ, one, other) or _first(ALIGNED, *aligned(one, other))
 
