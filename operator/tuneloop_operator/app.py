@@ -3,7 +3,7 @@
 import asyncio
 import datetime
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -42,7 +42,7 @@ async def run(settings: Settings) -> None:
         world = make_world(settings, kube, pods)
         stack.callback(world.followers.stop)
         await stack.enter_async_context(served(probes_app(world.metrics, lambda: ailment(world.queue)), settings.probes_port))
-        await check_access(kube, settings.watch_namespaces)
+        namespaces = await check_access(kube, settings.watch_namespaces)
         lease = Lease(kube, settings.pod_namespace, settings.pod_name)
         log.info("waiting for the Lease in %s", settings.pod_namespace)
         await lease.acquire()
@@ -50,7 +50,7 @@ async def run(settings: Settings) -> None:
         kube.may_write = lease.is_ours
         log.info("this operator is the active one")
         await stack.enter_async_context(served(progress_app(Reviews(kube), world.inbox, world.queue), settings.progress_port))
-        await first_of(watch(world), world.queue.run(lambda key: reconcile(world, key)), lease.hold())
+        await first_of(watch(world, namespaces), world.queue.run(lambda key: reconcile(world, key)), lease.hold())
 
 
 def make_world(settings: Settings, kube: Kube, pods: Pods) -> World:
@@ -77,13 +77,12 @@ def ailment(queue: WorkQueue) -> str:
     return f"a pass has been at work for {stuck:.0f} s" if stuck > 2 * PASS_LIMIT else ""
 
 
-async def watch(world: World) -> None:
+async def watch(world: World, namespaces: Sequence[str]) -> None:
     """kopf, as a watcher only: no state handlers, so it writes nothing. Returns on SIGTERM; raises when a watch breaks."""
     registry = kopf.OperatorRegistry()
     kopf.on.login(registry=registry)(_login(world.kube.settings))
     for kind in KINDS.values():
         kind.watch(registry, world)
-    namespaces = list(world.settings.watch_namespaces)
     await kopf.operator(
         registry=registry, settings=kopf_settings(), clusterwide=not namespaces, namespaces=namespaces, standalone=True, memo=kopf.Memo()
     )

@@ -1,12 +1,16 @@
 """Settings, links, status patches, automatic training: the small pure parts."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from tuneloop_contracts.names import DATA_UNTIL_ANNOTATION
+from tuneloop_operator.api.kinds import Kind
 from tuneloop_operator.api.loraadapter import LoRAAdapterSpec
+from tuneloop_operator.clients.access import NoAccess, check_access
+from tuneloop_operator.clients.errors import NotAllowed
+from tuneloop_operator.clients.kube import Kube
 from tuneloop_operator.finetunejob.seen import read_adapter
 from tuneloop_operator.inferencetarget.autotrain import at_work, due_in, fine_tune_job, job_name, newest, trained_at
 from tuneloop_operator.ledger.seen import Adapter
@@ -137,3 +141,34 @@ def test_one_that_was_made_here_and_waits_is_not_made_again(stage: str) -> None:
 
 def a_job(made: str, name: str = "week-47") -> dict[str, Any]:
     return {"metadata": {"name": name, "creationTimestamp": made}, "spec": {"targetRef": {"name": "chat"}}}
+
+
+class FakeKube:
+    """Lets some namespaces be looked at."""
+
+    def __init__(self, *may: str) -> None:
+        self.may = may
+
+    async def has(self, kind: Kind, namespace: str) -> bool:
+        if namespace not in self.may:
+            raise NotAllowed("GET: 403")
+        return True
+
+
+@pytest.mark.parametrize(
+    ("asked", "may", "want"),
+    [
+        pytest.param(("a", "b"), ("a", "b"), ("a", "b"), id="all"),
+        pytest.param(("a", "b"), ("a",), ("a",), id="b was deleted, and its Role with it"),
+        pytest.param((), ("",), (), id="the whole cluster"),
+    ],
+)
+async def test_a_namespace_that_is_gone_does_not_end_the_work_in_others(asked: tuple[str, ...], may: tuple[str, ...], want: object) -> None:
+    assert await check_access(cast(Kube, FakeKube(*may)), asked) == want
+
+
+async def test_an_operator_that_may_look_nowhere_says_where_it_should() -> None:
+    with pytest.raises(NoAccess, match=r"namespace a: .*; .* in namespace b"):
+        await check_access(cast(Kube, FakeKube()), ("a", "b"))
+    with pytest.raises(NoAccess, match="in the whole cluster"):
+        await check_access(cast(Kube, FakeKube("a")), ())
