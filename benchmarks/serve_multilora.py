@@ -185,6 +185,7 @@ def rows_of(speed: dict[str, float]) -> list[Row]:
         higher_is_better(base, "tokens/s", plain, "transformers generate", speed["generate, base"]),
         higher_is_better(base, "tokens/s", plain, "vLLM on CPU", speed["vLLM, base"]),
         higher_is_better(mixed, "tokens/s", adapted, "ours without adapters", plain),
+        higher_is_better(mixed, "tokens/s", adapted, "transformers generate without adapters", speed["generate, base"]),
         higher_is_better(mixed, "tokens/s", adapted, "PEFT, adapter_names", speed["PEFT mixed"]),
         higher_is_better(mixed, "tokens/s", adapted, "PEFT, load_adapter and set_adapter", speed["PEFT swapped"]),
         higher_is_better(mixed, "tokens/s", adapted, "vLLM on CPU", speed["vLLM, adapters"]),
