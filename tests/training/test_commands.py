@@ -235,7 +235,7 @@ def stopped_when(said: str, *arguments: str, **env: str) -> str:
 @pytest.mark.parametrize(
     ("arguments", "code", "want"),
     [
-        pytest.param(["--rank", "0", "--epochs", "0"], 2, "lora.rank: 0 is not at least 1; training.epochs", id="all faults"),
+        pytest.param(["--rank", "0", "--learning-rate", "0"], 2, "lora.rank: 0 is not at least 1; training.learningRate", id="all faults"),
         pytest.param(["--base-model", "/nowhere"], 2, "BaseModelNotFound", id="no base"),
         pytest.param(["--base-model", "file:///nowhere"], 2, "BaseModelNotFound: file:///nowhere: no config.json", id="no base at a URI"),
         pytest.param(["--base-model", "hf://not/a/name"], 2, "hf://not/a/name: the hub says", id="no such name in a hub"),
