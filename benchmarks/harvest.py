@@ -28,7 +28,7 @@ from tuneloop_trainer.harvest.archive import Archive
 from tuneloop_trainer.harvest.collect import rarely_looking_for_cycles
 from tuneloop_trainer.harvest.connect import connect
 from tuneloop_trainer.harvest.pages import PAGE
-from tuneloop_trainer.harvest.patience import Patience
+from tuneloop_trainer.harvest.retry import RetryPolicy
 from tuneloop_trainer.harvest.segments import archive_store
 from tuneloop_trainer.harvest.source import Source
 
@@ -76,7 +76,7 @@ def original(url: str) -> Iterator[dict[str, Any]]:
 
 
 def source(client: "redis.Redis") -> Source:
-    return Source(client, Patience(lambda reason: None, time.monotonic, time.sleep), TARGET, END - timedelta(days=DAYS), END)
+    return Source(client, RetryPolicy(lambda reason: None, time.monotonic, time.sleep), TARGET, END - timedelta(days=DAYS), END)
 
 
 def ours(url: str) -> Iterator[Record]:

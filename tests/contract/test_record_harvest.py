@@ -8,7 +8,7 @@ from tuneloop_contracts.record import Feedback, Record
 from tuneloop_server.link import Link
 from tuneloop_server.record.recorder import Recorder
 from tuneloop_trainer.harvest.connect import connect
-from tuneloop_trainer.harvest.patience import Patience
+from tuneloop_trainer.harvest.retry import RetryPolicy
 from tuneloop_trainer.harvest.source import Source
 from waiting import beside
 
@@ -38,7 +38,7 @@ async def test_written_by_the_server_read_by_the_harvest(redis_url: str) -> None
     await write(redis_url)
     now = datetime.now(UTC) + timedelta(minutes=1)
     with connect(redis_url) as client:
-        source = Source(client, Patience(lambda _: None, time.monotonic, time.sleep), TARGET, began, now)
+        source = Source(client, RetryPolicy(lambda _: None, time.monotonic, time.sleep), TARGET, began, now)
         shards = source.shards()
         read = [entry.record for entry in source.entries(source.take_stock(shards))]
         said = source.feedback(shards, now)

@@ -10,7 +10,7 @@ import redis
 
 from tuneloop_contracts.record import SCHEMA, Feedback, Record, feedback_stream, meta_key, record_stream
 from tuneloop_trainer.harvest.connect import connect
-from tuneloop_trainer.harvest.patience import Patience
+from tuneloop_trainer.harvest.retry import RetryPolicy
 from tuneloop_trainer.harvest.source import Source
 
 TARGET = "chat/chat-llm"
@@ -25,8 +25,8 @@ REPEATED = GENERATED._replace(id="i-2", source="cache", origin="i-1", messages=(
 
 
 def source(client: "redis.Redis") -> Source:
-    patience = Patience(lambda reason: None, time.monotonic, time.sleep)
-    return Source(client, patience, TARGET, NOW - timedelta(days=1), NOW)
+    retry = RetryPolicy(lambda reason: None, time.monotonic, time.sleep)
+    return Source(client, retry, TARGET, NOW - timedelta(days=1), NOW)
 
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "server.md"
@@ -37,7 +37,7 @@ def test_what_the_documents_record_by_hand_is_read(redis_url: str) -> None:
     subprocess.run(["bash", "-ec", commands.replace("redis-cli", f"redis-cli -u {redis_url}")], check=True, stdout=subprocess.DEVNULL)
     with connect(redis_url) as client:
         now = datetime.now(UTC)
-        read = Source(client, Patience(lambda reason: None, time.monotonic, time.sleep), TARGET, now - HOUR, now + HOUR)
+        read = Source(client, RetryPolicy(lambda reason: None, time.monotonic, time.sleep), TARGET, now - HOUR, now + HOUR)
         (entry,) = read.entries(read.take_stock(read.shards()))
     assert entry.record == Record(
         id="i-1", conversation="c-1", user="", tenant="default", model="auto", revision="base", domain="support", tagged=False,

@@ -20,7 +20,7 @@ from tuneloop_contracts.jobs import Curation, Import, ImportFormat
 from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.record import user_hash
 from tuneloop_trainer.errors import NeedsEdit
-from tuneloop_trainer.harvest.patience import Patience
+from tuneloop_trainer.harvest.retry import RetryPolicy
 from tuneloop_trainer.imports import scan
 from tuneloop_trainer.imports.collect import bring
 from tuneloop_trainer.imports.scan import Keys
@@ -84,10 +84,10 @@ def test_every_format_joins_what_was_recorded_and_is_counted(engine: QueryEngine
 
 def test_entries_come_newest_first_as_those_of_the_record(engine: QueryEngine) -> None:
     with filled(engine, "semantic_router", "gptcache_store", "redisvl_caches") as client:
-        patience = Patience(lambda reason: None, clock=lambda: 0.0, sleep=lambda seconds: None)
+        retry = RetryPolicy(lambda reason: None, clock=lambda: 0.0, sleep=lambda seconds: None)
         formats = (ImportFormat.REDISVL, ImportFormat.GPTCACHE, ImportFormat.SEMANTIC_ROUTER)
         wanted = CONFIG.model_copy(update={"window_end": LATER, "imports": tuple(Import(format=format) for format in formats)})
-        brought = bring(Keys(client, patience), wanted).entries
+        brought = bring(Keys(client, retry), wanted).entries
     assert len(brought) == 5
     assert list(brought) == sorted(brought, key=lambda entry: entry.at, reverse=True)
 

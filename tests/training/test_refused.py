@@ -18,9 +18,9 @@ from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.record import erased_key, feedback_stream, meta_key, record_stream, repeats_key
 from tuneloop_trainer.errors import NeedsEdit, TrainerError, TryLater
 from tuneloop_trainer.forget.command import forget
-from tuneloop_trainer.harvest import patience
+from tuneloop_trainer.harvest import retry
 from tuneloop_trainer.harvest.connect import connect
-from tuneloop_trainer.harvest.patience import Patience
+from tuneloop_trainer.harvest.retry import RetryPolicy
 from tuneloop_trainer.harvest.source import Source
 from tuneloop_trainer.inspection import show
 
@@ -41,7 +41,7 @@ def forgotten(url: str, mode: str = STANDALONE, user: str = "f" * 24) -> None:
 
 
 def harvested(url: str, mode: str = STANDALONE) -> None:
-    waits = Patience(lambda reason: None, time.monotonic, lambda seconds: None)
+    waits = RetryPolicy(lambda reason: None, time.monotonic, lambda seconds: None)
     with waits.call(lambda: connect(url, RedisMode(mode))) as client:
         source = Source(client, waits, TARGET, NOW.replace(day=1), NOW)
         shards = source.shards()
@@ -52,7 +52,7 @@ def harvested(url: str, mode: str = STANDALONE) -> None:
 
 @pytest.fixture(autouse=True)
 def hardly_any_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "LIMIT", 0.0)
+    monkeypatch.setattr(retry, "LIMIT", 0.0)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from tuneloop_contracts.record import record_stream
 from tuneloop_trainer.errors import NeedsEdit
 from tuneloop_trainer.harvest import pages
 from tuneloop_trainer.harvest.connect import connect, require_hiredis
-from tuneloop_trainer.harvest.patience import Patience
+from tuneloop_trainer.harvest.retry import RetryPolicy
 from tuneloop_trainer.harvest.source import Source
 
 YESTERDAY = NOW - timedelta(days=1)
@@ -31,8 +31,8 @@ def client(redis_url: str) -> "Iterator[redis.Redis]":
 @pytest.fixture
 def source(client: "redis.Redis", monkeypatch: pytest.MonkeyPatch) -> Source:
     monkeypatch.setattr(pages, "PAGE", 4)
-    patience = Patience(lambda reason: None, time.monotonic, lambda seconds: None)
-    return Source(client, patience, TARGET, NOW - timedelta(days=30), NOW)
+    retry = RetryPolicy(lambda reason: None, time.monotonic, lambda seconds: None)
+    return Source(client, retry, TARGET, NOW - timedelta(days=30), NOW)
 
 
 def names(source: Source, most: int | None = None) -> list[str]:

@@ -18,7 +18,7 @@ from tuneloop_contracts.record import Feedback, meta_key, record_stream, repeats
 from tuneloop_trainer.errors import NeedsEdit
 from tuneloop_trainer.harvest import pages
 from tuneloop_trainer.harvest.connect import connect
-from tuneloop_trainer.harvest.patience import Patience
+from tuneloop_trainer.harvest.retry import RetryPolicy
 from tuneloop_trainer.harvest.source import Source
 from tuneloop_trainer.inspection import describe
 
@@ -32,8 +32,8 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def read(client: "redis.Redis", meddle: Callable[[], object]) -> list[str]:
     """Ids, newest first; something happens after the fifteenth, which is in the middle of the second page."""
-    patience = Patience(lambda reason: None, time.monotonic, lambda seconds: time.sleep(min(seconds, 0.1)))
-    source = Source(client, patience, TARGET, NOW - timedelta(days=30), NOW)
+    retry = RetryPolicy(lambda reason: None, time.monotonic, lambda seconds: time.sleep(min(seconds, 0.1)))
+    source = Source(client, retry, TARGET, NOW - timedelta(days=30), NOW)
     ids = []
     with closing(source.entries(source.take_stock(source.shards()))) as entries:
         for entry in entries:

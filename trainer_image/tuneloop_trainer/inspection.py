@@ -22,8 +22,8 @@ from tuneloop_contracts.record import (
 )
 from tuneloop_trainer.config import redis_url
 from tuneloop_trainer.harvest.connect import connect
-from tuneloop_trainer.harvest.kinds import is_text, must_hold, number_of, shards_of
-from tuneloop_trainer.harvest.patience import answering_at_once
+from tuneloop_trainer.harvest.key_types import is_text, must_hold, number_of, shards_of
+from tuneloop_trainer.harvest.retry import without_retry
 from tuneloop_trainer.table import as_table
 
 Target = dict[str, Any]
@@ -37,7 +37,7 @@ COLUMNS = ("streams", "entries", "feedback", "repeated")
 def show(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     """Raises TryLater when Redis does not answer: somebody is waiting, so it is asked once."""
     url = redis_url({REDIS_URL_ENV: options.redis or env.get(REDIS_URL_ENV, "")})
-    with answering_at_once(), connect(url, RedisMode(options.redis_mode)) as client:
+    with without_retry(), connect(url, RedisMode(options.redis_mode)) as client:
         targets = [describe(client, key) for key in _keys(client, META_PATTERN) if options.target in ("", target_of_meta(key))]
     print(json.dumps(targets, indent=2) if options.json else as_text(targets, options.target))
     return EXIT_DONE

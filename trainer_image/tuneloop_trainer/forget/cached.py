@@ -8,7 +8,7 @@ from typing import cast
 import redis
 
 from tuneloop_contracts.answers import FORGET_FIELD, KEY_FIELD, exact_entry, key_of, semantic_stream
-from tuneloop_trainer.harvest.kinds import must_hold
+from tuneloop_trainer.harvest.key_types import must_hold
 
 PAGE = 200
 """Entries of the semantic cache read in one round trip; each holds a vector."""

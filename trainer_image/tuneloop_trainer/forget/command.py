@@ -20,7 +20,7 @@ from tuneloop_trainer.forget.sealed import Sealed, find_sealed, remove_sealed
 from tuneloop_trainer.forget.trained import trained_on
 from tuneloop_trainer.harvest.connect import connect
 from tuneloop_trainer.harvest.parts import parts_of_target, remove_parts
-from tuneloop_trainer.harvest.patience import answering_at_once
+from tuneloop_trainer.harvest.retry import without_retry
 from tuneloop_trainer.table import as_table
 
 NOT_LOOKED_AT = "-"
@@ -89,7 +89,7 @@ def forget(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     cache = redis_url({REDIS_URL_ENV: options.cache_redis}) if options.cache_redis else record
     mode = RedisMode(options.redis_mode)
     datasets, adapters = (store_at(uri) if uri else None for uri in (options.datasets, options.adapters))
-    with answering_at_once(), connect(record, mode) as record_client, connect(cache, mode) as cache_client:
+    with without_retry(), connect(record, mode) as record_client, connect(cache, mode) as cache_client:
         places = Places(record_client, cache_client, options.target, datasets, adapters)
         found = places.find(person)
         print(as_text(found, places, dry_run=options.dry_run), flush=True)  # before anything goes: the rows lead to the adapters

@@ -7,7 +7,7 @@ import redis
 
 from tuneloop_contracts.record import erased_key, kind_of, streams_pattern
 from tuneloop_trainer.forget.person import TELLING, Person
-from tuneloop_trainer.harvest.kinds import is_text, must_hold, number_of
+from tuneloop_trainer.harvest.key_types import is_text, must_hold, number_of
 
 PAGE = 500
 """Entries read, or removed, in one round trip."""

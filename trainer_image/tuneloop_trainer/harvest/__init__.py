@@ -1,9 +1,9 @@
 """Redis to dataset, on a CPU and without torch.
 
 connect     the connection to a Redis
-patience    waits for a Redis that is away, and says so
-trouble     pure: what Redis says when it refuses, and whether waiting mends it
-kinds       what keys hold: of the type that they should be
+retry       waits for a Redis that is away, and says so
+redis_errors  pure: what Redis says when it refuses, and whether waiting mends it
+key_types   what keys hold: of the type that they should be
 pages       one stream, a page at a time, the next one on its way
 decode      pure: an entry's fields to a record
 source      the day streams of a target: what there is, its entries by window, its feedback

@@ -64,7 +64,7 @@ class Archive:
         after = parts[-1].last if parts else BEGINNING
         lines: list[Line] = []
         size, known = 0, sum(part.count + part.lost for part in parts)
-        for page in oldest_first(self.source.client, self.source.patience, name, b"(" + id_bytes(after), id_bytes(stocked.last)):
+        for page in oldest_first(self.source.client, self.source.retry, name, b"(" + id_bytes(after), id_bytes(stocked.last)):
             if size > SEGMENT_BYTES:
                 full = Segment(self.store, name, after, entry_id(lines[-1].at.encode()), len(lines))
                 write_sealed(full, lines)

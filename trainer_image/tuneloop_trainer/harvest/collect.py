@@ -30,7 +30,7 @@ from tuneloop_trainer.harvest.archive import Archive
 from tuneloop_trainer.harvest.connect import connect
 from tuneloop_trainer.harvest.dataset import Reading, dataset_store, finished_dataset, freeze_golden_sets, write_dataset
 from tuneloop_trainer.harvest.parts import PartWriter, has_part, head_of, part_store, parts_there, read_part, remove_parts_of
-from tuneloop_trainer.harvest.patience import Patience
+from tuneloop_trainer.harvest.retry import RetryPolicy
 from tuneloop_trainer.harvest.segments import archive_store
 from tuneloop_trainer.harvest.shares import ALONE, Looked, Noted, Share
 from tuneloop_trainer.harvest.source import Source, Stock, Stocked
@@ -101,9 +101,9 @@ class Harvest:
 
     @contextmanager
     def _source(self, url: str) -> Iterator[Source]:
-        patience = Patience(self.reporter.waiting, self.clock, self.sleep)
-        with patience.call(lambda: connect(url, self.config.redis_mode)) as client:
-            yield Source(client, patience, self.config.target, moment(self.config.window_start), moment(self.config.window_end))
+        retry = RetryPolicy(self.reporter.waiting, self.clock, self.sleep)
+        with retry.call(lambda: connect(url, self.config.redis_mode)) as client:
+            yield Source(client, retry, self.config.target, moment(self.config.window_start), moment(self.config.window_end))
 
     def _write_part(self, source: Source, now: datetime) -> None:
         """From Redis alone: what only an archive holds is left to the first pod, and so is the sealing. A pod that is tried again finds
@@ -146,7 +146,7 @@ class Harvest:
         shards = source.shards()
         stock = self._remembered(source.take_stock(shards))
         feedback = record.feedback(shards, now)
-        brought = bring(Keys(source.client, source.patience), self.config)
+        brought = bring(Keys(source.client, source.retry), self.config)
         with closing(record.entries(stock)) as recorded:
             told = self._with_progress(recorded, stock) if tells else recorded
             yield Window(heapq.merge(told, brought.entries, key=attrgetter("at"), reverse=True), feedback, brought.counts)

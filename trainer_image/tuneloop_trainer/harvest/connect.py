@@ -1,4 +1,4 @@
-"""The connection to the Redis of a target, however that is deployed. Retrying is Patience's, which says what it waits for."""
+"""The connection to the Redis of a target, however that is deployed. RetryPolicy retries, and says what it waits for."""
 
 from typing import Any, cast
 
@@ -21,7 +21,7 @@ CONNECT_TIMEOUT = 5.0
 
 
 def connect(url: str, mode: RedisMode = RedisMode.STANDALONE) -> "redis.Redis":
-    """Asks a cluster where its keys are, and one server whether it is a node of one. Raises NeedsEdit, and what Patience waits for."""
+    """Asks a cluster where its keys are, and one server whether it is a node of one. Raises NeedsEdit, and what RetryPolicy waits for."""
     require_hiredis(HIREDIS_AVAILABLE)
     options = {"socket_timeout": SOCKET_TIMEOUT, "socket_connect_timeout": CONNECT_TIMEOUT, "retry": Retry(NoBackoff(), 0)}
     try:

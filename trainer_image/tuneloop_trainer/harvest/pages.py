@@ -10,8 +10,8 @@ from redis.connection import ConnectionPool
 
 from tuneloop_trainer.harvest.connect import pool_of
 from tuneloop_trainer.harvest.decode import Flat
-from tuneloop_trainer.harvest.patience import Patience
-from tuneloop_trainer.harvest.trouble import REDIS_ERRORS
+from tuneloop_trainer.harvest.redis_errors import REDIS_ERRORS
+from tuneloop_trainer.harvest.retry import RetryPolicy
 
 PAGE = 250
 """Entries asked for at once: of a kilobyte each, they and what is made of them still fit into a processor's cache."""
@@ -19,16 +19,16 @@ PAGE = 250
 Page = list[tuple[bytes, Flat]]
 
 
-def newest_first(client: "redis.Redis", patience: Patience, stream: str, first: bytes, last: bytes) -> Iterator[Page]:
+def newest_first(client: "redis.Redis", retry: RetryPolicy, stream: str, first: bytes, last: bytes) -> Iterator[Page]:
     """Ids from `last` back to `first`, as Redis takes them (`-`, `+`, milliseconds, `(` before one that is not included)."""
-    return _pages(_Line(client, "XREVRANGE", stream, first), patience, last)
+    return _pages(_Line(client, "XREVRANGE", stream, first), retry, last)
 
 
-def oldest_first(client: "redis.Redis", patience: Patience, stream: str, first: bytes, last: bytes) -> Iterator[Page]:
-    return _pages(_Line(client, "XRANGE", stream, last), patience, first)
+def oldest_first(client: "redis.Redis", retry: RetryPolicy, stream: str, first: bytes, last: bytes) -> Iterator[Page]:
+    return _pages(_Line(client, "XRANGE", stream, last), retry, first)
 
 
-def _pages(line: "_Line", patience: Patience, start: bytes) -> Iterator[Page]:
+def _pages(line: "_Line", retry: RetryPolicy, start: bytes) -> Iterator[Page]:
     """May be closed early.
 
     Redis answers while the reply before is decoded: by a request ahead on one connection, since a second thread would only fight
@@ -43,7 +43,7 @@ def _pages(line: "_Line", patience: Patience, start: bytes) -> Iterator[Page]:
     try:
         more = True
         while more:
-            page = patience.call(fetch)
+            page = retry.call(fetch)
             more = len(page) == PAGE
             if more:
                 start = b"(" + page[-1][0]

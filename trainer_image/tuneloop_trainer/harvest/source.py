@@ -21,9 +21,9 @@ from tuneloop_contracts.record import Feedback, days_between, erased_key, feedba
 from tuneloop_trainer.curate.example import EntryId
 from tuneloop_trainer.errors import TryLater
 from tuneloop_trainer.harvest.decode import Sent, entry_id, feedback_of, id_bytes
-from tuneloop_trainer.harvest.kinds import must_hold, number_of, shards_of
+from tuneloop_trainer.harvest.key_types import must_hold, number_of, shards_of
 from tuneloop_trainer.harvest.pages import Page, newest_first
-from tuneloop_trainer.harvest.patience import Patience
+from tuneloop_trainer.harvest.retry import RetryPolicy
 
 
 class Stocked(NamedTuple):
@@ -46,7 +46,7 @@ class Source:
     """One target's streams over [start, end), newest first."""
 
     client: "redis.Redis"
-    patience: Patience
+    retry: RetryPolicy
     target: str
     start: datetime
     end: datetime
@@ -64,7 +64,7 @@ class Source:
         """0 where the server has not recorded anything yet. Raises NeedsEdit for what is no number of shards."""
         key = meta_key(self.target)
         self._must_hold("hash", [key])
-        return shards_of(self.target, self.patience.call(lambda: cast("bytes | None", self.client.hget(key, "shards"))))
+        return shards_of(self.target, self.retry.call(lambda: cast("bytes | None", self.client.hget(key, "shards"))))
 
     def take_stock(self, shards: int) -> Stock:
         """Every record stream of the window that exists, before the first is read."""
@@ -93,7 +93,7 @@ class Source:
         """By interaction, the newest wins; oldest first. Read up to now: people may judge after the window's end."""
         streams = feedback_streams(self.target, shards, self.start, now)
         self._must_hold("stream", streams)
-        every = (page for name in streams for page in newest_first(self.client, self.patience, name, b"-", b"+"))
+        every = (page for name in streams for page in newest_first(self.client, self.retry, name, b"-", b"+"))
         return newest_of((entry_id(key), feedback_of(flat)) for page in every for key, flat in page)
 
     def still_there(self, name: str, stocked: Stocked) -> None:
@@ -117,7 +117,7 @@ class Source:
         last = b"%d" % (end - 1) if stocked.last[0] >= end else id_bytes(stocked.last)
         before, read = self._state(name), Tally()
         try:
-            for page in newest_first(self.client, self.patience, name, b"%d" % start, last):
+            for page in newest_first(self.client, self.retry, name, b"%d" % start, last):
                 read.add(page)
                 yield from starmap(Sent, page)
         except GeneratorExit:  # nobody wants more
@@ -152,7 +152,7 @@ class Source:
                     pipeline.xinfo_stream(name)
                 return [_state_of(reply) for reply in pipeline.execute(raise_on_error=False)]
 
-        return self.patience.call(ask)
+        return self.retry.call(ask)
 
     def _erased(self, names: list[str]) -> list[int]:
         """How many entries of each stream were taken out because somebody is to be forgotten: these are not lost."""
@@ -163,10 +163,10 @@ class Source:
                     pipeline.hget(erased_key(name), name)
                 return [number_of(erased_key(name), name, count) for name, count in zip(names, pipeline.execute(), strict=True)]
 
-        return self.patience.call(ask)
+        return self.retry.call(ask)
 
     def _must_hold(self, kind: str, keys: list[str]) -> None:
-        self.patience.call(lambda: must_hold(self.client, kind, keys))
+        self.retry.call(lambda: must_hold(self.client, kind, keys))
 
 
 @dataclass

@@ -7,8 +7,8 @@ from typing import cast
 
 import redis
 
-from tuneloop_trainer.harvest.kinds import is_text
-from tuneloop_trainer.harvest.patience import Patience
+from tuneloop_trainer.harvest.key_types import is_text
+from tuneloop_trainer.harvest.retry import RetryPolicy
 from tuneloop_trainer.imports.layout import Stored
 
 PAGE = 500
@@ -20,18 +20,18 @@ COUNT = 1000
 @dataclass(frozen=True)
 class Keys:
     client: "redis.Redis"
-    patience: Patience
+    retry: RetryPolicy
 
     def below(self, prefix: str) -> list[str]:
         """In order, each once: SCAN may give a key twice. What is no text is no key of a library's."""
-        found = self.patience.call(lambda: set(self.client.scan_iter(match=_pattern(prefix), count=COUNT)))
+        found = self.retry.call(lambda: set(self.client.scan_iter(match=_pattern(prefix), count=COUNT)))
         return sorted(key.decode() for key in found if is_text(key))
 
     def values(self, keys: Sequence[str]) -> Iterator[Stored]:
         """Those that are still there; of a type that no library uses, only the name."""
         for first in range(0, len(keys), PAGE):
             page = keys[first : first + PAGE]
-            yield from self.patience.call(lambda page=page: self._page(page))  # type: ignore[misc]
+            yield from self.retry.call(lambda page=page: self._page(page))  # type: ignore[misc]
 
     def _page(self, keys: Sequence[str]) -> list[Stored]:
         asking = self.client.pipeline(transaction=False)

@@ -37,7 +37,7 @@ _GRANT = "grant it with ACL SETUSER: +@read for a harvest, +@write and +@scripti
 _COMMAND = re.compile(r"(?:run the|unknown command) ['`]([A-Za-z|.]{1,30})['`]")
 
 
-def trouble_of(error: RedisError | RedisClusterException) -> Fault:
+def fault_of_redis(error: RedisError | RedisClusterException) -> Fault:
     """What waiting may mend. Raises NeedsEdit for what it cannot, and the error again where the mistake is our own.
 
     Of what Redis said nothing is shown but a command's name: the rest may hold a user's name, a key or a value.

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from tuneloop_contracts.progress import FaultReason
 from tuneloop_trainer.errors import TryLater
-from tuneloop_trainer.harvest.trouble import REDIS_ERRORS, trouble_of
+from tuneloop_trainer.harvest.redis_errors import REDIS_ERRORS, fault_of_redis
 
 log = logging.getLogger("tuneloop")
 
@@ -20,7 +20,7 @@ LONGEST_PAUSE = 5.0
 
 
 @dataclass
-class Patience:
+class RetryPolicy:
     """`call` asks until Redis answers. Raises TryLater after LIMIT seconds, and NeedsEdit for what waiting cannot mend; neither's text
     holds the URL."""
 
@@ -34,7 +34,7 @@ class Patience:
             try:
                 return ask()
             except REDIS_ERRORS as error:
-                trouble = trouble_of(error)
+                trouble = fault_of_redis(error)
                 if self.clock() - started + pause > LIMIT:
                     raise TryLater(trouble.reason, trouble.message) from error
             if not told:
@@ -46,11 +46,11 @@ class Patience:
 
 
 @contextmanager
-def answering_at_once() -> Iterator[None]:
+def without_retry() -> Iterator[None]:
     """For a command, where somebody is waiting. Raises TryLater or NeedsEdit instead of what Redis raised; neither's text holds
     the URL."""
     try:
         yield
     except REDIS_ERRORS as error:
-        trouble = trouble_of(error)
+        trouble = fault_of_redis(error)
         raise TryLater(trouble.reason, trouble.message) from error
