@@ -82,7 +82,7 @@ def source(client: "redis.Redis") -> Source:
 def ours(url: str) -> Iterator[Record]:
     with connect(url) as client, rarely_looking_for_cycles():
         reading = source(client)
-        yield from map(attrgetter("record"), reading.entries(reading.take_stock(reading.shards())))
+        yield from map(attrgetter("record"), reading.entries(reading.read_watermarks(reading.shards())))
         assert reading.lost == 0
 
 
@@ -122,16 +122,16 @@ def new_only(url: str, folder: Path, numbers: range) -> float:
     with connect(url) as client:
         reading = source(client)
         archive = Archive(reading, archive_store(Store(f"file://{folder}"), TARGET))
-        archive.seal(reading.take_stock(reading.shards()))
+        archive.seal(reading.read_watermarks(reading.shards()))
         taken = []
         for first in range(numbers.start, numbers.stop, NEW):
             fill(url, range(first, first + NEW), END - timedelta(hours=2 - (first - numbers.start) / len(numbers)), timedelta(seconds=1))
             began = time.perf_counter()
-            archive.seal(reading.take_stock(reading.shards()))
+            archive.seal(reading.read_watermarks(reading.shards()))
             taken.append(time.perf_counter() - began)
-        stock = reading.take_stock(reading.shards())
-        sealed = [entry for _, entry in zip(range(5 * NEW), archive.entries(stock), strict=False)]
-        assert sealed == list(islice(reading.entries(stock), 5 * NEW))
+        watermarks = reading.read_watermarks(reading.shards())
+        sealed = [entry for _, entry in zip(range(5 * NEW), archive.entries(watermarks), strict=False)]
+        assert sealed == list(islice(reading.entries(watermarks), 5 * NEW))
     return sorted(taken)[len(taken) // 2]
 
 

@@ -40,7 +40,7 @@ async def test_written_by_the_server_read_by_the_harvest(redis_url: str) -> None
     with connect(redis_url) as client:
         source = Source(client, RetryPolicy(lambda _: None, time.monotonic, time.sleep), TARGET, began, now)
         shards = source.shards()
-        read = [entry.record for entry in source.entries(source.take_stock(shards))]
+        read = [entry.record for entry in source.entries(source.read_watermarks(shards))]
         said = source.feedback(shards, now)
     assert shards == 1
     assert read == [REPEATED, ANSWERED]

@@ -38,7 +38,7 @@ def test_what_the_documents_record_by_hand_is_read(redis_url: str) -> None:
     with connect(redis_url) as client:
         now = datetime.now(UTC)
         read = Source(client, RetryPolicy(lambda reason: None, time.monotonic, time.sleep), TARGET, now - HOUR, now + HOUR)
-        (entry,) = read.entries(read.take_stock(read.shards()))
+        (entry,) = read.entries(read.read_watermarks(read.shards()))
     assert entry.record == Record(
         id="i-1", conversation="c-1", user="", tenant="default", model="auto", revision="base", domain="support", tagged=False,
         source="gen", finish="stop", milliseconds=812, prompt_tokens=31, completion_tokens=12,
@@ -56,6 +56,6 @@ def test_records_and_feedback_come_back_as_they_were(redis_url: str) -> None:
             client.xadd(feedback_stream(TARGET, shard, NOW.date()), feedback.to_fields(), id=f"{at}-{shard}")  # type: ignore[arg-type]
         read = source(client)
         shards = read.shards()
-        assert [entry.record for entry in read.entries(read.take_stock(shards))] == [REPEATED, GENERATED]
+        assert [entry.record for entry in read.entries(read.read_watermarks(shards))] == [REPEATED, GENERATED]
         assert read.feedback(shards, NOW) == {feedback.id: feedback for feedback in said}
         assert read.lost == 0

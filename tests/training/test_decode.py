@@ -6,14 +6,14 @@ import pytest
 
 from training.traffic import by_hand, record
 from tuneloop_contracts.record import COMPACT, Feedback, Record
-from tuneloop_trainer.harvest.decode import Flat, Sent, feedback_of
+from tuneloop_trainer.harvest.decode import Flat, StreamEntry, feedback_of
 
 ANSWER = record(1, tagged=False, messages=({"role": "user", "content": [{"type": "text", "text": "Olá 🙂"}]},), answer="Sim \u2028\x00.")
 HIT = record(2, source="cache", origin="i-1", messages=(), answer="")
 
 
 def record_of(flat: Flat) -> Record | None:
-    return Sent(b"1-0", flat).record
+    return StreamEntry(b"1-0", flat).record
 
 
 def flat(fields: dict[str, str]) -> list[bytes]:

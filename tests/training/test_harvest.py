@@ -24,7 +24,7 @@ from tuneloop_trainer.forget.recorded import find_recorded, remove_recorded
 from tuneloop_trainer.golden import OWNERS_FILE, golden_store, read_golden
 from tuneloop_trainer.harvest import pages
 from tuneloop_trainer.harvest.collect import Harvest
-from tuneloop_trainer.harvest.source import Stock
+from tuneloop_trainer.harvest.source import Watermarks
 from tuneloop_trainer.reporting import Reporter
 from tuneloop_trainer.rows import read_rows
 from tuneloop_trainer.store import put_bytes, remove_file
@@ -160,12 +160,12 @@ def test_nothing_recorded_yet_is_a_result(redis_url: str, tmp_path: Path) -> Non
 
 @dataclass(frozen=True)
 class Meddling(Harvest):
-    """Does something to Redis between the stock and the reading."""
+    """Does something to Redis between the watermarks and the reading."""
 
     meddle: Callable[[], object] = lambda: None
 
-    def _remembered(self, stock: Stock) -> Stock:
-        known = super()._remembered(stock)
+    def _remembered(self, watermarks: Watermarks) -> Watermarks:
+        known = super()._remembered(watermarks)
         self.meddle()
         return known
 

@@ -45,9 +45,9 @@ def harvested(url: str, mode: str = STANDALONE) -> None:
     with waits.call(lambda: connect(url, RedisMode(mode))) as client:
         source = Source(client, waits, TARGET, NOW.replace(day=1), NOW)
         shards = source.shards()
-        stock = source.take_stock(shards)
+        watermarks = source.read_watermarks(shards)
         source.feedback(shards, NOW)
-        list(source.entries(stock))
+        list(source.entries(watermarks))
 
 
 @pytest.fixture(autouse=True)

@@ -36,7 +36,7 @@ def source(client: "redis.Redis", monkeypatch: pytest.MonkeyPatch) -> Source:
 
 
 def names(source: Source, most: int | None = None) -> list[str]:
-    with closing(source.entries(source.take_stock(source.shards()))) as entries:
+    with closing(source.entries(source.read_watermarks(source.shards()))) as entries:
         return [entry.record.id for entry in islice(entries, most) if entry.record]
 
 
@@ -48,9 +48,9 @@ def test_the_newest_comes_first_over_days_and_shards(redis_url: str, source: Sou
 
 def test_what_comes_after_the_stock_is_the_next_harvests(redis_url: str, source: Source) -> None:
     write(redis_url, (record(n) for n in range(10)))
-    stock = source.take_stock(1)
+    watermarks = source.read_watermarks(1)
     write(redis_url, (record(n) for n in range(10, 20)), at=YESTERDAY + timedelta(seconds=1))
-    assert len(list(source.entries(stock))) == 10
+    assert len(list(source.entries(watermarks))) == 10
     first, last = (f"{int(YESTERDAY.timestamp() * 1000) + n}-0" for n in (0, 9))
     assert source.streams == [StreamRead(name=STREAM, first=first, last=last, count=10)]
 
@@ -67,7 +67,7 @@ def test_a_connection_that_breaks_in_mid_stream_costs_no_entry(redis_url: str, s
     write(redis_url, (record(n) for n in range(40)))
     read = []
     with redis.Redis.from_url(redis_url) as other:
-        for entry in source.entries(source.take_stock(1)):
+        for entry in source.entries(source.read_watermarks(1)):
             assert entry.record
             read.append(entry.record.id)
             if len(read) in (4, 17):

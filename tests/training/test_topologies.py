@@ -35,7 +35,7 @@ def read(client: "redis.Redis", meddle: Callable[[], object]) -> list[str]:
     retry = RetryPolicy(lambda reason: None, time.monotonic, lambda seconds: time.sleep(min(seconds, 0.1)))
     source = Source(client, retry, TARGET, NOW - timedelta(days=30), NOW)
     ids = []
-    with closing(source.entries(source.take_stock(source.shards()))) as entries:
+    with closing(source.entries(source.read_watermarks(source.shards()))) as entries:
         for entry in entries:
             assert entry.record
             ids.append(entry.record.id)

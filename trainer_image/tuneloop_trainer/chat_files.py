@@ -24,7 +24,7 @@ from tuneloop_trainer.curate.redact.presidio import finder
 from tuneloop_trainer.errors import NeedsEdit
 from tuneloop_trainer.golden import every_golden
 from tuneloop_trainer.harvest.collect import log_funnel
-from tuneloop_trainer.harvest.dataset import Reading, write_dataset
+from tuneloop_trainer.harvest.dataset import ReadSummary, write_dataset
 from tuneloop_trainer.imports.entries import entry_of
 from tuneloop_trainer.imports.layout import Exchange, Unusable, text_of
 from tuneloop_trainer.openai_chat import exchanges_of, line_of
@@ -53,7 +53,7 @@ def import_chats(options: argparse.Namespace, env: Mapping[str, str], *, now: da
     curated = curate(reversed(entries), {}, config, golden, finder(env))
     counts = tuple(Count(name=reason, count=len(lines)) for reason, lines in sorted(skipped.items(), key=lambda one: -len(one[1])))
     imported = ImportCounts(format=FORMAT, prefix="", imported=len(entries), skipped=counts)
-    dataset = write_dataset(curated, Reading(imported=(imported,)), config)
+    dataset = write_dataset(curated, ReadSummary(imported=(imported,)), config)
     log_funnel(dataset)
     print(as_text(dataset, imported, skipped))
     return EXIT_DONE

@@ -12,7 +12,6 @@ from tuneloop_contracts.manifest import AdapterManifest
 from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.record import COMPACT, user_hash
 from tuneloop_trainer.errors import NeedsEdit
-from tuneloop_trainer.harvest.decode import whose
 
 TELLING = ("id", "user", "by", "rating", COMPACT)
 """Fields of an entry that tell whose it is."""
@@ -40,7 +39,7 @@ def _asked_by(fields: Mapping[str, str]) -> tuple[str, str]:
     """The interaction, and who had it; "" for what the entry does not say."""
     with suppress(ValueError, RecursionError):
         if COMPACT in fields:
-            told = whose(fields[COMPACT])
+            told = record_owner(fields[COMPACT])
             return told.id, told.user
     return fields.get("id", ""), fields.get("user", "")
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from tuneloop_contracts.record import kind_of
 from tuneloop_contracts.stores import Store
 from tuneloop_trainer.forget.person import Person
-from tuneloop_trainer.harvest.segments import Line, Segment, archive_store, every_segment, read_sealed, write_sealed
+from tuneloop_trainer.harvest.segments import SealedEntry, Segment, archive_store, every_segment, read_sealed, write_sealed
 
 
 @dataclass(frozen=True)
@@ -25,5 +25,5 @@ def find_sealed(datasets: Store, target: str, kind: str, person: Person) -> list
 
 def remove_sealed(sealed: Sealed) -> None:
     """Its name stays, and with it the count of what was sealed: nobody takes for lost what was taken out."""
-    lines: list[Line] = read_sealed(sealed.segment)
+    lines: list[SealedEntry] = read_sealed(sealed.segment)
     write_sealed(sealed.segment, [line for line in lines if line.at not in sealed.ids])

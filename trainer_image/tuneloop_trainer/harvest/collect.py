@@ -1,4 +1,4 @@
-"""The harvest in order: stock, feedback, imports, entries, curation, dataset."""
+"""The harvest in order: watermarks, feedback, imports, entries, curation, dataset."""
 
 import gc
 import heapq
@@ -28,12 +28,12 @@ from tuneloop_trainer.errors import TryLater
 from tuneloop_trainer.golden import every_golden
 from tuneloop_trainer.harvest.archive import Archive
 from tuneloop_trainer.harvest.connect import connect
-from tuneloop_trainer.harvest.dataset import Reading, dataset_store, finished_dataset, freeze_golden_sets, write_dataset
-from tuneloop_trainer.harvest.parts import PartWriter, has_part, head_of, part_store, parts_there, read_part, remove_parts_of
+from tuneloop_trainer.harvest.dataset import ReadSummary, dataset_store, finished_dataset, freeze_golden_sets, write_dataset
+from tuneloop_trainer.harvest.parts import PartWriter, has_part, header_of, part_store, parts_there, read_part, remove_parts_of
 from tuneloop_trainer.harvest.retry import RetryPolicy
 from tuneloop_trainer.harvest.segments import archive_store
-from tuneloop_trainer.harvest.shares import ALONE, Looked, Noted, Share
-from tuneloop_trainer.harvest.source import Source, Stock, Stocked
+from tuneloop_trainer.harvest.shares import ALONE, OfferLookup, OfferWriter, Share
+from tuneloop_trainer.harvest.source import Source, Watermark, Watermarks
 from tuneloop_trainer.imports.collect import bring
 from tuneloop_trainer.imports.scan import Keys
 from tuneloop_trainer.reporting import Reporter
@@ -50,7 +50,7 @@ PAUSE = 2.0
 """Seconds between two looks whether they are done."""
 
 
-class Window(NamedTuple):
+class WindowData(NamedTuple):
     """All that is read for a dataset."""
 
     entries: Iterator[Recorded]
@@ -83,7 +83,7 @@ class Harvest:
                     self._write_part(source, now)
                     self._await_parts(max(LEAST_WAIT, self.clock() - began))
                 dataset = self._collect(source, now)
-            remove_file(self._stock_file)
+            remove_file(self._watermarks_file)
             log_funnel(dataset)
         freeze_golden_sets(self.config, dataset)
         remove_parts_of(self.config)
@@ -109,13 +109,13 @@ class Harvest:
         """From Redis alone: what only an archive holds is left to the first pod, and so is the sealing. A pod that is tried again finds
         what it finished."""
         golden = self._golden()
-        head, store = head_of(self.config, golden), part_store(self.config, self.share.index)
-        if has_part(store, head):
+        header, store = header_of(self.config, golden), part_store(self.config, self.share.index)
+        if has_part(store, header):
             return
-        part = PartWriter(head)
+        part = PartWriter(header)
         with self._window(source, replace(source), now, tells=True) as window:
-            noted = Noted(offering(self.config, golden, self.find), part)
-            offer_share(self.share.of(window.entries), window.feedback, self.config, noted)
+            writer = OfferWriter(offering(self.config, golden, self.find), part)
+            offer_share(self.share.of(window.entries), window.feedback, self.config, writer)
         part.finish(store)
 
     def _await_parts(self, most: float) -> None:
@@ -132,39 +132,43 @@ class Harvest:
         record = Archive(source, self._archive) if self.config.archive else source
         offer = offering(self.config, golden, self.find)
         if not alone:
-            head = head_of(self.config, golden)
-            offer = Looked([read_part(part_store(self.config, index), head) for index in range(self.share.pods)], offer)
+            header = header_of(self.config, golden)
+            offer = OfferLookup([read_part(part_store(self.config, index), header) for index in range(self.share.pods)], offer)
         with self._window(source, record, now, tells=alone) as window:
             curated = curate(window.entries, window.feedback, self.config, golden, self.find, offer)
         streams = tuple(stream for stream in reversed(record.streams) if stream.count or stream.lost)
-        return write_dataset(curated, Reading(record.lost, streams, window.imported), self.config)
+        return write_dataset(curated, ReadSummary(record.lost, streams, window.imported), self.config)
 
     @contextmanager
-    def _window(self, source: Source, record: Source | Archive, now: datetime, *, tells: bool) -> Iterator[Window]:
+    def _window(self, source: Source, record: Source | Archive, now: datetime, *, tells: bool) -> Iterator[WindowData]:
         """`tells`: whether this is the reading that takes the time, and so is told of."""
         self.reporter.progress(STAGE, 0 if tells else None)
         shards = source.shards()
-        stock = self._remembered(source.take_stock(shards))
+        watermarks = self._remembered(source.read_watermarks(shards))
         feedback = record.feedback(shards, now)
         brought = bring(Keys(source.client, source.retry), self.config)
-        with closing(record.entries(stock)) as recorded:
-            told = self._with_progress(recorded, stock) if tells else recorded
-            yield Window(heapq.merge(told, brought.entries, key=attrgetter("at"), reverse=True), feedback, brought.counts)
+        with closing(record.entries(watermarks)) as recorded:
+            told = self._with_progress(recorded, watermarks) if tells else recorded
+            yield WindowData(heapq.merge(told, brought.entries, key=attrgetter("at"), reverse=True), feedback, brought.counts)
         source.confirm(shards)
         if source.forgot_somebody():
-            remove_file(self._stock_file)  # it counts what is no longer to be read
+            remove_file(self._watermarks_file)  # it counts what is no longer to be read
             raise TryLater(FaultReason.DATA_LOST, "somebody was forgotten while the harvest read: the next try reads without them")
 
     def _golden(self) -> Golden:
         return Golden(every_golden(Store(self.config.datasets_uri), self.config.target))
 
-    def _remembered(self, stock: Stock) -> Stock:
+    def _remembered(self, watermarks: Watermarks) -> Watermarks:
         """What an earlier pod of this job saw counts too: else a flush between two pods would pass for an idle target. Its watermarks
         stay, so that every pod reads the same."""
-        earlier = {name: Stocked(added, (at[0], at[1])) for name, (added, at) in json.loads(get_bytes(self._stock_file) or b"{}").items()}
-        first = stock | earlier
-        whole = {name: first[name]._replace(added=max(seen[name].added for seen in (stock, earlier) if name in seen)) for name in first}
-        put_bytes(self._stock_file, json.dumps(whole).encode())
+        earlier = {
+            name: Watermark(added, (at[0], at[1])) for name, (added, at) in json.loads(get_bytes(self._watermarks_file) or b"{}").items()
+        }
+        first = watermarks | earlier
+        whole = {
+            name: first[name]._replace(added=max(seen[name].added for seen in (watermarks, earlier) if name in seen)) for name in first
+        }
+        put_bytes(self._watermarks_file, json.dumps(whole).encode())
         return whole
 
     @property
@@ -172,13 +176,13 @@ class Harvest:
         return archive_store(Store(self.config.datasets_uri), self.config.target)
 
     @property
-    def _stock_file(self) -> Store:
+    def _watermarks_file(self) -> Store:
         store = dataset_store(self.config)
         folder, name = store.uri.rsplit("/", 1)
         return Store(folder).below(f".{name}.stock.json")
 
-    def _with_progress(self, entries: Iterator[Recorded], stock: Stock) -> Iterator[Recorded]:
-        total = max(1, sum(stocked.added for stocked in stock.values()))
+    def _with_progress(self, entries: Iterator[Recorded], watermarks: Watermarks) -> Iterator[Recorded]:
+        total = max(1, sum(watermark.added for watermark in watermarks.values()))
         for count, entry in enumerate(entries, start=1):
             if count % 1000 == 0:
                 self.reporter.progress(STAGE, min(99, 100 * count / total), entries=str(count))

@@ -52,7 +52,7 @@ def stored_digest(store: Store) -> str:
 
 
 @dataclass(frozen=True)
-class Reading:
+class ReadSummary:
     """What was read for a dataset, beside the rows that came of it."""
 
     lost: int = 0
@@ -60,7 +60,7 @@ class Reading:
     imported: tuple[ImportCounts, ...] = ()
 
 
-def write_dataset(curated: Curated, reading: Reading, config: HarvestConfig) -> Dataset:
+def write_dataset(curated: Curated, reading: ReadSummary, config: HarvestConfig) -> Dataset:
     """Whole or not at all; the same rows always give the same digest."""
     store = dataset_store(config)
     with TemporaryDirectory() as temporary:

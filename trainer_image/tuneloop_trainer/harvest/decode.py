@@ -19,7 +19,7 @@ _compact: Callable[[bytes], Record] = msgspec.json.Decoder(Record).decode
 _messages: Callable[[str], tuple[dict[str, Any], ...]] = msgspec.json.Decoder(tuple[dict[str, Any], ...]).decode
 
 
-class Whose(msgspec.Struct, array_like=True, frozen=True):
+class RecordOwner(msgspec.Struct, array_like=True, frozen=True):
     """How a record of schema 2 begins: it tells whose it is, whatever the rest is worth."""
 
     id: str
@@ -27,11 +27,11 @@ class Whose(msgspec.Struct, array_like=True, frozen=True):
     user: str
 
 
-whose: Callable[[str], Whose] = msgspec.json.Decoder(Whose).decode
+record_owner: Callable[[str], RecordOwner] = msgspec.json.Decoder(RecordOwner).decode
 """Raises ValueError or RecursionError for what is no such record."""
 
 
-class Sent(msgspec.Struct, frozen=True, gc=False):
+class StreamEntry(msgspec.Struct, frozen=True, gc=False):
     """An entry as Redis sent it, decoded each time that somebody asks: once, or never."""
 
     key: bytes

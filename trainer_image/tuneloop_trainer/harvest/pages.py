@@ -21,14 +21,14 @@ Page = list[tuple[bytes, Flat]]
 
 def newest_first(client: "redis.Redis", retry: RetryPolicy, stream: str, first: bytes, last: bytes) -> Iterator[Page]:
     """Ids from `last` back to `first`, as Redis takes them (`-`, `+`, milliseconds, `(` before one that is not included)."""
-    return _pages(_Line(client, "XREVRANGE", stream, first), retry, last)
+    return _pages(_PageRequest(client, "XREVRANGE", stream, first), retry, last)
 
 
 def oldest_first(client: "redis.Redis", retry: RetryPolicy, stream: str, first: bytes, last: bytes) -> Iterator[Page]:
-    return _pages(_Line(client, "XRANGE", stream, last), retry, first)
+    return _pages(_PageRequest(client, "XRANGE", stream, last), retry, first)
 
 
-def _pages(line: "_Line", retry: RetryPolicy, start: bytes) -> Iterator[Page]:
+def _pages(line: "_PageRequest", retry: RetryPolicy, start: bytes) -> Iterator[Page]:
     """May be closed early.
 
     Redis answers while the reply before is decoded: by a request ahead on one connection, since a second thread would only fight
@@ -55,7 +55,7 @@ def _pages(line: "_Line", retry: RetryPolicy, start: bytes) -> Iterator[Page]:
 
 
 @dataclass
-class _Line:
+class _PageRequest:
     """A connection of the client's pool, with at most one request on its way; redis-py's own calls wait for each reply."""
 
     client: "redis.Redis"

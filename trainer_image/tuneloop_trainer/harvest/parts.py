@@ -2,7 +2,7 @@
 
     <datasets>/_parts/<namespace>/<target>/<the dataset's own name>/<index>.jsonl.zst
 
-The first line is Head; the others are Line, newest first. What is in them is redacted like the dataset.
+The first line is PartHeader; the others are OfferLine, newest first. What is in them is redacted like the dataset.
 """
 
 import io
@@ -25,8 +25,8 @@ FOLDER = "_parts"
 """No namespace can be called so, nor a job's dataset be in it."""
 
 
-class Head(msgspec.Struct, frozen=True):
-    """By what the offers were decided, beside the entries: a part of another head is no part of this harvest."""
+class PartHeader(msgspec.Struct, frozen=True):
+    """By what the offers were decided, beside the entries: a part of another header is no part of this harvest."""
 
     inputs: str
     """Digest of the configuration."""
@@ -34,7 +34,7 @@ class Head(msgspec.Struct, frozen=True):
     """Digest of the golden sets."""
 
 
-class Line(msgspec.Struct, frozen=True):
+class OfferLine(msgspec.Struct, frozen=True):
     """What one entry offers."""
 
     at: EntryId
@@ -45,25 +45,25 @@ class Line(msgspec.Struct, frozen=True):
     offered: Example | Dropped
 
 
-def head_of(config: HarvestConfig, golden: Golden) -> Head:
-    return Head(inputs_digest(config), golden.digest)
+def header_of(config: HarvestConfig, golden: Golden) -> PartHeader:
+    return PartHeader(inputs_digest(config), golden.digest)
 
 
 class PartWriter:
     """A part as it grows, compressed in memory."""
 
-    def __init__(self, head: Head) -> None:
+    def __init__(self, header: PartHeader) -> None:
         self._packed, self._packer = bytearray(), zstandard.ZstdCompressor(LEVEL).compressobj()
-        self._write(head)
+        self._write(header)
 
-    def add(self, line: Line) -> None:
+    def add(self, line: OfferLine) -> None:
         self._write(line)
 
     def finish(self, store: Store) -> None:
         """Whole or not at all."""
         put_bytes(store, bytes(self._packed + self._packer.flush()))
 
-    def _write(self, line: Head | Line) -> None:
+    def _write(self, line: PartHeader | OfferLine) -> None:
         self._packed += self._packer.compress(_encoder.encode(line) + b"\n")
 
 
@@ -76,19 +76,19 @@ def part_store(config: HarvestConfig, index: int) -> Store:
 
 
 def parts_there(config: HarvestConfig) -> set[int]:
-    """The indexes of those that are whole, of whatever head."""
+    """The indexes of those that are whole, of whatever header."""
     return {int(name.split(".")[0]) for name in list_files(_folder(config)) if name[:1].isdigit()}
 
 
-def read_part(store: Store, head: Head) -> Iterator[Line]:
+def read_part(store: Store, header: PartHeader) -> Iterator[OfferLine]:
     """Nothing where there is no such part."""
     lines = _unpacked(store)
-    if _head(lines) == head:
+    if _head(lines) == header:
         yield from map(_decode_line, lines)
 
 
-def has_part(store: Store, head: Head) -> bool:
-    return _head(_unpacked(store)) == head
+def has_part(store: Store, header: PartHeader) -> bool:
+    return _head(_unpacked(store)) == header
 
 
 def remove_parts(folder: Store) -> None:
@@ -111,11 +111,11 @@ def _unpacked(store: Store) -> Iterator[bytes]:
     return iter(io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(packed))) if packed else iter(())
 
 
-def _head(lines: Iterator[bytes]) -> Head | None:
+def _head(lines: Iterator[bytes]) -> PartHeader | None:
     first = next(lines, None)
     return _decode_head(first) if first else None
 
 
 _encoder = msgspec.json.Encoder()
-_decode_head = msgspec.json.Decoder(Head).decode
-_decode_line = msgspec.json.Decoder(Line).decode
+_decode_head = msgspec.json.Decoder(PartHeader).decode
+_decode_line = msgspec.json.Decoder(OfferLine).decode

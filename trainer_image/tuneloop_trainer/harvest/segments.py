@@ -29,7 +29,7 @@ LEVEL = 3
 _NAME = re.compile(r"(\d{8})/(rec|fb)-(\d+)_(\d+-\d+)_(\d+-\d+)_(\d+)_(\d+)\.jsonl\.zst")
 
 
-class Line(msgspec.Struct, frozen=True):
+class SealedEntry(msgspec.Struct, frozen=True):
     """A sealed entry."""
 
     at: str
@@ -80,7 +80,7 @@ def every_segment(archive: Store, target: str) -> Iterator[Segment]:
             yield Segment(archive, stream, entry_id(after.encode()), entry_id(last.encode()), int(count), int(lost))
 
 
-def read_sealed(segment: Segment) -> list[Line]:
+def read_sealed(segment: Segment) -> list[SealedEntry]:
     """Raises FileNotFoundError for one that is gone."""
     content = get_bytes(segment.store)
     if content is None:
@@ -88,16 +88,16 @@ def read_sealed(segment: Segment) -> list[Line]:
     return _decoder.decode_lines(zstandard.decompress(content))
 
 
-def write_sealed(segment: Segment, lines: Iterable[Line]) -> None:
+def write_sealed(segment: Segment, lines: Iterable[SealedEntry]) -> None:
     """Whole or not at all, in place of what was there."""
     put_bytes(segment.store, zstandard.compress(_encoder.encode_lines(lines), LEVEL))
 
 
-def line_of(key: bytes, flat: Flat) -> Line:
+def sealed_entry(key: bytes, flat: Flat) -> SealedEntry:
     try:
-        return Line(key.decode(), texts(flat))
+        return SealedEntry(key.decode(), texts(flat))
     except ValueError:
-        return Line(key.decode(), None)
+        return SealedEntry(key.decode(), None)
 
 
 def parts_of(stream: str) -> tuple[str, str, str]:
@@ -115,4 +115,4 @@ def _chain(parts: Sequence[Segment]) -> tuple[Segment, ...]:
 
 
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Line)
+_decoder = msgspec.json.Decoder(SealedEntry)

@@ -17,7 +17,7 @@ from tuneloop_contracts.record import Feedback, Record
 from tuneloop_trainer.curate.admit import OVER_LIMIT
 from tuneloop_trainer.curate.example import EntryId, Example, Recorded
 from tuneloop_trainer.curate.offer import IN_GOLDEN_SET, Dropped, Offer
-from tuneloop_trainer.harvest.parts import Line, PartWriter
+from tuneloop_trainer.harvest.parts import OfferLine, PartWriter
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ ALONE = Share()
 
 
 @dataclass(frozen=True)
-class Noted:
+class OfferWriter:
     """An Offer that is written down, but for what depends on which domains were full."""
 
     offer: Offer
@@ -54,15 +54,15 @@ class Noted:
     ) -> Example | Dropped:
         offered = self.offer(at, record, domain, feedback, full)
         if isinstance(offered, Example) or offered.reason != OVER_LIMIT:
-            self.part.add(Line(at, record.id, mark(feedback), offered))
+            self.part.add(OfferLine(at, record.id, feedback_digest(feedback), offered))
         return offered
 
 
 @dataclass
-class Looked:
+class OfferLookup:
     """An Offer that is looked up in parts, each newest first; what none tells is asked of `offer`. It is asked newest first too."""
 
-    parts: list[Iterator[Line]]
+    parts: list[Iterator[OfferLine]]
     offer: Offer
     _at: EntryId | None = field(default=None, init=False)
     _known: dict[tuple[str, str], Example | Dropped] = field(default_factory=dict, init=False)
@@ -77,7 +77,7 @@ class Looked:
     ) -> Example | Dropped:
         if at != self._at:
             self._go_to(at)
-        offered = self._known.get((record.id, mark(feedback)))
+        offered = self._known.get((record.id, feedback_digest(feedback)))
         if offered is None:
             return self.offer(at, record, domain, feedback, full)
         ruled_out = isinstance(offered, Dropped) and offered.reason != IN_GOLDEN_SET
@@ -91,6 +91,6 @@ class Looked:
             self._next = next(self._lines, None)
 
 
-def mark(feedback: Feedback | None) -> str:
+def feedback_digest(feedback: Feedback | None) -> str:
     """Stands for what was said of an answer: an offer is only good for the same. "" for nothing."""
     return hashlib.blake2b(repr(feedback).encode(), digest_size=8).hexdigest() if feedback else ""

@@ -20,13 +20,13 @@ from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.record import Feedback, days_between, erased_key, feedback_stream, meta_key, record_stream
 from tuneloop_trainer.curate.example import EntryId
 from tuneloop_trainer.errors import TryLater
-from tuneloop_trainer.harvest.decode import Sent, entry_id, feedback_of, id_bytes
+from tuneloop_trainer.harvest.decode import StreamEntry, entry_id, feedback_of, id_bytes
 from tuneloop_trainer.harvest.key_types import must_hold, number_of, shards_of
 from tuneloop_trainer.harvest.pages import Page, newest_first
 from tuneloop_trainer.harvest.retry import RetryPolicy
 
 
-class Stocked(NamedTuple):
+class Watermark(NamedTuple):
     """A stream as it was when the harvest began."""
 
     added: int
@@ -35,7 +35,7 @@ class Stocked(NamedTuple):
     """The watermark: what came after it is the next harvest's."""
 
 
-Stock = dict[str, Stocked]
+Watermarks = dict[str, Watermark]
 """Each stream that exists."""
 State = dict[str, Any]
 """What Redis says of a stream."""
@@ -53,7 +53,7 @@ class Source:
     streams: list[StreamRead] = field(default_factory=list, init=False)
     """What was read of each, as far as `entries` was read."""
     _erased_before: dict[str, int] = field(default_factory=dict, init=False)
-    """Of each record stream, when stock was taken."""
+    """Of each record stream, when the watermarks were read."""
 
     @property
     def lost(self) -> int:
@@ -66,28 +66,30 @@ class Source:
         self._must_hold("hash", [key])
         return shards_of(self.target, self.retry.call(lambda: cast("bytes | None", self.client.hget(key, "shards"))))
 
-    def take_stock(self, shards: int) -> Stock:
+    def read_watermarks(self, shards: int) -> Watermarks:
         """Every record stream of the window that exists, before the first is read."""
         days = days_between(self.start, self.end)
         names = [record_stream(self.target, shard, day) for day in days for shard in range(shards)]
         self._must_hold("stream", names)
         self._must_hold("hash", sorted(set(map(erased_key, names))))
         self._erased_before = dict(zip(names, self._erased(names), strict=True))
-        return self.stock_of(names)
+        return self.watermarks_of(names)
 
-    def stock_of(self, names: list[str]) -> Stock:
+    def watermarks_of(self, names: list[str]) -> Watermarks:
         states = zip(names, self._states(names), self._erased(names), strict=True)
         return {
-            name: Stocked(state["entries-added"] - erased, entry_id(state["last-generated-id"])) for name, state, erased in states if state
+            name: Watermark(state["entries-added"] - erased, entry_id(state["last-generated-id"]))
+            for name, state, erased in states
+            if state
         }
 
-    def entries(self, stock: Stock) -> Generator[Sent]:
+    def entries(self, watermarks: Watermarks) -> Generator[StreamEntry]:
         """By falling id, the shards of a day merged. Whoever has enough closes it; only what was read counts then.
 
-        Raises TryLater (DATA_LOST) when a stream that was in stock is gone before it was read to its end.
+        Raises TryLater (DATA_LOST) when a stream that had a watermark is gone before it was read to its end.
         """
         for day in reversed(days_between(self.start, self.end)):
-            yield from merged([self._window(name, stocked) for name, stocked in stock.items() if day_of(name) == day])
+            yield from merged([self._window(name, watermark) for name, watermark in watermarks.items() if day_of(name) == day])
 
     def feedback(self, shards: int, now: datetime) -> dict[str, Feedback]:
         """By interaction, the newest wins; oldest first. Read up to now: people may judge after the window's end."""
@@ -96,10 +98,10 @@ class Source:
         every = (page for name in streams for page in newest_first(self.client, self.retry, name, b"-", b"+"))
         return newest_of((entry_id(key), feedback_of(flat)) for page in every for key, flat in page)
 
-    def still_there(self, name: str, stocked: Stocked) -> None:
-        """Raises TryLater (DATA_LOST) where a stream is not the one that was in stock."""
+    def still_there(self, name: str, watermark: Watermark) -> None:
+        """Raises TryLater (DATA_LOST) where a stream is not the one whose watermark was read."""
         state = self._state(name)
-        if not state or state["entries-added"] < stocked.added:
+        if not state or state["entries-added"] < watermark.added:
             raise _data_lost(f"the stream of {day_of(name)}")
 
     def confirm(self, shards: int) -> None:
@@ -108,32 +110,32 @@ class Source:
             raise _data_lost("the target's own key")
 
     def forgot_somebody(self) -> bool:
-        """Since stock was taken: they may have been read before."""
+        """Since the watermarks were read: they may have been read before."""
         names = list(self._erased_before)
         return self._erased(names) != [self._erased_before[name] for name in names]
 
-    def _window(self, name: str, stocked: Stocked) -> Generator[Sent]:
+    def _window(self, name: str, watermark: Watermark) -> Generator[StreamEntry]:
         start, end = milliseconds(self.start), milliseconds(self.end)
-        last = b"%d" % (end - 1) if stocked.last[0] >= end else id_bytes(stocked.last)
-        before, read = self._state(name), Tally()
+        last = b"%d" % (end - 1) if watermark.last[0] >= end else id_bytes(watermark.last)
+        before, read = self._state(name), StreamTally()
         try:
             for page in newest_first(self.client, self.retry, name, b"%d" % start, last):
                 read.add(page)
-                yield from starmap(Sent, page)
+                yield from starmap(StreamEntry, page)
         except GeneratorExit:  # nobody wants more
             self.streams.append(read.of(name, lost=0))
             raise
-        self.still_there(name, stocked)
-        self.streams.append(read.of(name, lost=self._missing(name, before, stocked, read.count)))
+        self.still_there(name, watermark)
+        self.streams.append(read.of(name, lost=self._missing(name, before, watermark, read.count)))
 
-    def _missing(self, name: str, before: State | None, stocked: Stocked, read: int) -> int:
+    def _missing(self, name: str, before: State | None, watermark: Watermark, read: int) -> int:
         """Entries of the window that were trimmed from a stream, before the harvest or under its hands.
 
         Of a stream whose whole day is in the window all must come. Of another only the oldest go, by trimming: while it still reaches
         back to the window's start, nothing is missing.
         """
         if self.start.astimezone(UTC).date() < day_of(name) < self.end.astimezone(UTC).date():
-            return max(0, stocked.added - read)
+            return max(0, watermark.added - read)
         if before is None:
             return 0
         first = before["first-entry"]
@@ -170,7 +172,7 @@ class Source:
 
 
 @dataclass
-class Tally:
+class StreamTally:
     """What was read of one stream, newest first."""
 
     count: int = 0
@@ -186,12 +188,12 @@ class Tally:
         return StreamRead(name=stream, first=self.first.decode(), last=self.last.decode(), count=self.count, lost=lost)
 
 
-def merged(shards: Sequence[Generator[Sent]]) -> Generator[Sent]:
+def merged(shards: Sequence[Generator[StreamEntry]]) -> Generator[StreamEntry]:
     """Of one day, by falling id. Most targets have one: every generator that an entry goes through costs as much as a field."""
     return shards[0] if len(shards) == 1 else _by_falling_id(shards)
 
 
-def _by_falling_id(shards: Sequence[Generator[Sent]]) -> Generator[Sent]:
+def _by_falling_id(shards: Sequence[Generator[StreamEntry]]) -> Generator[StreamEntry]:
     """Closes them all."""
     try:
         yield from heapq.merge(*shards, key=attrgetter("at"), reverse=True)
