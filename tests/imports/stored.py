@@ -6,7 +6,7 @@ from typing import Any
 
 import redis
 
-from tuneloop_trainer.imports.layout import Stored
+from tuneloop_trainer.imports.layout import RedisValue
 
 HERE = Path(__file__).parent
 
@@ -15,7 +15,7 @@ def fixture(name: str) -> dict[str, Any]:
     return dict(json.loads((HERE / "fixtures" / f"{name}.json").read_text()))
 
 
-def stored(name: str) -> list[Stored]:
+def stored(name: str) -> list[RedisValue]:
     return [_stored(one["key"], one["kind"], one["value"]) for one in fixture(name)["keys"]]
 
 
@@ -31,9 +31,9 @@ def load(client: "redis.Redis", name: str) -> None:
             client.execute_command("JSON.SET", one.key, "$", one.value)
 
 
-def _stored(key: str, kind: str, value: Any) -> Stored:
+def _stored(key: str, kind: str, value: Any) -> RedisValue:
     if kind == "hash":
-        return Stored(key, kind, fields={name: text.encode("latin-1") for name, text in value.items()})
+        return RedisValue(key, kind, fields={name: text.encode("latin-1") for name, text in value.items()})
     if kind == "list":
-        return Stored(key, kind, items=tuple(item.encode("latin-1") for item in value))
-    return Stored(key, kind, value=value.encode("latin-1"))
+        return RedisValue(key, kind, items=tuple(item.encode("latin-1") for item in value))
+    return RedisValue(key, kind, value=value.encode("latin-1"))

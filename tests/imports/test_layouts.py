@@ -11,7 +11,17 @@ from imports.make_fixtures import WRITERS, packages
 from imports.stored import fixture, stored
 from tuneloop_contracts.jobs import ImportFormat
 from tuneloop_trainer.imports.formats import FORMATS
-from tuneloop_trainer.imports.layout import NO_ANSWER, NO_PROMPT, NOT_TEXT, OTHER_LAYOUT, PICKLED, TOO_LARGE, Exchange, Said, Stored
+from tuneloop_trainer.imports.layout import (
+    NO_ANSWER,
+    NO_PROMPT,
+    NOT_TEXT,
+    OTHER_LAYOUT,
+    PICKLED,
+    TOO_LARGE,
+    Exchange,
+    HistoryMessage,
+    RedisValue,
+)
 from tuneloop_trainer.imports.sessions import LONGEST, exchanges_of
 
 GPT, LANG, LITE, VL, ROUTER = (
@@ -24,7 +34,7 @@ def parsed(format: ImportFormat, name: str) -> tuple[list[Exchange], list[str]]:
     results = [FORMATS[format].parse(one) for one in stored(name)]
     found = [one for result in results if not isinstance(result, str) for one in result]
     exchanges = [one for one in found if isinstance(one, Exchange)]
-    histories = [exchange for _, exchange in exchanges_of(one for one in found if isinstance(one, Said))]
+    histories = [exchange for _, exchange in exchanges_of(one for one in found if isinstance(one, HistoryMessage))]
     return exchanges + histories, sorted(result for result in results if isinstance(result, str))
 
 
@@ -122,14 +132,14 @@ class Hostile:
         return os.system, (f"touch {self.mark}",)
 
 
-def variants(value: bytes) -> Iterator[tuple[ImportFormat, Stored]]:
+def variants(value: bytes) -> Iterator[tuple[ImportFormat, RedisValue]]:
     """Every key of every fixture, with the value in the place of each of its parts."""
     for format, names in {VL: ("redisvl_caches",), LANG: ("langchain_redis_caches", "langchain_community_caches"), GPT: ("gptcache_store",),
                           LITE: ("litellm_caches",), ROUTER: ("semantic_router",)}.items():  # fmt: skip
         for one in (one for name in names for one in stored(name)):
-            yield format, Stored(one.key, one.kind, value=value)
-            yield format, Stored(one.key, one.kind, items=(value, *one.items))
-            yield from ((format, Stored(one.key, one.kind, fields={**one.fields, name: value})) for name in one.fields)
+            yield format, RedisValue(one.key, one.kind, value=value)
+            yield format, RedisValue(one.key, one.kind, items=(value, *one.items))
+            yield from ((format, RedisValue(one.key, one.kind, fields={**one.fields, name: value})) for name in one.fields)
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
@@ -166,12 +176,12 @@ def test_no_value_breaks_a_layout(value: bytes) -> None:
 
 def test_what_is_too_large_is_left_alone() -> None:
     cached = next(one for one in stored("redisvl_caches") if one.has("response"))
-    large = Stored(cached.key, cached.kind, fields={**cached.fields, "response": b"x" * (4 * 2**20 + 1)})
+    large = RedisValue(cached.key, cached.kind, fields={**cached.fields, "response": b"x" * (4 * 2**20 + 1)})
     assert FORMATS[VL].parse(large) == TOO_LARGE
 
 
 def test_a_history_without_end_keeps_its_newest_messages() -> None:
-    said = [Said("s", {"role": role, "content": str(n)}, place=n) for n, role in enumerate(["user", "assistant"] * 150)]
+    said = [HistoryMessage("s", {"role": role, "content": str(n)}, place=n) for n, role in enumerate(["user", "assistant"] * 150)]
     places, exchanges = zip(*exchanges_of(said), strict=True)
     assert len(set(places)) == 150
     assert [len(exchange.messages) for exchange in exchanges[-2:]] == [LONGEST, LONGEST]
@@ -180,5 +190,5 @@ def test_a_history_without_end_keeps_its_newest_messages() -> None:
 
 def test_a_time_of_many_digits_is_none() -> None:
     history = b'{"type": "ai", "session_id": "s", "data": {"content": "Hi."}, "timestamp": 1%s}' % (b"0" * 400)
-    imported = FORMATS[LANG].parse(Stored("chat:s:1", "ReJSON-RL", value=history))
-    assert [one.at for one in imported if isinstance(one, Said)] == [None]
+    imported = FORMATS[LANG].parse(RedisValue("chat:s:1", "ReJSON-RL", value=history))
+    assert [one.at for one in imported if isinstance(one, HistoryMessage)] == [None]

@@ -62,7 +62,7 @@ def test_drop_reason(entry: Record, feedback: Feedback | None, config: HarvestCo
         pytest.param(record(1, "legal", **asked("where is my refund")), "legal", id="the tag first"),
         pytest.param(record(1, "legal", tagged=False, **asked("where is my refund")), "support", id="else by content"),
         pytest.param(record(1, tagged=False, **asked("quero meu reembolso da fatura")), "support", id="in Portuguese"),
-        pytest.param(record(1, tagged=False, **asked("my parcel never came")), "support", id="without a keyword, by likeness"),
+        pytest.param(record(1, tagged=False, **asked("my parcel never came")), "support", id="without a keyword, by similarity"),
         pytest.param(record(1, tagged=False, **asked("good morning, my friend")), "general", id="small talk is general"),
         pytest.param(record(1, tagged=False, **asked("xkcdq fnord")), "unassigned", id="else of none"),
         pytest.param(record(1, tagged=False, messages=FOLLOW_UP), "support", id="a question that goes on is of what came before"),

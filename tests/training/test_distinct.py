@@ -12,7 +12,7 @@ from tuneloop_trainer.curate.distinct import (
     without_near_duplicates,
 )
 from tuneloop_trainer.curate.example import Example, Judgement
-from tuneloop_trainer.curate.likeness import shingles
+from tuneloop_trainer.curate.similarity import shingles
 
 
 def ids(examples: list[Example]) -> set[str]:

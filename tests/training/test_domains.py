@@ -9,9 +9,9 @@ from training.questions import OF_NONE, QUESTIONS
 from tuneloop_contracts.domains import DEFAULT_DOMAINS, Domain, Keywords
 from tuneloop_trainer.domains.classify import UNASSIGNED, Classifier
 from tuneloop_trainer.domains.given import domains_in
-from tuneloop_trainer.domains.likeness import BLOCK, Centroids
 from tuneloop_trainer.domains.portuguese import in_english
 from tuneloop_trainer.domains.seeds import built_in
+from tuneloop_trainer.domains.similarity import BLOCK, Centroids
 from tuneloop_trainer.errors import NeedsEdit
 
 SALES = Domain(name="sales", examples=("How much is a licence for fifty seats?", "Can we get a quote and a demo?", "Who sells to us?"))
@@ -54,7 +54,7 @@ def test_questions_that_others_wrote(name: str, domain: str, right: float, wrong
 def test_a_likeness_is_the_same_to_the_last_bit_in_any_company(classifier: Classifier) -> None:
     texts = [question for questions in QUESTIONS.values() for question in questions][: 2 * BLOCK + 7]
     centroids = Centroids(DEFAULT_DOMAINS)
-    assert centroids.likenesses(texts) == [centroids.likenesses([text])[0] for text in texts]
+    assert centroids.rank(texts) == [centroids.rank([text])[0] for text in texts]
     assert classifier.classify_all([*texts, *OF_NONE]) == [classifier.classify(text) for text in (*texts, *OF_NONE)]
 
 
@@ -70,7 +70,7 @@ def test_what_says_nothing_is_unassigned(text: str, classifier: Classifier) -> N
     [
         pytest.param("Quero o REEMBOLSO da última fatura", "support", "Keyword: reembolso, fatura", id="in any case"),
         pytest.param("refund refund refund, says my lawyer in court", "legal", "Keyword: lawyer, court", id="of two, the more"),
-        pytest.param("my lawyer was late for the divorce, refund", "legal", "Keyword: lawyer, divorce", id="and surer than likeness"),
+        pytest.param("my lawyer was late for the divorce, refund", "legal", "Keyword: lawyer, divorce", id="and surer than similarity"),
     ],
 )
 def test_keywords_come_first(text: str, domain: str, reason: str, classifier: Classifier) -> None:

@@ -13,10 +13,10 @@ from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.record import Feedback, Record
 from tuneloop_trainer.curate import funnel
 from tuneloop_trainer.curate.admit import OWN_OUTPUT
-from tuneloop_trainer.curate.ahead import AHEAD
 from tuneloop_trainer.curate.example import Entry
 from tuneloop_trainer.curate.funnel import PIECE, Curated, curate
 from tuneloop_trainer.curate.golden import Golden
+from tuneloop_trainer.curate.lookahead import BATCH
 from tuneloop_trainer.errors import NeedsEdit
 from tuneloop_trainer.rows import Row
 
@@ -225,7 +225,7 @@ def test_no_more_is_read_once_every_domain_is_full() -> None:
 
     limited = config(selected=("support", "legal"), max_examples_per_domain=100)
     done = curate(entries(), {}, limited)
-    assert done.read <= taken < done.read + AHEAD
+    assert done.read <= taken < done.read + BATCH
     assert done.read <= 2 * PIECE
     assert [(domain.name, domain.examples) for domain in done.domains] == [("support", 100), ("legal", 100)]
     assert done.read == done.kept + sum(dropped(done).values())

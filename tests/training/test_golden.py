@@ -9,7 +9,7 @@ from training.lessons import lesson
 from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.stores import Store
 from tuneloop_trainer.curate.golden import Golden
-from tuneloop_trainer.curate.likeness import asked
+from tuneloop_trainer.curate.similarity import question_of
 from tuneloop_trainer.errors import NeedsEdit
 from tuneloop_trainer.golden import MOST_ROWS, freeze_golden, golden_store, read_golden
 from tuneloop_trainer.rows import Message, Row
@@ -106,5 +106,5 @@ def test_a_text_may_hold_what_python_takes_for_the_end_of_a_line(store: Store) -
 )
 def test_what_a_golden_set_holds(messages: tuple[Message, ...], held: bool) -> None:
     golden = Golden([Row("g", "support", "g", (ASK,), (SAY,))])
-    assert golden.holders(asked(messages)) == ({"support"} if held else set())
-    assert Golden().holders(asked(messages)) == set()
+    assert golden.holders(question_of(messages)) == ({"support"} if held else set())
+    assert Golden().holders(question_of(messages)) == set()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from training.examples import config, example
 from training.traffic import WORDS
 from tuneloop_trainer.curate.example import Example
-from tuneloop_trainer.curate.likeness import SAME_QUESTION, asked
+from tuneloop_trainer.curate.similarity import SAME_QUESTION, question_of
 from tuneloop_trainer.curate.split import FOLDS, Overlap, Split, refuse_overlap, split
 from tuneloop_trainer.curate.thread import Thread, threads
 from tuneloop_trainer.curate.ties import sizes
@@ -161,7 +161,7 @@ def test_no_two_sides_overlap_and_nothing_is_lost(traffic: list[tuple[int, int, 
     for one, other in combinations(SIDES, 2):
         assert not {turn.talk for turn in turns[one]} & {turn.talk for turn in turns[other]}
         assert not any(
-            asked(a.messages).like(asked(b.messages), SAME_QUESTION) for a in turns[one] for b in turns[other]
+            question_of(a.messages).like(question_of(b.messages), SAME_QUESTION) for a in turns[one] for b in turns[other]
         )  # fmt: skip
     every = Counter(one.domain for one in examples)
     for domain, count in every.items():

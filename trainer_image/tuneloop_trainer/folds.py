@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tuneloop_trainer.curate.likeness import asked
+from tuneloop_trainer.curate.similarity import question_of
 from tuneloop_trainer.curate.ties import tied
 from tuneloop_trainer.rows import Row
 
@@ -13,7 +13,7 @@ def tied_rows(rows: Sequence[Row]) -> list[Row]:
     """Those that have a question in common, in other words too, as of one conversation: where curation let near duplicates pass, an
     adapter would else have learned what it judges."""
     named = list(rows)
-    for places in tied([row.conversation for row in rows], [[asked(turn[:-1]) for turn in row.turns()] for row in rows]):
+    for places in tied([row.conversation for row in rows], [[question_of(turn[:-1]) for turn in row.turns()] for row in rows]):
         name = min(rows[n].conversation for n in places)
         for n in places:
             named[n] = replace(rows[n], conversation=name)

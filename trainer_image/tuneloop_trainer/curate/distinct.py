@@ -11,7 +11,7 @@ from operator import attrgetter
 from tuneloop_contracts.jobs import HarvestConfig
 from tuneloop_trainer.curate.admit import OVER_LIMIT
 from tuneloop_trainer.curate.example import Example, Judgement
-from tuneloop_trainer.curate.likeness import Index
+from tuneloop_trainer.curate.similarity import Index
 
 SetRule = Callable[[Sequence[Example], HarvestConfig], list[Example]]
 

@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 from pydantic import JsonValue
 
 from tuneloop_contracts.record import Feedback, Record
-from tuneloop_trainer.curate.likeness import Asked, asked
+from tuneloop_trainer.curate.similarity import Question, question_of
 from tuneloop_trainer.rows import Message
 
 EntryId = tuple[int, int]
@@ -70,9 +70,9 @@ class Example:
         return "\n".join(message["content"] for message in self.messages if message["role"] == "system")
 
     @cached_property
-    def asked(self) -> Asked:
+    def asked(self) -> Question:
         """Compared in every piece that it is settled with, and again by the split."""
-        return asked(self.messages)
+        return question_of(self.messages)
 
     @property
     def people(self) -> tuple[str, ...]:

@@ -14,15 +14,15 @@ from tuneloop_contracts.jobs import HarvestConfig
 from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.record import Feedback
 from tuneloop_trainer.curate.admit import INJECTION, MALFORMED, REPEATED_ENTRY, domains_of
-from tuneloop_trainer.curate.ahead import ahead
 from tuneloop_trainer.curate.distinct import SET_RULES
 from tuneloop_trainer.curate.example import Example, Judgement, Recorded
+from tuneloop_trainer.curate.feedback import FeedbackIndex
 from tuneloop_trainer.curate.golden import Golden
+from tuneloop_trainer.curate.lookahead import lookahead
 from tuneloop_trainer.curate.offer import IN_GOLDEN_SET, Offer, offering
 from tuneloop_trainer.curate.poison import PATTERNS
 from tuneloop_trainer.curate.redact.find import find
 from tuneloop_trainer.curate.redact.span import Find
-from tuneloop_trainer.curate.said import Said
 from tuneloop_trainer.curate.split import Split, split
 from tuneloop_trainer.curate.thread import Thread, threads
 from tuneloop_trainer.curate.ties import sizes
@@ -88,7 +88,7 @@ def curate(
     Raises NeedsEdit (SEVERAL_TENANTS) where mixing tenants was not asked for, Overlap if the split went wrong.
     """
     tally, golden = Tally(), golden or Golden()
-    pool = _collected(_admitted(entries, Said(feedback), offer or offering(config, golden, find), config, tally), config, tally)
+    pool = _collected(_admitted(entries, FeedbackIndex(feedback), offer or offering(config, golden, find), config, tally), config, tally)
     if len(tally.tenants) > 1 and not config.tenants:
         raise NeedsEdit(FaultReason.SEVERAL_TENANTS, _several(tally.tenants))
     clean = _without_poison(pool, config, tally)
@@ -102,7 +102,7 @@ def curate(
 def offer_share(entries: Iterable[Recorded], feedback: Mapping[str, Feedback], config: HarvestConfig, offer: Offer) -> None:
     """Asks `offer` of a share of the entries what `curate` would ask of it, were they all: as far back as until every domain is full."""
     tally = Tally()
-    _collected(_admitted(entries, Said(feedback), offer, config, tally), config, tally)
+    _collected(_admitted(entries, FeedbackIndex(feedback), offer, config, tally), config, tally)
 
 
 def _collected(admitted: Iterator[Example], config: HarvestConfig, tally: Tally) -> list[Example]:
@@ -122,8 +122,8 @@ def _piece(kept: int, wanted: int) -> int:
     return min(max(PIECE, kept), max(wanted, kept // 4, PIECE // 20))
 
 
-def _admitted(entries: Iterable[Recorded], said: Said, offer: Offer, config: HarvestConfig, tally: Tally) -> Iterator[Example]:
-    for entry, domain in ahead(entries, lambda batch: domains_of(batch, config.domains)):
+def _admitted(entries: Iterable[Recorded], said: FeedbackIndex, offer: Offer, config: HarvestConfig, tally: Tally) -> Iterator[Example]:
+    for entry, domain in lookahead(entries, lambda batch: domains_of(batch, config.domains)):
         tally.read += 1
         taken = _taken(entry, domain, said, offer, tally)
         if isinstance(taken, Example):
@@ -132,7 +132,7 @@ def _admitted(entries: Iterable[Recorded], said: Said, offer: Offer, config: Har
             tally.dropped[taken] += 1
 
 
-def _taken(entry: Recorded, domain: Callable[[], str], said: Said, offer: Offer, tally: Tally) -> Example | str:
+def _taken(entry: Recorded, domain: Callable[[], str], said: FeedbackIndex, offer: Offer, tally: Tally) -> Example | str:
     """What it offers to learn, or the reason why nothing."""
     record = entry.record
     if record is None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from tuneloop_contracts.base import digest_of_contents
-from tuneloop_trainer.curate.likeness import SAME_QUESTION, Asked, Index, asked
+from tuneloop_trainer.curate.similarity import SAME_QUESTION, Index, Question, question_of
 from tuneloop_trainer.rows import Row
 
 
@@ -14,11 +14,11 @@ class Golden:
         rows = list(rows)
         self.digest = digest_of_contents({f"{row.domain}/{row.id}": row.to_line().encode() for row in rows}) if rows else ""
         """Of all rows; "" without any."""
-        questions = [(row.domain, asked(turn[:-1])) for row in rows for turn in row.turns()]
+        questions = [(row.domain, question_of(turn[:-1])) for row in rows for turn in row.turns()]
         self._index: Index[str] = Index(SAME_QUESTION, [question for _, question in questions])
         for domain, question in questions:
             self._index.add(question, domain)
 
-    def holders(self, question: Asked) -> set[str]:
+    def holders(self, question: Question) -> set[str]:
         """The domains whose golden sets hold the question, in other words too."""
         return set(self._index.alike(question)) if self.digest else set()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from math import ceil
 
 from tuneloop_contracts.jobs import HarvestConfig
-from tuneloop_trainer.curate.likeness import SAME_QUESTION, Asked, Index
+from tuneloop_trainer.curate.similarity import SAME_QUESTION, Index, Question
 from tuneloop_trainer.curate.thread import Thread
 from tuneloop_trainer.curate.ties import Group, sizes, tied_by_text, tied_by_user
 
@@ -75,7 +75,7 @@ def refuse_overlap(sides: Split) -> None:
             raise Overlap("a question is on two sides of the split")
 
 
-def _questions(threads: Iterable[Thread]) -> list[Asked]:
+def _questions(threads: Iterable[Thread]) -> list[Question]:
     return [turn.asked for thread in threads for turn in thread.turns]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from tuneloop_trainer.curate.likeness import SAME_QUESTION, Asked, Index
+from tuneloop_trainer.curate.similarity import SAME_QUESTION, Index, Question
 from tuneloop_trainer.curate.thread import Thread
 
 
@@ -37,7 +37,7 @@ def tied_by_text(threads: Sequence[Thread]) -> list[Group]:
     return [Group(tuple(threads[n] for n in places)) for places in members]
 
 
-def tied(talks: Sequence[str], asked: Sequence[Sequence[Asked]]) -> list[list[int]]:
+def tied(talks: Sequence[str], asked: Sequence[Sequence[Question]]) -> list[list[int]]:
     """The places of each group of `talks`, which have these questions."""
     ties = _Ties(len(talks))
     first: dict[str, int] = {}

@@ -1,6 +1,6 @@
-"""Keywords, then likeness with a margin, else unassigned: a domain's adapter learns only from what is surely of the domain.
+"""Keywords, then similarity with a margin, else unassigned: a domain's adapter learns only from what is surely of the domain.
 
-A keyword alone may mislead ("a tennis court", "Sue is my sister"): likeness has the word where it clearly contradicts.
+A keyword alone may mislead ("a tennis court", "Sue is my sister"): similarity has the word where it clearly contradicts.
 """
 
 import re
@@ -11,14 +11,14 @@ from math import exp
 from typing import NamedTuple
 
 from tuneloop_contracts.domains import DEFAULT_DOMAINS, Domain, Keywords, without_urls
-from tuneloop_trainer.domains.likeness import Centroids, Likeness
 from tuneloop_trainer.domains.portuguese import known
+from tuneloop_trainer.domains.similarity import Centroids, DomainRanking
 from tuneloop_vectors.files import tokenizer
 
 UNASSIGNED = "unassigned"
 """No domain's name: what is here is never trained."""
 TEXT_LIMIT = 4000
-"""Characters of a text that are looked at; the likeness ends after 256 tokens in any case."""
+"""Characters of a text that are looked at; the similarity ends after 256 tokens in any case."""
 
 LEAST_SIMILARITY = 0.17
 LEAST_MARGIN = 0.02
@@ -38,7 +38,7 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Classification:
     domain: str
     """`unassigned` if it is none's for sure."""
     confidence: float
@@ -55,21 +55,21 @@ class Classifier:
         self._domains = domains
         self._keywords = Keywords(domains)
 
-    def classify(self, text: str) -> Verdict:
+    def classify(self, text: str) -> Classification:
         return self.classify_all([text])[0]
 
-    def classify_all(self, texts: Sequence[str]) -> list[Verdict]:
+    def classify_all(self, texts: Sequence[str]) -> list[Classification]:
         """Each by itself, whatever the others are; but many at once take half the time."""
         texts = [without_urls(text[-TEXT_LIMIT:]) for text in texts]
         claims = [self._by_keywords(text) for text in texts]
         weighed = [n for n, claim in enumerate(claims) if claim is None or claim.may_mislead]
-        likenesses = dict(zip(weighed, self._centroids.likenesses([texts[n] for n in weighed]) if weighed else (), strict=True))
-        return [self._verdict(text, claim, likenesses.get(n)) for n, (text, claim) in enumerate(zip(texts, claims, strict=True))]
+        rankings = dict(zip(weighed, self._centroids.rank([texts[n] for n in weighed]) if weighed else (), strict=True))
+        return [self._verdict(text, claim, rankings.get(n)) for n, (text, claim) in enumerate(zip(texts, claims, strict=True))]
 
-    def _verdict(self, text: str, claim: "_Claim | None", likeness: Likeness | None) -> Verdict:
-        if claim and not (likeness and _contradicts(likeness, claim.verdict.domain)):
+    def _verdict(self, text: str, claim: "_Claim | None", ranking: DomainRanking | None) -> Classification:
+        if claim and not (ranking and _contradicts(ranking, claim.verdict.domain)):
             return claim.verdict
-        return self._likest(likeness) if likeness and _is_language(text) else _unassigned("not enough words of English or Portuguese")
+        return self._by_similarity(ranking) if ranking and _is_language(text) else _unassigned("not enough words of English or Portuguese")
 
     def _by_keywords(self, text: str) -> "_Claim | None":
         """None without keywords, or with as many of one domain as of another."""
@@ -79,17 +79,17 @@ class Classifier:
             return None
         name, keywords = by_count[0]
         share = len(keywords) / (sum(map(len, found.values())) + _DOUBT)
-        verdict = Verdict(name, round(share, 3), f"Keyword: {', '.join(keywords)}")
+        verdict = Classification(name, round(share, 3), f"Keyword: {', '.join(keywords)}")
         return _Claim(verdict, may_mislead=len(keywords) == 1 and (name, keywords[0]) in _OURS)
 
-    def _likest(self, likeness: Likeness) -> Verdict:
-        (name, similarity), margin = likeness.best, likeness.margin
+    def _by_similarity(self, ranking: DomainRanking) -> Classification:
+        (name, similarity), margin = ranking.best, ranking.margin
         figures = f"similarity {similarity:.2f}, margin {margin:.2f}"
         if similarity < LEAST_SIMILARITY or margin < LEAST_MARGIN:
             return _unassigned(f"{figures}; at least {LEAST_SIMILARITY} and {LEAST_MARGIN} are needed")
         if name not in {domain.name for domain in self._domains}:
             return _unassigned(f"{figures}, but to {name}, which is none of the domains")
-        return Verdict(name, _confidence(likeness), f"Centroid: {figures}")
+        return Classification(name, _confidence(ranking), f"Centroid: {figures}")
 
     @cached_property
     def _centroids(self) -> Centroids:
@@ -100,21 +100,21 @@ class Classifier:
 class _Claim(NamedTuple):
     """What keywords say."""
 
-    verdict: Verdict
+    verdict: Classification
     may_mislead: bool
     """One that stands alone: the rest of the text may contradict it."""
 
 
-def _contradicts(likeness: Likeness, name: str) -> bool:
-    return likeness.best[1] >= LEAST_SIMILARITY and likeness.best[1] - dict(likeness.ranking)[name] > CONTRADICTION
+def _contradicts(ranking: DomainRanking, name: str) -> bool:
+    return ranking.best[1] >= LEAST_SIMILARITY and ranking.best[1] - dict(ranking.domains)[name] > CONTRADICTION
 
 
-def _unassigned(why: str) -> Verdict:
-    return Verdict(UNASSIGNED, 0.0, f"Unassigned: {why}")
+def _unassigned(why: str) -> Classification:
+    return Classification(UNASSIGNED, 0.0, f"Unassigned: {why}")
 
 
-def _confidence(likeness: Likeness) -> float:
-    return round(1 / (1 + exp(-_SHARPNESS * likeness.margin)), 3)
+def _confidence(ranking: DomainRanking) -> float:
+    return round(1 / (1 + exp(-_SHARPNESS * ranking.margin)), 3)
 
 
 def _is_language(text: str) -> bool:

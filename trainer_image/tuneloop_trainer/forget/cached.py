@@ -15,21 +15,21 @@ PAGE = 200
 
 
 @dataclass(frozen=True)
-class Cached:
+class CachedAnswers:
     exact: tuple[str, ...]
     """Redis' names of the entries."""
     semantic: dict[bytes, str]
     """The cache's key of each entry, by the entry's id."""
 
 
-def find_cached(client: "redis.Redis", target: str, interactions: Iterable[str]) -> Cached:
+def find_cached(client: "redis.Redis", target: str, interactions: Iterable[str]) -> CachedAnswers:
     must_hold(client, "stream", [semantic_stream(target)])
     keys = {key for interaction in interactions if (key := key_of(interaction))}
     exact = tuple(name for key in sorted(keys) if client.exists(name := exact_entry(key)))
-    return Cached(exact, {at: key for at, key in _semantic(client, semantic_stream(target)) if key in keys})
+    return CachedAnswers(exact, {at: key for at, key in _semantic(client, semantic_stream(target)) if key in keys})
 
 
-def remove_cached(client: "redis.Redis", target: str, cached: Cached) -> None:
+def remove_cached(client: "redis.Redis", target: str, cached: CachedAnswers) -> None:
     """Every pod hears of it: of the first by Redis' own tracking, of the second by the stream that it follows."""
     stream = semantic_stream(target)
     for name in cached.exact:

@@ -12,11 +12,11 @@ from tuneloop_contracts.record import FEEDBACK_KIND, RECORD_KIND
 from tuneloop_contracts.stores import Store
 from tuneloop_trainer.config import name_faults, redis_url, store_at
 from tuneloop_trainer.errors import NeedsEdit
-from tuneloop_trainer.forget.cached import Cached, find_cached, remove_cached
-from tuneloop_trainer.forget.datasets import Golden, InDataset, find_datasets, find_golden, remove_from_dataset, remove_from_golden
+from tuneloop_trainer.forget.cached import CachedAnswers, find_cached, remove_cached
+from tuneloop_trainer.forget.datasets import DatasetRows, GoldenRows, find_datasets, find_golden, remove_from_dataset, remove_from_golden
 from tuneloop_trainer.forget.person import Person, hash_of
 from tuneloop_trainer.forget.recorded import Recorded, find_recorded, remove_recorded
-from tuneloop_trainer.forget.sealed import Sealed, find_sealed, remove_sealed
+from tuneloop_trainer.forget.sealed import SealedEntries, find_sealed, remove_sealed
 from tuneloop_trainer.forget.trained import trained_on
 from tuneloop_trainer.harvest.connect import connect
 from tuneloop_trainer.harvest.parts import parts_of_target, remove_parts
@@ -27,20 +27,20 @@ NOT_LOOKED_AT = "-"
 
 
 @dataclass(frozen=True)
-class Found:
+class Findings:
     """All that is left of a person."""
 
     answers: Recorded
     feedback: Recorded
-    sealed: list[Sealed]
-    cached: Cached
-    datasets: list[InDataset]
-    golden: list[Golden]
+    sealed: list[SealedEntries]
+    cached: CachedAnswers
+    datasets: list[DatasetRows]
+    golden: list[GoldenRows]
     adapters: list[str]
 
 
 @dataclass(frozen=True)
-class Places:
+class SearchScope:
     """Where to look."""
 
     record: "redis.Redis"
@@ -49,7 +49,7 @@ class Places:
     datasets: Store | None
     adapters: Store | None
 
-    def find(self, person: Person) -> Found:
+    def find(self, person: Person) -> Findings:
         answers, sealed_answers = self._entries(RECORD_KIND, person)
         feedback, sealed_feedback = self._entries(FEEDBACK_KIND, person)
         datasets = find_datasets(self.datasets, person.hash) if self.datasets else []
@@ -58,14 +58,14 @@ class Places:
         digests = {digest for dataset in datasets for digest in dataset.digests}
         adapters = trained_on(self.adapters, digests) if self.adapters else []
         cached = find_cached(self.cache, self.target, ids)
-        return Found(answers, feedback, [*sealed_feedback, *sealed_answers], cached, datasets, golden, adapters)
+        return Findings(answers, feedback, [*sealed_feedback, *sealed_answers], cached, datasets, golden, adapters)
 
-    def _entries(self, kind: str, person: Person) -> tuple[Recorded, list[Sealed]]:
+    def _entries(self, kind: str, person: Person) -> tuple[Recorded, list[SealedEntries]]:
         """In Redis and in the archive. Answers are asked for first: they tell which feedback is on the person's own."""
         sealed = find_sealed(self.datasets, self.target, kind, person) if self.datasets else []
         return find_recorded(self.record, self.target, kind, person), sealed
 
-    def remove(self, found: Found) -> None:
+    def remove(self, found: Findings) -> None:
         """The record last: it leads to the rest. What a harvest under way has written down goes whole: it works that out again."""
         if self.datasets:
             remove_parts(parts_of_target(self.datasets, self.target))
@@ -90,18 +90,18 @@ def forget(options: argparse.Namespace, env: Mapping[str, str]) -> int:
     mode = RedisMode(options.redis_mode)
     datasets, adapters = (store_at(uri) if uri else None for uri in (options.datasets, options.adapters))
     with without_retry(), connect(record, mode) as record_client, connect(cache, mode) as cache_client:
-        places = Places(record_client, cache_client, options.target, datasets, adapters)
-        found = places.find(person)
-        print(as_text(found, places, dry_run=options.dry_run), flush=True)  # before anything goes: the rows lead to the adapters
+        scope = SearchScope(record_client, cache_client, options.target, datasets, adapters)
+        found = scope.find(person)
+        print(as_text(found, scope, dry_run=options.dry_run), flush=True)  # before anything goes: the rows lead to the adapters
         if not options.dry_run:
-            places.remove(found)
+            scope.remove(found)
     print("nothing was removed: --dry-run" if options.dry_run else "removed")
     return EXIT_DONE
 
 
-def as_text(found: Found, places: Places, *, dry_run: bool) -> str:
+def as_text(found: Findings, scope: SearchScope, *, dry_run: bool) -> str:
     """Counts and adapters; nothing that tells who it is."""
-    in_store = places.datasets is not None
+    in_store = scope.datasets is not None
     rows = [
         ("record: answers", str(sum(map(len, found.answers.values())))),
         ("record: feedback", str(sum(map(len, found.feedback.values())))),
@@ -111,11 +111,11 @@ def as_text(found: Found, places: Places, *, dry_run: bool) -> str:
         ("datasets: rows", str(sum(dataset.rows for dataset in found.datasets)) if in_store else NOT_LOOKED_AT),
         ("golden sets: rows", str(sum(golden.rows for golden in found.golden)) if in_store else NOT_LOOKED_AT),
     ]
-    return f"{as_table(('PLACE', 'TO REMOVE'), rows)}\n{_adapters(found, places)}"
+    return f"{as_table(('PLACE', 'TO REMOVE'), rows)}\n{_adapters(found, scope)}"
 
 
-def _adapters(found: Found, places: Places) -> str:
-    if places.datasets is None or places.adapters is None:
+def _adapters(found: Findings, scope: SearchScope) -> str:
+    if scope.datasets is None or scope.adapters is None:
         return "adapters that saw them: not looked for; that takes --datasets and --adapters"
     if not found.adapters:
         return "adapters that saw them: none"

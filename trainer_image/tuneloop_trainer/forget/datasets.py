@@ -17,7 +17,7 @@ ROWS = ".jsonl"
 
 
 @dataclass(frozen=True)
-class InDataset:
+class DatasetRows:
     """A dataset that holds rows of the person."""
 
     store: Store
@@ -31,7 +31,7 @@ class InDataset:
 
 
 @dataclass(frozen=True)
-class Golden:
+class GoldenRows:
     """A golden set that holds rows of the person, or the file that says so; that comes last."""
 
     store: Store
@@ -43,24 +43,24 @@ class Golden:
         return 0 if _is_owners(self.store) else self.found
 
 
-def find_datasets(datasets: Store, person: str) -> list[InDataset]:
+def find_datasets(datasets: Store, person: str) -> list[DatasetRows]:
     paths = list_files(datasets)
     folders = [path.removesuffix(f"/{USERS_FILE}") for path in paths if path.endswith(f"/{USERS_FILE}")]
     found = [_in_dataset(datasets.below(*folder.split("/")), _names(paths, folder), person) for folder in folders]
     return [one for one in found if one.ids]
 
 
-def find_golden(datasets: Store, ids: Collection[str], person: str) -> list[Golden]:
+def find_golden(datasets: Store, ids: Collection[str], person: str) -> list[GoldenRows]:
     """By the ids of what they were answered, and by what was noted of each row when it was frozen: that outlives its dataset."""
     paths = [path for path in list_files(datasets) if path.startswith(GOLDEN) and path.endswith(ROWS)]
     stores = [datasets.below(*path.split("/")) for path in paths]
     noted = {line for store in stores if _is_owners(store) for line in _owned(store, person)}
     every = frozenset(noted.union(ids))
-    found = [Golden(store, every, len(_lines(store)) - len(_without(_lines(store), every))) for store in stores]
+    found = [GoldenRows(store, every, len(_lines(store)) - len(_without(_lines(store), every))) for store in stores]
     return sorted((golden for golden in found if golden.found), key=lambda golden: _is_owners(golden.store))
 
 
-def remove_from_dataset(dataset: InDataset) -> None:
+def remove_from_dataset(dataset: DatasetRows) -> None:
     """Rows first, what is said of them next, and whose they were last. A job that was to train exactly this dataset refuses it from now
     on: its digest is another."""
     for name in dataset.files:
@@ -70,20 +70,20 @@ def remove_from_dataset(dataset: InDataset) -> None:
     _put_lines(users, _without(_lines(users), dataset.ids))
 
 
-def remove_from_golden(golden: Golden) -> None:
+def remove_from_golden(golden: GoldenRows) -> None:
     _remove(golden.store, golden.ids)
 
 
-def _in_dataset(store: Store, files: tuple[str, ...], person: str) -> InDataset:
+def _in_dataset(store: Store, files: tuple[str, ...], person: str) -> DatasetRows:
     ids = frozenset(_owned(store.below(USERS_FILE), person))
     lines = [_lines(store.below(name)) for name in files] if ids else []
     rows = sum(len(one) - len(_without(one, ids)) for one in lines)
     summary, manifest = _summary(store), _manifest(store)
     digests = {summary.digest if summary else "", *(manifest.earlier_digests if manifest else ())} - {""}
-    return InDataset(store, files, ids, frozenset(digests), rows)
+    return DatasetRows(store, files, ids, frozenset(digests), rows)
 
 
-def _restate(dataset: InDataset) -> None:
+def _restate(dataset: DatasetRows) -> None:
     """Digests of what is left, and that something is missing."""
     digest = stored_digest(dataset.store)
     if manifest := _manifest(dataset.store):
@@ -149,7 +149,7 @@ def _put_json(store: Store, document: Wire) -> None:
     put_bytes(store, (json.dumps(document.to_wire(), indent=2, ensure_ascii=False) + "\n").encode())
 
 
-def _digest_without(dataset: InDataset, name: str) -> str:
+def _digest_without(dataset: DatasetRows, name: str) -> str:
     """Of a file as it is, or is to be, without the person."""
     left = "".join(_without(_lines(dataset.store.below(name)), dataset.ids))
     return digest_of_contents({name: left.encode()})

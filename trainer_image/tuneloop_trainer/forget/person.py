@@ -12,6 +12,7 @@ from tuneloop_contracts.manifest import AdapterManifest
 from tuneloop_contracts.progress import FaultReason
 from tuneloop_contracts.record import COMPACT, user_hash
 from tuneloop_trainer.errors import NeedsEdit
+from tuneloop_trainer.harvest.decode import record_owner
 
 TELLING = ("id", "user", "by", "rating", COMPACT)
 """Fields of an entry that tell whose it is."""

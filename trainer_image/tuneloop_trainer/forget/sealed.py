@@ -9,21 +9,21 @@ from tuneloop_trainer.harvest.segments import SealedEntry, Segment, archive_stor
 
 
 @dataclass(frozen=True)
-class Sealed:
+class SealedEntries:
     """A segment with lines of the person."""
 
     segment: Segment
     ids: frozenset[str]
 
 
-def find_sealed(datasets: Store, target: str, kind: str, person: Person) -> list[Sealed]:
+def find_sealed(datasets: Store, target: str, kind: str, person: Person) -> list[SealedEntries]:
     """In the segments of one kind of streams."""
     parts = [part for part in every_segment(archive_store(datasets, target), target) if kind_of(part.stream) == kind]
-    found = [Sealed(part, frozenset(line.at for line in read_sealed(part) if person.is_in(line.fields or {}))) for part in parts]
+    found = [SealedEntries(part, frozenset(line.at for line in read_sealed(part) if person.is_in(line.fields or {}))) for part in parts]
     return [sealed for sealed in found if sealed.ids]
 
 
-def remove_sealed(sealed: Sealed) -> None:
+def remove_sealed(sealed: SealedEntries) -> None:
     """Its name stays, and with it the count of what was sealed: nobody takes for lost what was taken out."""
     lines: list[SealedEntry] = read_sealed(sealed.segment)
     write_sealed(sealed.segment, [line for line in lines if line.at not in sealed.ids])

@@ -34,8 +34,8 @@ from tuneloop_trainer.harvest.retry import RetryPolicy
 from tuneloop_trainer.harvest.segments import archive_store
 from tuneloop_trainer.harvest.shares import ALONE, OfferLookup, OfferWriter, Share
 from tuneloop_trainer.harvest.source import Source, Watermark, Watermarks
-from tuneloop_trainer.imports.collect import bring
-from tuneloop_trainer.imports.scan import Keys
+from tuneloop_trainer.imports.collect import read_imports
+from tuneloop_trainer.imports.scan import KeyReader
 from tuneloop_trainer.reporting import Reporter
 from tuneloop_trainer.store import check_writable, get_bytes, put_bytes, remove_file
 
@@ -146,10 +146,10 @@ class Harvest:
         shards = source.shards()
         watermarks = self._remembered(source.read_watermarks(shards))
         feedback = record.feedback(shards, now)
-        brought = bring(Keys(source.client, source.retry), self.config)
+        imported = read_imports(KeyReader(source.client, source.retry), self.config)
         with closing(record.entries(watermarks)) as recorded:
             told = self._with_progress(recorded, watermarks) if tells else recorded
-            yield WindowData(heapq.merge(told, brought.entries, key=attrgetter("at"), reverse=True), feedback, brought.counts)
+            yield WindowData(heapq.merge(told, imported.entries, key=attrgetter("at"), reverse=True), feedback, imported.counts)
         source.confirm(shards)
         if source.forgot_somebody():
             remove_file(self._watermarks_file)  # it counts what is no longer to be read

@@ -11,8 +11,8 @@ from tuneloop_contracts.jobs import HarvestConfig, Import
 from tuneloop_trainer.curate.example import Entry
 from tuneloop_trainer.imports.entries import entry_of, is_newer, unique_name
 from tuneloop_trainer.imports.formats import FORMATS
-from tuneloop_trainer.imports.layout import Exchange, Said
-from tuneloop_trainer.imports.scan import Keys
+from tuneloop_trainer.imports.layout import Exchange, HistoryMessage
+from tuneloop_trainer.imports.scan import KeyReader
 from tuneloop_trainer.imports.sessions import exchanges_of
 
 log = logging.getLogger("tuneloop")
@@ -22,7 +22,7 @@ GONE = "gone before it was read"
 
 
 @dataclass(frozen=True)
-class Brought:
+class ImportedEntries:
     """What imports gave, and for each how much."""
 
     entries: tuple[Entry, ...]
@@ -30,7 +30,7 @@ class Brought:
     counts: tuple[ImportCounts, ...]
 
 
-def bring(keys: Keys, config: HarvestConfig) -> Brought:
+def read_imports(keys: KeyReader, config: HarvestConfig) -> ImportedEntries:
     entries: list[Entry] = []
     counts = []
     for wanted in config.imports:
@@ -39,15 +39,15 @@ def bring(keys: Keys, config: HarvestConfig) -> Brought:
         skipped[NEWER] += len(found) - len(kept)
         entries += [entry_of(exchange, name, config) for name, exchange in kept]
         counts.append(_counted(wanted, len(kept), skipped))
-    return Brought(tuple(sorted(entries, key=attrgetter("at"), reverse=True)), tuple(counts))
+    return ImportedEntries(tuple(sorted(entries, key=attrgetter("at"), reverse=True)), tuple(counts))
 
 
-def _read(keys: Keys, wanted: Import) -> tuple[list[tuple[str, Exchange]], Counter[str]]:
+def _read(keys: KeyReader, wanted: Import) -> tuple[list[tuple[str, Exchange]], Counter[str]]:
     """Exchanges by what is unique to each."""
     layouts = FORMATS[wanted.format]
     names = sorted({key for prefix in ((wanted.prefix,) if wanted.prefix else layouts.prefixes) for key in keys.below(prefix)})
     found: list[tuple[str, Exchange]] = []
-    said: list[Said] = []
+    said: list[HistoryMessage] = []
     skipped: Counter[str] = Counter()
     read = 0
     for stored in keys.values(names):
@@ -57,12 +57,12 @@ def _read(keys: Keys, wanted: Import) -> tuple[list[tuple[str, Exchange]], Count
             skipped[imported] += 1
             continue
         found += [(unique_name(wanted.format, stored.key, 0), one) for one in imported if isinstance(one, Exchange)]
-        said += [one for one in imported if isinstance(one, Said)]
+        said += [one for one in imported if isinstance(one, HistoryMessage)]
     skipped[GONE] += len(names) - read
     return [*found, *_conversations(wanted, said)], skipped
 
 
-def _conversations(wanted: Import, said: list[Said]) -> Iterator[tuple[str, Exchange]]:
+def _conversations(wanted: Import, said: list[HistoryMessage]) -> Iterator[tuple[str, Exchange]]:
     for place, exchange in exchanges_of(said):
         yield unique_name(wanted.format, exchange.session, place), exchange
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from tuneloop_contracts.jobs import ImportFormat
 from tuneloop_trainer.imports import gptcache, langchain, litellm, redisvl, semantic_router
-from tuneloop_trainer.imports.layout import OTHER_LAYOUT, Imported, Layout, Stored, Unusable
+from tuneloop_trainer.imports.layout import OTHER_LAYOUT, Imported, Layout, RedisValue, Unusable
 
 
 @dataclass(frozen=True)
@@ -13,7 +13,7 @@ class Format:
     prefixes: tuple[str, ...]
     """Where an import names none."""
 
-    def parse(self, stored: Stored) -> Imported | str:
+    def parse(self, stored: RedisValue) -> Imported | str:
         """What the first layout that knows the key makes of it, else the reason for which it gives nothing."""
         try:
             found = (layout(stored) for layout in self.layouts)

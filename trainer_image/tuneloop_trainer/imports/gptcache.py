@@ -13,7 +13,7 @@ from tuneloop_trainer.imports.layout import (
     NO_ANSWER,
     Exchange,
     Imported,
-    Stored,
+    RedisValue,
     Unusable,
     json_of,
     mapping,
@@ -27,7 +27,7 @@ TEXT = 0
 """Of `answer_type`: the others are paths and addresses of pictures."""
 
 
-def questions(stored: Stored) -> Imported | None:
+def questions(stored: RedisValue) -> Imported | None:
     if stored.kind != "ReJSON-RL":
         return None
     document = mapping(json_of(text_of(stored.value)))

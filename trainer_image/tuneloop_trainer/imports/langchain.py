@@ -19,10 +19,10 @@ from tuneloop_trainer.imports.layout import (
     ROLES,
     USER,
     Exchange,
+    HistoryMessage,
     Imported,
     Message,
-    Said,
-    Stored,
+    RedisValue,
     Unusable,
     json_of,
     mapping,
@@ -37,38 +37,38 @@ PREFIXES = ("llmcache:", "chat:", "redis:", "doc:cache:", "message_store:")
 JSON_KIND = "ReJSON-RL"
 
 
-def semantic_cache(stored: Stored) -> Imported | None:
+def semantic_cache(stored: RedisValue) -> Imported | None:
     if not stored.has(*CACHED) or not is_of_langchain(stored):
         return None
     generations = [json_of(text) for text in sequence(json_of(stored.text("response"))) if isinstance(text, str)]
     return (cached(stored, asked(stored.text("prompt")), answer_of(generations)),)
 
 
-def community_semantic_cache(stored: Stored) -> Imported | None:
+def community_semantic_cache(stored: RedisValue) -> Imported | None:
     if not stored.has("prompt", "llm_string", "return_val", "content_vector"):
         return None
     return (Exchange(asked(stored.text("prompt")), answer_of(sequence(json_of(stored.text("return_val"))))),)
 
 
-def chat_history(stored: Stored) -> Imported | None:
+def chat_history(stored: RedisValue) -> Imported | None:
     if stored.kind != JSON_KIND:
         return None
     document = mapping(json_of(text_of(stored.value)))
     session = document.get("session_id")
     if not isinstance(session, str) or not {"type", "data", "timestamp"} <= document.keys():
         return None
-    return (Said(session_of(stored.key, session), message_of(document["data"]), seconds_of(document["timestamp"])),)
+    return (HistoryMessage(session_of(stored.key, session), message_of(document["data"]), seconds_of(document["timestamp"])),)
 
 
-def community_chat_history(stored: Stored) -> Imported | None:
+def community_chat_history(stored: RedisValue) -> Imported | None:
     """Without any time: the order of the list is all there is."""
     documents = [mapping(json_of(text_of(item))) for item in reversed(stored.items)]
     if not documents or not all({"type", "data"} <= document.keys() for document in documents):
         return None
-    return tuple(Said(stored.key, message_of(document["data"]), place=n) for n, document in enumerate(documents))
+    return tuple(HistoryMessage(stored.key, message_of(document["data"]), place=n) for n, document in enumerate(documents))
 
 
-def exact_cache(stored: Stored) -> Imported | None:
+def exact_cache(stored: RedisValue) -> Imported | None:
     """Of either package. Raises Unusable: the question is only there as a digest."""
     if stored.kind == JSON_KIND:
         generations = sequence(json_of(text_of(stored.value)))

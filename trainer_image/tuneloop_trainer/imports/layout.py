@@ -56,7 +56,7 @@ class Exchange:
 
 
 @dataclass(frozen=True)
-class Said:
+class HistoryMessage:
     """One message of a history that keeps them apart."""
 
     session: str
@@ -66,11 +66,11 @@ class Said:
     """Among messages of the same time."""
 
 
-Imported = tuple[Exchange | Said, ...]
+Imported = tuple[Exchange | HistoryMessage, ...]
 
 
 @dataclass(frozen=True)
-class Stored:
+class RedisValue:
     """One key of Redis."""
 
     key: str
@@ -94,7 +94,7 @@ class Stored:
         return next((at for name in names if name in self.fields and (at := seconds_of(self.text(name))) is not None), None)
 
 
-Layout = Callable[[Stored], Imported | None]
+Layout = Callable[[RedisValue], Imported | None]
 
 
 def text_of(raw: bytes) -> str:

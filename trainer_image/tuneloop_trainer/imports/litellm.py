@@ -16,7 +16,7 @@ from tuneloop_trainer.imports.layout import (
     NOT_TEXT,
     Exchange,
     Imported,
-    Stored,
+    RedisValue,
     Unusable,
     json_of,
     mapping,
@@ -30,7 +30,7 @@ PREFIXES = ("litellm_semantic_cache_index",)
 _REPR = re.compile(r"""\{'timestamp': (?P<at>[\d.e+]+), 'response': (?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\}""", re.DOTALL)
 
 
-def semantic_cache(stored: Stored) -> Imported | None:
+def semantic_cache(stored: RedisValue) -> Imported | None:
     if not stored.has("litellm_cache_key", "prompt", "response"):
         return None
     at, completion = parts_of(stored.text("response"))
@@ -38,7 +38,7 @@ def semantic_cache(stored: Stored) -> Imported | None:
     return (Exchange(question(stored.text("prompt")), answer, at or stored.seconds("inserted_at"), finish=finish),)
 
 
-def exact_cache(stored: Stored) -> Imported | None:
+def exact_cache(stored: RedisValue) -> Imported | None:
     if stored.kind != "string":
         return None
     parts_of(text_of(stored.value))

@@ -6,30 +6,30 @@
 A cache's filters are fields of their own, named by its owner; `tenant`, `tenant_id`, `user` and `user_id` are understood.
 """
 
-from tuneloop_trainer.imports.layout import ROLES, Exchange, Imported, Message, Said, Stored, json_of, mapping, question
+from tuneloop_trainer.imports.layout import ROLES, Exchange, HistoryMessage, Imported, Message, RedisValue, json_of, mapping, question
 
 PREFIXES = ("llmcache:",)
 CACHED = ("prompt", "response", "prompt_vector", "inserted_at")
 REMEMBERED = ("role", "content", "session_tag", "timestamp")
 
 
-def semantic_cache(stored: Stored) -> Imported | None:
+def semantic_cache(stored: RedisValue) -> Imported | None:
     if not stored.has(*CACHED) or is_of_langchain(stored) or is_of_litellm(stored):
         return None
     return (cached(stored, question(stored.text("prompt")), stored.text("response")),)
 
 
-def cached(stored: Stored, messages: tuple[Message, ...], answer: str) -> Exchange:
+def cached(stored: RedisValue, messages: tuple[Message, ...], answer: str) -> Exchange:
     """With what every SemanticCache keeps beside question and answer."""
     return Exchange(messages, answer, stored.seconds("inserted_at"), _either(stored, "tenant"), _either(stored, "user"))
 
 
-def message_history(stored: Stored) -> Imported | None:
+def message_history(stored: RedisValue) -> Imported | None:
     if not stored.has(*REMEMBERED):
         return None
     role = stored.text("role")
     message: Message = {"role": ROLES.get(role, role), "content": stored.text("content")}
-    return (Said(session_of(stored.key, stored.text("session_tag")), message, stored.seconds("timestamp")),)
+    return (HistoryMessage(session_of(stored.key, stored.text("session_tag")), message, stored.seconds("timestamp")),)
 
 
 def session_of(key: str, session: str) -> str:
@@ -37,17 +37,17 @@ def session_of(key: str, session: str) -> str:
     return key.partition(f":{session}:")[0] + f":{session}"
 
 
-def is_of_langchain(stored: Stored) -> bool:
+def is_of_langchain(stored: RedisValue) -> bool:
     """langchain-redis keeps the model's settings in the metadata, and JSON in prompt and response."""
     return stored.has("metadata") and "llm_string" in mapping(json_of(stored.text("metadata")))
 
 
-def is_of_litellm(stored: Stored) -> bool:
+def is_of_litellm(stored: RedisValue) -> bool:
     """LiteLLM filters by the digest of the request's parameters."""
     return stored.has("litellm_cache_key")
 
 
-def _either(stored: Stored, name: str) -> str:
+def _either(stored: RedisValue, name: str) -> str:
     return next((stored.text(field) for field in (name, f"{name}_id") if field in stored.fields), "")
 
 

@@ -9,7 +9,7 @@ import redis
 
 from tuneloop_trainer.harvest.key_types import is_text
 from tuneloop_trainer.harvest.retry import RetryPolicy
-from tuneloop_trainer.imports.layout import Stored
+from tuneloop_trainer.imports.layout import RedisValue
 
 PAGE = 500
 """Keys whose values are asked for in one round trip."""
@@ -18,7 +18,7 @@ COUNT = 1000
 
 
 @dataclass(frozen=True)
-class Keys:
+class KeyReader:
     client: "redis.Redis"
     retry: RetryPolicy
 
@@ -27,13 +27,13 @@ class Keys:
         found = self.retry.call(lambda: set(self.client.scan_iter(match=_pattern(prefix), count=COUNT)))
         return sorted(key.decode() for key in found if is_text(key))
 
-    def values(self, keys: Sequence[str]) -> Iterator[Stored]:
+    def values(self, keys: Sequence[str]) -> Iterator[RedisValue]:
         """Those that are still there; of a type that no library uses, only the name."""
         for first in range(0, len(keys), PAGE):
             page = keys[first : first + PAGE]
             yield from self.retry.call(lambda page=page: self._page(page))  # type: ignore[misc]
 
-    def _page(self, keys: Sequence[str]) -> list[Stored]:
+    def _page(self, keys: Sequence[str]) -> list[RedisValue]:
         asking = self.client.pipeline(transaction=False)
         for key in keys:
             asking.type(key)
@@ -44,20 +44,20 @@ class Keys:
             asking.execute_command(READS[kinds[key]], key, *RANGE.get(kinds[key], ()))  # type: ignore[no-untyped-call]
         answers = zip(readable, asking.execute(raise_on_error=False), strict=True)
         read = [_stored(key, kinds[key], answer) for key, answer in answers if not _is_gone(answer)]
-        return read + [Stored(key, kind) for key, kind in kinds.items() if kind not in READS and kind != "none"]
+        return read + [RedisValue(key, kind) for key, kind in kinds.items() if kind not in READS and kind != "none"]
 
 
 READS = {"hash": "HGETALL", "list": "LRANGE", "string": "GET", "ReJSON-RL": "JSON.GET"}
 RANGE = {"list": (0, -1)}
 
 
-def _stored(key: str, kind: str, answer: object) -> Stored:
+def _stored(key: str, kind: str, answer: object) -> RedisValue:
     if kind == "hash":
         fields = cast("dict[bytes, bytes]", answer)
-        return Stored(key, kind, fields={name.decode(errors="replace"): value for name, value in fields.items()})
+        return RedisValue(key, kind, fields={name.decode(errors="replace"): value for name, value in fields.items()})
     if kind == "list":
-        return Stored(key, kind, items=tuple(cast("list[bytes]", answer)))
-    return Stored(key, kind, value=cast(bytes, answer))
+        return RedisValue(key, kind, items=tuple(cast("list[bytes]", answer)))
+    return RedisValue(key, kind, value=cast(bytes, answer))
 
 
 def _is_gone(answer: object) -> bool:

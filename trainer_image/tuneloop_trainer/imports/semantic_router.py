@@ -13,7 +13,7 @@ from tuneloop_trainer.imports.layout import (
     Exchange,
     Imported,
     Message,
-    Stored,
+    RedisValue,
     Unusable,
     json_of,
     mapping,
@@ -25,7 +25,7 @@ EXACT_PREFIX = "vsr:response-cache:exact:"
 PREFIXES = ("doc:", EXACT_PREFIX)
 
 
-def semantic_cache(stored: Stored) -> Imported | None:
+def semantic_cache(stored: RedisValue) -> Imported | None:
     if not stored.has("request_id", "query", "request_body", "response_body", "timestamp"):
         return None
     if not stored.fields["response_body"]:
@@ -44,7 +44,7 @@ def semantic_cache(stored: Stored) -> Imported | None:
     )
 
 
-def exact_cache(stored: Stored) -> Imported | None:
+def exact_cache(stored: RedisValue) -> Imported | None:
     if stored.kind == "string" and stored.key.startswith(EXACT_PREFIX):
         raise Unusable(NO_PROMPT)
     return None

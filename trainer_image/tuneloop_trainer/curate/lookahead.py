@@ -6,17 +6,17 @@ from functools import cached_property, partial
 from itertools import islice
 from typing import Generic, TypeVar
 
-AHEAD = 512
+BATCH = 512
 """Items that are read before they are needed."""
 
 T = TypeVar("T")
 V = TypeVar("V")
 
 
-def ahead(items: Iterable[T], work: Callable[[Sequence[T]], Sequence[V]]) -> Iterator[tuple[T, Callable[[], V]]]:
+def lookahead(items: Iterable[T], work: Callable[[Sequence[T]], Sequence[V]]) -> Iterator[tuple[T, Callable[[], V]]]:
     """Each with a way to ask what `work` makes of it: the first of a batch to be asked has it done for all of them."""
     rest = iter(items)
-    while items := tuple(islice(rest, AHEAD)):
+    while items := tuple(islice(rest, BATCH)):
         batch = _Batch(items, work)
         yield from ((item, partial(batch.made_of, place)) for place, item in enumerate(items))
 

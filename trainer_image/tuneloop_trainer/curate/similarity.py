@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class Question:
     """A question with what its asker had said before: the same follow-up to something else is another question."""
 
     question: Shingles
@@ -43,7 +43,7 @@ class Asked:
         """All of it, in no order, and apart from that of longer and shorter talks: an index is made of many, again for every piece."""
         return np.fromiter(chain(self.question, self.before), np.int64, len(self.question) + len(self.before)) + self.turns
 
-    def like(self, other: "Asked", threshold: float) -> bool:
+    def like(self, other: "Question", threshold: float) -> bool:
         return (
             self.turns == other.turns
             and jaccard(self.question, other.question) >= threshold
@@ -51,10 +51,10 @@ class Asked:
         )
 
 
-def asked(messages: Sequence[Message]) -> Asked:
+def question_of(messages: Sequence[Message]) -> Question:
     """`messages` ends with the question."""
     texts = [message["content"] for message in messages if message["role"] == "user"]
-    return Asked(shingles(texts[-1]), frozenset().union(*map(_inverted, texts[:-1])), len(texts))
+    return Question(shingles(texts[-1]), frozenset().union(*map(_inverted, texts[:-1])), len(texts))
 
 
 @lru_cache(maxsize=CACHED)
@@ -87,7 +87,7 @@ class Index(Generic[T]):
     Shingles are counted by their last bits, their slot: those of one slot pass for one, which only makes more pairs to compare.
     """
 
-    def __init__(self, threshold: float, known: Sequence[Asked], sought: Sequence[Asked] | None = None) -> None:
+    def __init__(self, threshold: float, known: Sequence[Question], sought: Sequence[Question] | None = None) -> None:
         """`sought`: what will be looked for beside `known`, where that can be told: most then meet no other, and are passed by."""
         self._threshold, self._open = threshold, sought is None
         every = _Flat.of([*known, *(sought or ())])
@@ -98,16 +98,16 @@ class Index(Generic[T]):
         self._ranks = np.zeros(len(counts), np.int64)
         self._ranks[used[np.argsort(counts[used], kind="stable")]] = np.arange(1, len(used) + 1)
         self._prefixes = self._prefixes_of(every)
-        self._named: list[tuple[Asked, T]] = []
+        self._named: list[tuple[Question, T]] = []
         self._places: dict[int, list[int]] = defaultdict(list)
 
-    def add(self, one: Asked, name: T) -> None:
+    def add(self, one: Question, name: T) -> None:
         if prefix := self._prefixes.get(one):
             for rank in prefix:
                 self._places[rank].append(len(self._named))
             self._named.append((one, name))
 
-    def alike(self, one: Asked) -> Iterator[T]:
+    def alike(self, one: Question) -> Iterator[T]:
         """The name of each that is like it."""
         prefixes = self._prefixes_of(_Flat.of([one])) if self._open and one not in self._prefixes else self._prefixes
         prefix = prefixes.get(one, [])
@@ -116,7 +116,7 @@ class Index(Generic[T]):
             if one.like(other, self._threshold):
                 yield name
 
-    def _prefixes_of(self, sets: "_Flat") -> dict[Asked, list[int]]:
+    def _prefixes_of(self, sets: "_Flat") -> dict[Question, list[int]]:
         """The rarest shingles of each by their ranks: those by which it may meet another."""
         owners, ranks = self._rarest(sets)
         if not self._open:
@@ -140,11 +140,11 @@ class Index(Generic[T]):
 class _Flat(NamedTuple):
     """The shingles of all of them in one row, and how many each has."""
 
-    asked: Sequence[Asked]
+    asked: Sequence[Question]
     shingles: npt.NDArray[np.int64]
     sizes: npt.NDArray[np.int64]
 
     @classmethod
-    def of(cls, sets: Sequence[Asked]) -> "_Flat":
+    def of(cls, sets: Sequence[Question]) -> "_Flat":
         rows = [one.whole for one in sets]
         return cls(sets, np.concatenate([np.empty(0, np.int64), *rows]), np.fromiter(map(len, rows), np.int64, len(rows)))

@@ -22,8 +22,8 @@ from tuneloop_contracts.record import user_hash
 from tuneloop_trainer.errors import NeedsEdit
 from tuneloop_trainer.harvest.retry import RetryPolicy
 from tuneloop_trainer.imports import scan
-from tuneloop_trainer.imports.collect import bring
-from tuneloop_trainer.imports.scan import Keys
+from tuneloop_trainer.imports.collect import read_imports
+from tuneloop_trainer.imports.scan import KeyReader
 from tuneloop_trainer.rows import Row, read_rows
 
 READING = {b"SCAN", b"TYPE", b"HGETALL", b"LRANGE", b"GET", b"JSON.GET"}
@@ -71,9 +71,9 @@ def test_every_format_joins_what_was_recorded_and_is_counted(engine: QueryEngine
     filled(engine, *WRITERS).close()
     write(engine.url, (record(n) for n in range(10)))
     dataset = imported(engine, tmp_path, *(Import(format=format) for format in ImportFormat))
-    brought = {counts.format: counts.imported for counts in dataset.imported}
-    assert brought == {"RedisVL": 2, "LangChainRedis": 7, "SemanticRouter": 2, "GPTCache": 1, "LiteLLM": 1}
-    assert dataset.read == 10 + sum(brought.values()) == dataset.kept + sum(count.count for count in dataset.dropped)
+    by_format = {counts.format: counts.imported for counts in dataset.imported}
+    assert by_format == {"RedisVL": 2, "LangChainRedis": 7, "SemanticRouter": 2, "GPTCache": 1, "LiteLLM": 1}
+    assert dataset.read == 10 + sum(by_format.values()) == dataset.kept + sum(count.count for count in dataset.dropped)
     answers = {row.completion[-1]["content"] for row in rows(dataset)}
     assert {"Open the order and press Refund.", "Within two months, yes.", "In /var/log.", "A running program.", "Answer 3."} <= answers
     assert "Within two" not in answers, "what was cut off is not taught"
@@ -87,9 +87,9 @@ def test_entries_come_newest_first_as_those_of_the_record(engine: QueryEngine) -
         retry = RetryPolicy(lambda reason: None, clock=lambda: 0.0, sleep=lambda seconds: None)
         formats = (ImportFormat.REDISVL, ImportFormat.GPTCACHE, ImportFormat.SEMANTIC_ROUTER)
         wanted = CONFIG.model_copy(update={"window_end": LATER, "imports": tuple(Import(format=format) for format in formats)})
-        brought = bring(Keys(client, retry), wanted).entries
-    assert len(brought) == 5
-    assert list(brought) == sorted(brought, key=lambda entry: entry.at, reverse=True)
+        entries = read_imports(KeyReader(client, retry), wanted).entries
+    assert len(entries) == 5
+    assert list(entries) == sorted(entries, key=lambda entry: entry.at, reverse=True)
 
 
 def test_imports_only_read(engine: QueryEngine, tmp_path: Path) -> None:

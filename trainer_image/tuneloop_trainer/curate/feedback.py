@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from tuneloop_contracts.record import Feedback, Record
 
 
-class Said:
+class FeedbackIndex:
     """Feedback by interaction. What was said of a cache hit was said of the answer that it repeats; the newest word counts.
 
     Entries go by newest first, so that a hit comes before its origin.

@@ -24,19 +24,19 @@ BLOCK = 128
 
 
 @dataclass(frozen=True)
-class Likeness:
-    """Of one text: domains, the likest first."""
+class DomainRanking:
+    """The domains by their similarity to one text, the most similar first."""
 
-    ranking: tuple[tuple[str, float], ...]
+    domains: tuple[tuple[str, float], ...]
 
     @property
     def best(self) -> tuple[str, float]:
-        return self.ranking[0]
+        return self.domains[0]
 
     @property
     def margin(self) -> float:
-        """To the second; where there is none, to 0, the likeness of a text about something else."""
-        return self.best[1] - (self.ranking[1][1] if len(self.ranking) > 1 else 0.0)
+        """To the second; where there is none, to 0, the similarity of a text about something else."""
+        return self.best[1] - (self.domains[1][1] if len(self.domains) > 1 else 0.0)
 
 
 class Centroids:
@@ -51,11 +51,11 @@ class Centroids:
         self._places = dict(zip(described, map(slice, [0, *ends], ends), strict=False))
         """Of each domain's seeds among all."""
 
-    def likenesses(self, texts: Sequence[str]) -> list[Likeness]:
+    def rank(self, texts: Sequence[str]) -> list[DomainRanking]:
         """Of each to every domain with sentences to compare with, and in any case to small talk."""
         each = self._cosines(self._centred(texts))
         similarities = zip(*(_nearest(each[:, place]) for place in self._places.values()), strict=True)
-        return [Likeness(tuple(sorted(zip(self._places, row, strict=True), key=lambda one: -one[1]))) for row in similarities]
+        return [DomainRanking(tuple(sorted(zip(self._places, row, strict=True), key=lambda one: -one[1]))) for row in similarities]
 
     def _cosines(self, rows: Vectors) -> Vectors:
         """To each seed."""
