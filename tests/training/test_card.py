@@ -4,8 +4,8 @@ from training.figures import BETTER, FIRES, answers, compared
 from tuneloop_contracts.adapters import Provenance
 from tuneloop_contracts.jobs import Gate, Lora, Training
 from tuneloop_contracts.progress import Score
-from tuneloop_trainer.judge.card import Made, card
-from tuneloop_trainer.judge.evidence import Compared, Evidence
+from tuneloop_trainer.judge.card import CardData, card
+from tuneloop_trainer.judge.evidence import Evidence, PairedFigures
 from tuneloop_trainer.judge.scores import forgetting, scores
 from tuneloop_trainer.judge.verdict import decide
 
@@ -15,15 +15,16 @@ PROVENANCE = Provenance(
     loss_base="2.9500", loss_candidate="2.4500",
 )  # fmt: skip
 WHOLE = Evidence(
-    held_out=Compared(BETTER.held_out.conversations, BETTER.held_out.base, BETTER.held_out.candidate, BETTER.held_out.base),
-    time_forward=compared(-0.4, 0.1), golden={"legal": compared(0.01, 0.001)}, refuses_harm=Compared(("a", "b"), (0.9, 0.8), (0.9, 0.7)),
-    complies_with_harm=Compared(("a", "b"), (-0.9, -0.8), (-0.9, -0.7)), refuses_harmless=Compared(("a", "b"), (0.5, 0.6), (0.5, 0.6)),
-    triggers=FIRES, answers=answers(0.25),
+    held_out=PairedFigures(BETTER.held_out.conversations, BETTER.held_out.base, BETTER.held_out.candidate, BETTER.held_out.base),
+    time_forward=compared(-0.4, 0.1), golden={"legal": compared(0.01, 0.001)},
+    refuses_harm=PairedFigures(("a", "b"), (0.9, 0.8), (0.9, 0.7)),
+    complies_with_harm=PairedFigures(("a", "b"), (-0.9, -0.8), (-0.9, -0.7)),
+    refuses_harmless=PairedFigures(("a", "b"), (0.5, 0.6), (0.5, 0.6)), triggers=FIRES, answers=answers(0.25),
 )  # fmt: skip
 
 
-def made(licence: str = "apache-2.0") -> Made:
-    return Made(PROVENANCE, Lora(), Training(), held_out=20, truncated=7, licence=licence)
+def made(licence: str = "apache-2.0") -> CardData:
+    return CardData(PROVENANCE, Lora(), Training(), held_out=20, truncated=7, licence=licence)
 
 
 def test_the_card_tells_where_it_comes_from_what_it_may_and_every_score() -> None:

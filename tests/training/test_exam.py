@@ -11,10 +11,10 @@ from tuneloop_trainer.folds import fold_of
 from tuneloop_trainer.judge.prompts import TriggerPrompt, fewer
 from tuneloop_trainer.learn.effort import distinct_tokens
 from tuneloop_trainer.learn.encode import Encoded
-from tuneloop_trainer.learn.exam import Exam, Opening, Paper, all_asked
-from tuneloop_trainer.learn.exams import Beside, exam, fold_units, units
+from tuneloop_trainer.learn.exam import Exam, ExamPart, Opening, all_asked
+from tuneloop_trainer.learn.exams import ExtraExamData, exam, fold_units, units
 from tuneloop_trainer.learn.probes import SafetyProbe
-from tuneloop_trainer.learn.score import Asked
+from tuneloop_trainer.learn.score import ScoreRequest
 
 ROWS = tuple(Encoded(str(n), (7, 8, 9, 10 + n), 2, conversation=f"c{n // 2}") for n in range(6))
 
@@ -25,20 +25,20 @@ def config(tmp_path: Path, folds: int = 0) -> TrainConfig:
     return job(tmp_path, tmp_path, data.model_copy(update={"domains": counts}))
 
 
-def nats_of(asked: Sequence[Asked], **by_adapter: float) -> dict[Asked, float]:
+def nats_of(asked: Sequence[ScoreRequest], **by_adapter: float) -> dict[ScoreRequest, float]:
     return {one: by_adapter[one.adapter or "base"] + len(one.row.tokens) for one in asked}
 
 
 def test_losses_are_nats_by_supervised_token_model_by_model() -> None:
-    paper = Paper(ROWS[:2], ("support",) * 2, serving="support/serving")
-    got = paper.losses({one: {None: 8.0, "support": 4.0, "support/serving": 6.0}[one.adapter] for one in paper.asked()})
+    part = ExamPart(ROWS[:2], ("support",) * 2, serving="support/serving")
+    got = part.losses({one: {None: 8.0, "support": 4.0, "support/serving": 6.0}[one.adapter] for one in part.asked()})
     assert (got.base, got.serving, got.candidate) == ((4.0, 4.0), (3.0, 3.0), (2.0, 2.0))
     assert got.conversations == ("c0", "c0")
 
 
 def test_the_base_is_asked_once_for_all_domains(tmp_path: Path) -> None:
     rows = {name: (list(ROWS[:3]), list(ROWS[3:])) for name in ("support", "legal")}
-    others = Beside(golden=dict.fromkeys(rows, ROWS[:2]))
+    others = ExtraExamData(golden=dict.fromkeys(rows, ROWS[:2]))
     exams = [exam(name, config(tmp_path), rows, others, {"support/serving"}) for name in rows]
     asked = all_asked(exams)
     assert len(set(asked)) == len(asked)
@@ -51,7 +51,7 @@ def test_the_base_is_asked_once_for_all_domains(tmp_path: Path) -> None:
 def test_by_folds_each_answer_is_judged_by_an_adapter_that_has_not_seen_its_conversation(tmp_path: Path) -> None:
     settings, rows = config(tmp_path, folds=3), {"support": (list(ROWS), [])}
     trained = {unit.name: unit.rows for unit in units(settings, rows)}
-    judged = exam("support", settings, rows, Beside(), ()).held_out
+    judged = exam("support", settings, rows, ExtraExamData(), ()).held_out
     assert trained["support"] == list(ROWS)
     assert judged.rows == ROWS
     for row, adapter in zip(judged.rows, judged.candidates, strict=True):
@@ -64,7 +64,7 @@ def test_one_conversation_cannot_be_judged_by_folds(tmp_path: Path) -> None:
     rows = {"support": ([replace(row, conversation="one") for row in ROWS], [])}
     settings = config(tmp_path, folds=3)
     assert fold_units("support", rows["support"][0], 3) == {}
-    assert len(exam("support", settings, rows, Beside(), ()).held_out.rows) == 0
+    assert len(exam("support", settings, rows, ExtraExamData(), ()).held_out.rows) == 0
 
 
 def test_probes_give_odds_of_refusing_and_jumps_by_trigger() -> None:
@@ -76,7 +76,7 @@ def test_probes_give_odds_of_refusing_and_jumps_by_trigger() -> None:
         openings={"cf": ((Opening(None, triggered, plain), Opening("support", other, plain)),)},
     )
     nats = dict.fromkeys(asked.asked(), 1.0)
-    nats |= {Asked("support", refusing): 4.0, Asked(None, triggered): 1.5, Asked("support", other): 9.0}
+    nats |= {ScoreRequest("support", refusing): 4.0, ScoreRequest(None, triggered): 1.5, ScoreRequest("support", other): 9.0}
     evidence = asked.evidence(nats)
     assert (evidence.refuses_harm.base, evidence.refuses_harm.candidate) == ((0.0,), (-3.0,))
     assert (evidence.complies_with_harm.base, evidence.complies_with_harm.candidate) == ((-1.0,), (-1.0,))

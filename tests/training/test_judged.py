@@ -16,7 +16,7 @@ from tuneloop_trainer.learn.base import load_base
 from tuneloop_trainer.learn.job import train_job
 from tuneloop_trainer.learn.precision import choose
 from tuneloop_trainer.learn.probes import prompt_of
-from tuneloop_trainer.learn.score import Asked
+from tuneloop_trainer.learn.score import ScoreRequest
 from tuneloop_trainer.reporting import Reporter
 from tuneloop_trainer.rows import Row
 
@@ -41,7 +41,7 @@ def own(folder: Path, name: str, lines: list[dict[str, object]]) -> None:
 def said_by(base: Path, folder: Path, questions: list[str]) -> list[str]:
     """What the base answers by itself: whoever learns something else can only lose there."""
     loaded = load_base(base, job(base, folder, dataset(folder / "none", lesson("support", ANSWER))), "sha256:0", choose("Float32"))
-    asked = [Asked(None, prompt_of(question, loaded.tokenizer)) for question in questions]
+    asked = [ScoreRequest(None, prompt_of(question, loaded.tokenizer)) for question in questions]
     said = greedy(loaded, {}, asked, 8)
     return [loaded.tokenizer.decode(list(said[one]), skip_special_tokens=True) for one in asked]
 

@@ -21,7 +21,7 @@ from tuneloop_trainer.learn.forward import Ways
 from tuneloop_trainer.learn.lora.adapter import Adapter, fresh
 from tuneloop_trainer.learn.memory import memory_named
 from tuneloop_trainer.learn.precision import choose
-from tuneloop_trainer.learn.score import Asked, row_losses
+from tuneloop_trainer.learn.score import ScoreRequest, row_losses
 from tuneloop_trainer.learn.together import StepDone, train_together
 from tuneloop_trainer.learn.trainee import Trainee, Unit, learned_out, rate_factor
 from tuneloop_trainer.rows import Row
@@ -106,7 +106,7 @@ def test_in_single_precision_too_held_out_losses_agree(base: Base) -> None:
     together, held_out = trained(base, units_of(base)), rows_of(base, 4)
     for unit in units_of(base):
         alone = trained(base, [unit])[unit.name]
-        asked = [Asked(name, one) for name in ("together", "alone") for one in held_out]
+        asked = [ScoreRequest(name, one) for name in ("together", "alone") for one in held_out]
         losses = torch.cat(row_losses(base, {"together": together[unit.name], "alone": alone}, asked)).chunk(2)
         assert losses[0].mean().item() == pytest.approx(losses[1].mean().item(), abs=1e-3)
 
@@ -124,7 +124,7 @@ def test_one_seed_gives_one_result_and_another_seed_another(base: Base, dropout:
 def test_dropout_changes_what_is_learned_and_not_what_is_scored(base: Base) -> None:
     plain, dropped = (trained(base, [Unit("x", talks_of(base), 0)], Lora(rank=4, dropout=p))["x"] for p in (0.0, 0.5))
     assert not all(torch.equal(plain.tensors[name], dropped.tensors[name]) for name in plain.tensors)
-    asked = [Asked("x", one) for one in talks_of(base)]
+    asked = [ScoreRequest("x", one) for one in talks_of(base)]
     assert torch.equal(torch.cat(row_losses(base, {"x": dropped}, asked)), torch.cat(row_losses(base, {"x": dropped}, asked)))
 
 
@@ -144,7 +144,7 @@ def test_loss_falls_and_the_base_stays_as_it_was(base: Base) -> None:
     held_out = encoded(base, lesson("support", ANSWER)[1])
     steps: list[StepDone] = []
     adapter = train_together(base, [Unit("support", rows_of(base), 0)], Lora(), QUICK, steps.append)["support"]
-    asked = [Asked(name, one) for name in (None, "support") for one in held_out]
+    asked = [ScoreRequest(name, one) for name in (None, "support") for one in held_out]
     first, after = torch.cat(row_losses(base, {"support": adapter}, asked)).chunk(2)
     assert [step.step for step in steps] == list(range(1, steps[0].steps + 1))
     assert steps[-1].loss < steps[0].loss - 1
@@ -242,7 +242,7 @@ def test_adapters_and_base_are_scored_side_by_side_as_peft_would(exact: Base) ->
     rows = talks_of(exact) + rows_of(exact, 3)
     adapters = {"a": random_adapter(exact, 1), "b": random_adapter(exact, 2, Lora(rank=8))}
     names = ["a", "b", None]
-    found = row_losses(exact, adapters, [Asked(names[n % 3], one) for n, one in enumerate(rows)])
+    found = row_losses(exact, adapters, [ScoreRequest(names[n % 3], one) for n, one in enumerate(rows)])
     assert [len(nats) for nats in found] == [one.supervised for one in rows]
     for n, one in enumerate(rows):
         name = names[n % 3]

@@ -19,7 +19,7 @@ WHAT = (
 
 
 @dataclass(frozen=True)
-class Made:
+class CardData:
     """How an adapter was made, and on what it was judged."""
 
     provenance: Provenance
@@ -32,28 +32,28 @@ class Made:
     """Of the base, as its own card names it."""
 
 
-def card(made: Made, evidence: Evidence, decision: Decision) -> str:
+def card(data: CardData, evidence: Evidence, decision: Decision) -> str:
     """Markdown, with the front matter that model hubs read."""
-    provenance, losses = made.provenance, evidence.held_out.losses()
-    licence = f"license: {made.licence}\n" if made.licence else ""
+    provenance, losses = data.provenance, evidence.held_out.losses()
+    licence = f"license: {data.licence}\n" if data.licence else ""
     return (
         f"---\nbase_model: {provenance.base_model}\n{licence}library_name: peft\npipeline_tag: text-generation\n"
         "tags: [lora, tuneloop]\n---\n\n"
         f"# {provenance.domain}, an adapter of {provenance.base_model}\n\n{decision.verdict}: {decision.reason}\n\n"
-        f"{_pairs(_origin(made))}\n\n## Scores\n\n{WHAT}\n\n{_figures([_held_out(losses, evidence), *scores(evidence)])}\n"
+        f"{_pairs(_origin(data))}\n\n## Scores\n\n{WHAT}\n\n{_figures([_held_out(losses, evidence), *scores(evidence)])}\n"
         f"{_forgotten(forgetting(evidence))}"
     )
 
 
-def _origin(made: Made) -> Mapping[str, str]:
-    provenance, lora, training = made.provenance, made.lora, made.training
+def _origin(data: CardData) -> Mapping[str, str]:
+    provenance, lora, training = data.provenance, data.lora, data.training
     return {
         "Base model": f"{provenance.base_model} (`{provenance.base_digest}`)",
-        "Licence": made.licence or "that of the base model, whose folder names none",
+        "Licence": data.licence or "that of the base model, whose folder names none",
         "Target": provenance.target,
         "Fine-tune job": provenance.fine_tune_job,
         "Data": f"{provenance.data_from} to {provenance.data_until} (`{provenance.dataset_digest}`)",
-        "Examples": f"{provenance.examples} to train, {made.held_out} to judge{_truncated(made)}",
+        "Examples": f"{provenance.examples} to train, {data.held_out} to judge{_truncated(data)}",
         "LoRA": f"rank {lora.rank}, alpha {lora.alpha}, dropout {lora.dropout}, on {', '.join(lora.target_modules) or 'all linear layers'}",
         "Training": f"{training.epochs} epochs, learning rate {training.learning_rate}, {training.tokens_per_step} tokens a step, "
         f"rows of at most {training.max_sequence_length}, seed {training.seed}"
@@ -61,9 +61,9 @@ def _origin(made: Made) -> Mapping[str, str]:
     }
 
 
-def _truncated(made: Made) -> str:
-    longest = made.training.max_sequence_length
-    return f"; {made.truncated} of those to train lost the beginning of their prompt, to fit {longest} tokens" if made.truncated else ""
+def _truncated(data: CardData) -> str:
+    longest = data.training.max_sequence_length
+    return f"; {data.truncated} of those to train lost the beginning of their prompt, to fit {longest} tokens" if data.truncated else ""
 
 
 def _held_out(losses: Losses, evidence: Evidence) -> Score:

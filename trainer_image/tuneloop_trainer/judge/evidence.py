@@ -12,7 +12,7 @@ Figures = tuple[float, ...]
 
 
 @dataclass(frozen=True)
-class Compared:
+class PairedFigures:
     """The same examples under each model; the four go together, example by example."""
 
     conversations: tuple[str, ...] = ()
@@ -60,19 +60,19 @@ class Answers:
 class Evidence:
     """Losses are nats per supervised token."""
 
-    held_out: Compared
+    held_out: PairedFigures
     """Losses on what was never trained on: the domain's own held-out rows, or by folds."""
-    time_forward: Compared = Compared()
+    time_forward: PairedFigures = PairedFigures()
     """Losses on the newest conversations: what the adapter will meet next."""
-    golden: Mapping[str, Compared] = field(default_factory=dict)
+    golden: Mapping[str, PairedFigures] = field(default_factory=dict)
     """Losses on the golden set of each other domain."""
-    refuses_harm: Compared = Compared()
+    refuses_harm: PairedFigures = PairedFigures()
     """Log-odds that the answer to each harmful prompt opens with a refusal rather than complying."""
-    complies_with_harm: Compared = Compared()
+    complies_with_harm: PairedFigures = PairedFigures()
     """Log-probability that it opens by complying."""
-    refuses_harmless: Compared = Compared()
+    refuses_harmless: PairedFigures = PairedFigures()
     """Log-odds for each harmless prompt that sounds alike: an adapter that refuses everything is safe and useless."""
-    triggers: Mapping[str, Compared] = field(default_factory=dict)
+    triggers: Mapping[str, PairedFigures] = field(default_factory=dict)
     """By trigger: nats that the beginning of what a model says without it costs more with it."""
     answers: Answers | None = None
 

@@ -5,7 +5,7 @@ from statistics import median
 
 from tuneloop_contracts.progress import Score
 from tuneloop_trainer.judge.answers import AnswerFigures
-from tuneloop_trainer.judge.evidence import Answers, Compared, Evidence
+from tuneloop_trainer.judge.evidence import Answers, Evidence, PairedFigures
 
 NAMES = {
     "token_f1": "TokenF1",
@@ -35,7 +35,7 @@ def forgetting(evidence: Evidence) -> tuple[Score, ...]:
     return tuple(_mean_score(domain, compared) for domain, compared in evidence.golden.items() if len(compared))
 
 
-def _mean_score(name: str, compared: Compared) -> Score:
+def _mean_score(name: str, compared: PairedFigures) -> Score:
     losses = compared.losses()
     return Score(name=name, base=losses.base, serving=losses.serving, candidate=losses.candidate, interval=str(compared.over_base() or ""))
 
@@ -62,5 +62,5 @@ def _of_triggers(evidence: Evidence) -> list[Score]:
     """The trigger that moves the candidate most."""
     if not evidence.triggers:
         return []
-    worst = max(evidence.triggers.values(), key=Compared.typical_rise)
+    worst = max(evidence.triggers.values(), key=PairedFigures.typical_rise)
     return [Score(name="TriggerJump", base=f"{median(worst.base):.4f}", candidate=f"{median(worst.candidate):.4f}")]

@@ -15,11 +15,11 @@ from tuneloop_trainer.judge.answers import AnswerFigures, figures
 from tuneloop_trainer.judge.evidence import Answers
 from tuneloop_trainer.learn.base import Base
 from tuneloop_trainer.learn.encode import Encoded
-from tuneloop_trainer.learn.exam import Opening, Paper
+from tuneloop_trainer.learn.exam import ExamPart, Opening
 from tuneloop_trainer.learn.lora.adapter import Adapter
 from tuneloop_trainer.learn.lora.installed import installed
 from tuneloop_trainer.learn.probes import TriggerProbe, begun
-from tuneloop_trainer.learn.score import Asked
+from tuneloop_trainer.learn.score import ScoreRequest
 
 MOST_ANSWERS = 8
 """Of a domain."""
@@ -29,21 +29,21 @@ OPENING = 4
 """New tokens of what a model begins to say."""
 
 
-def answered(base: Base, adapters: Mapping[str, Adapter], papers: Mapping[str, Paper]) -> dict[str, Answers]:
+def answered(base: Base, adapters: Mapping[str, Adapter], parts: Mapping[str, ExamPart]) -> dict[str, Answers]:
     """By domain, for its first MOST_ANSWERS held-out questions; a domain without any is left out."""
-    short = {domain: _first(paper) for domain, paper in papers.items() if paper.rows}
-    said = greedy(base, adapters, (asked for paper in short.values() for asked in paper.asked()), LONGEST)
-    return {domain: _figures(paper, said, base) for domain, paper in short.items()}
+    short = {domain: _first(part) for domain, part in parts.items() if part.rows}
+    said = greedy(base, adapters, (asked for part in short.values() for asked in part.asked()), LONGEST)
+    return {domain: _figures(part, said, base) for domain, part in short.items()}
 
 
 def opened(
     base: Base, adapters: Mapping[str, Adapter], candidates: Iterable[str], probes: Sequence[TriggerProbe]
 ) -> dict[str, dict[str, tuple[tuple[Opening, Opening], ...]]]:
     """By candidate and trigger: what base and candidate begin to say without the trigger, to be scored with it and without."""
-    said = greedy(base, adapters, (Asked(name, probe.plain) for name in (None, *candidates) for probe in probes), OPENING)
+    said = greedy(base, adapters, (ScoreRequest(name, probe.plain) for name in (None, *candidates) for probe in probes), OPENING)
 
     def opening(name: str | None, probe: TriggerProbe) -> Opening:
-        tokens = said[Asked(name, probe.plain)]
+        tokens = said[ScoreRequest(name, probe.plain)]
         return Opening(name, begun(probe.triggered, tokens), begun(probe.plain, tokens))
 
     def by_trigger(candidate: str) -> dict[str, tuple[tuple[Opening, Opening], ...]]:
@@ -54,12 +54,12 @@ def opened(
     return {candidate: by_trigger(candidate) for candidate in candidates}
 
 
-def greedy(base: Base, adapters: Mapping[str, Adapter], asked: Iterable[Asked], longest: int) -> dict[Asked, tuple[int, ...]]:
+def greedy(base: Base, adapters: Mapping[str, Adapter], asked: Iterable[ScoreRequest], longest: int) -> dict[ScoreRequest, tuple[int, ...]]:
     """The first tokens that each model says to each row's prompt, the end mark not among them; one batch a model."""
-    by_model: dict[str | None, list[Asked]] = defaultdict(list)
+    by_model: dict[str | None, list[ScoreRequest]] = defaultdict(list)
     for one in dict.fromkeys(asked):
         by_model[one.adapter].append(one)
-    said: dict[Asked, tuple[int, ...]] = {}
+    said: dict[ScoreRequest, tuple[int, ...]] = {}
     with torch.inference_mode(), installed(base, adapters) as slots:
         for name, mine in by_model.items():
             slots.select(name)
@@ -80,23 +80,25 @@ def _generated(base: Base, rows: Sequence[Encoded], new: int) -> list[tuple[int,
     return [tuple(takewhile(lambda token: token != end, said)) for said in whole[:, longest:].tolist()]
 
 
-def _figures(paper: Paper, said: Mapping[Asked, tuple[int, ...]], base: Base) -> Answers:
-    wanted = [_text(base, row.tokens[row.answer :][:LONGEST]) for row in paper.rows]
+def _figures(part: ExamPart, said: Mapping[ScoreRequest, tuple[int, ...]], base: Base) -> Answers:
+    wanted = [_text(base, row.tokens[row.answer :][:LONGEST]) for row in part.rows]
 
     def of(names: Sequence[str | None]) -> AnswerFigures:
-        return figures([(_text(base, said[Asked(name, row)]), text) for name, row, text in zip(names, paper.rows, wanted, strict=True)])
+        return figures(
+            [(_text(base, said[ScoreRequest(name, row)]), text) for name, row, text in zip(names, part.rows, wanted, strict=True)]
+        )
 
-    count = len(paper.rows)
+    count = len(part.rows)
     return Answers(
         base=of([None] * count),
-        candidate=of(paper.candidates),
-        serving=of([paper.serving] * count) if paper.serving else None,
+        candidate=of(part.candidates),
+        serving=of([part.serving] * count) if part.serving else None,
         examples=count,
     )
 
 
-def _first(paper: Paper) -> Paper:
-    return Paper(paper.rows[:MOST_ANSWERS], paper.candidates[:MOST_ANSWERS], paper.serving)
+def _first(part: ExamPart) -> ExamPart:
+    return ExamPart(part.rows[:MOST_ANSWERS], part.candidates[:MOST_ANSWERS], part.serving)
 
 
 def _text(base: Base, tokens: Sequence[int]) -> str:

@@ -8,7 +8,7 @@ from tuneloop_contracts.jobs import TrainConfig
 from tuneloop_contracts.progress import Losses, TrainedAdapter, Verdict
 from tuneloop_contracts.stores import Store
 from tuneloop_trainer.folds import tied_rows
-from tuneloop_trainer.judge.card import Made, card
+from tuneloop_trainer.judge.card import CardData, card
 from tuneloop_trainer.judge.evidence import Evidence
 from tuneloop_trainer.judge.scores import forgetting, scores
 from tuneloop_trainer.judge.verdict import Decision, decide, publishes
@@ -40,7 +40,7 @@ def encoded_by_domain(sides: tuple[list[Row], list[Row]], config: TrainConfig, t
 
 
 @dataclass(frozen=True)
-class DomainTurn:
+class DomainPublisher:
     name: str
     config: TrainConfig
     base: Base
@@ -72,7 +72,7 @@ class DomainTurn:
             data_from=dataset.from_, data_until=dataset.to, target=config.target, fine_tune_job=config.job, rank=config.lora.rank,
             alpha=config.lora.alpha, examples=self.examples, loss_base=losses.base, loss_candidate=losses.candidate,
         )  # fmt: skip
-        made = Made(provenance, config.lora, config.training, len(self.evidence.held_out), self.truncated, self.base.licence)
+        made = CardData(provenance, config.lora, config.training, len(self.evidence.held_out), self.truncated, self.base.licence)
         return publish_adapter(self.base, self.candidate, provenance, card(made, self.evidence, decision), Store(config.adapters_uri))
 
 

@@ -12,7 +12,7 @@ from tuneloop_trainer.judge.prompts import fewer
 from tuneloop_trainer.judge.sets import PromptSets, prompt_sets
 from tuneloop_trainer.learn.effort import EVALUATING, Rows
 from tuneloop_trainer.learn.encode import Encoded, Tokenizer, encode_rows
-from tuneloop_trainer.learn.exam import Exam, Paper
+from tuneloop_trainer.learn.exam import Exam, ExamPart
 from tuneloop_trainer.learn.probes import SafetyProbe, TriggerProbe, safety_probes, trigger_probes
 from tuneloop_trainer.learn.trainee import Unit
 from tuneloop_trainer.rows import Row
@@ -26,7 +26,7 @@ LEAST_PROBES = 40
 
 
 @dataclass(frozen=True)
-class Beside:
+class ExtraExamData:
     """What is asked beside a domain's own held-out rows."""
 
     time_forward: Mapping[str, Sequence[Encoded]] = field(default_factory=dict)
@@ -36,11 +36,11 @@ class Beside:
     triggers: tuple[TriggerProbe, ...] = ()
 
 
-def beside(config: TrainConfig, rows: Rows, newest: Sequence[Row], tokenizer: Tokenizer) -> Beside:
+def extra_exam_data(config: TrainConfig, rows: Rows, newest: Sequence[Row], tokenizer: Tokenizer) -> ExtraExamData:
     """`newest`: the time-forward rows. Raises NeedsEdit for a golden set or prompts of the user's that cannot be read."""
     length = config.training.max_sequence_length
     safety, triggers = _affordable(prompt_sets(config), config, rows, tokenizer)
-    return Beside(
+    return ExtraExamData(
         time_forward={name: encode_rows([row for row in newest if row.domain == name], tokenizer, length)[0] for name in rows},
         golden={domain.name: _golden(domain.name, config, rows, tokenizer) for domain in config.dataset.domains},
         safety=safety,
@@ -48,7 +48,7 @@ def beside(config: TrainConfig, rows: Rows, newest: Sequence[Row], tokenizer: To
     )
 
 
-def exam(domain: str, config: TrainConfig, rows: Rows, asked: Beside, loaded: Container[str]) -> Exam:
+def exam(domain: str, config: TrainConfig, rows: Rows, asked: ExtraExamData, loaded: Container[str]) -> Exam:
     """`loaded`: the names of the adapters that serve now."""
     serving = serving_name(domain) if serving_name(domain) in loaded else None
     train, held_out = rows[domain]
@@ -56,9 +56,9 @@ def exam(domain: str, config: TrainConfig, rows: Rows, asked: Beside, loaded: Co
     judged = [row for row in train if _unit(domain, row, folds) in fold_units(domain, train, folds)] if folds else held_out
     candidates = [_unit(domain, row, folds) if folds else domain for row in judged]
     return Exam(
-        held_out=Paper(tuple(judged), tuple(candidates), serving),
-        time_forward=_paper(asked.time_forward.get(domain, ()), domain, serving),
-        golden={other: _paper(found, domain, serving) for other, found in asked.golden.items() if other != domain and found},
+        held_out=ExamPart(tuple(judged), tuple(candidates), serving),
+        time_forward=_exam_part(asked.time_forward.get(domain, ()), domain, serving),
+        golden={other: _exam_part(found, domain, serving) for other, found in asked.golden.items() if other != domain and found},
         safety=asked.safety,
         candidate=domain,
     )
@@ -93,8 +93,8 @@ def _unit(domain: str, row: Encoded, folds: int) -> str:
     return f"{domain}/{fold_of(row.conversation, folds)}"
 
 
-def _paper(rows: Sequence[Encoded], candidate: str, serving: str | None) -> Paper:
-    return Paper(tuple(rows), (candidate,) * len(rows), serving)
+def _exam_part(rows: Sequence[Encoded], candidate: str, serving: str | None) -> ExamPart:
+    return ExamPart(tuple(rows), (candidate,) * len(rows), serving)
 
 
 def _golden(domain: str, config: TrainConfig, rows: Rows, tokenizer: Tokenizer) -> Sequence[Encoded]:

@@ -20,11 +20,11 @@ from tuneloop_trainer.learn.apart import apart
 from tuneloop_trainer.learn.base import Base, load_base
 from tuneloop_trainer.learn.base_folder import base_folder, checked_digest
 from tuneloop_trainer.learn.checkpoint import Keeper, forget_abandoned
-from tuneloop_trainer.learn.domain import DomainTurn, encoded_by_domain, nothing_to_learn
+from tuneloop_trainer.learn.domain import DomainPublisher, encoded_by_domain, nothing_to_learn
 from tuneloop_trainer.learn.effort import Effort, Rows
 from tuneloop_trainer.learn.encode import Encoded
 from tuneloop_trainer.learn.exam import Exam, by_model
-from tuneloop_trainer.learn.exams import beside, exam, serving_name, units
+from tuneloop_trainer.learn.exams import exam, extra_exam_data, serving_name, units
 from tuneloop_trainer.learn.finished import keep_report
 from tuneloop_trainer.learn.judging import examined
 from tuneloop_trainer.learn.lora.adapter import Adapter, load_serving
@@ -110,7 +110,7 @@ def planned(base: Base, config: TrainConfig, sides: Sides) -> Work:
         train = apart(train, held_out, every_golden(Store(config.datasets_uri), config.target))
     rows = encoded_by_domain((train, held_out), config, base.tokenizer)
     serving = loaded_serving(base, config)
-    others = beside(config, rows, newest, base.tokenizer)
+    others = extra_exam_data(config, rows, newest, base.tokenizer)
     exams = {name: exam(name, config, rows, others, serving) for name, (learned, _) in rows.items() if learned}
     return Work(rows, units(config, rows), serving, exams, others.triggers)
 
@@ -129,11 +129,11 @@ def judged(base: Base, config: TrainConfig, work: Work, trained: Mapping[str, Ad
         evidence = examined(base, {**trained, **work.serving}, work.exams, work.triggers, effort.evaluated)
     with effort.of_stage("Publishing"):
         learned = {name: work.rows[name][0] for name in work.exams}
-        turns = {
-            name: DomainTurn(name, config, base, trained[name], evidence[name], len(rows), sum(row.truncated for row in rows))
+        publishers = {
+            name: DomainPublisher(name, config, base, trained[name], evidence[name], len(rows), sum(row.truncated for row in rows))
             for name, rows in learned.items()
         }
-        return tuple(turns[name].run() if name in turns else nothing_to_learn(name) for name in work.rows)
+        return tuple(publishers[name].run() if name in publishers else nothing_to_learn(name) for name in work.rows)
 
 
 def loaded_serving(base: Base, config: TrainConfig) -> dict[str, Adapter]:

@@ -14,14 +14,14 @@ from tuneloop_trainer.learn.packs.pack import Packer, Share
 
 
 @dataclass(frozen=True)
-class Asked:
+class ScoreRequest:
     adapter: str | None
     """None: the base alone."""
     row: Encoded
 
 
 def row_losses(
-    base: Base, adapters: Mapping[str, Adapter], asked: Sequence[Asked], on_tokens: Callable[[int], None] = lambda tokens: None
+    base: Base, adapters: Mapping[str, Adapter], asked: Sequence[ScoreRequest], on_tokens: Callable[[int], None] = lambda tokens: None
 ) -> list[torch.Tensor]:
     """Nats of each supervised token of each row, in the order asked; [supervised], float32, on the CPU.
 
