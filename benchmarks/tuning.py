@@ -16,12 +16,12 @@ from trlprocess import Run, TrlProcess
 from tuneloop_contracts.jobs import Lora, Training
 from tuneloop_trainer.learn.base import Base
 from tuneloop_trainer.learn.encode import Encoded, encode_rows
-from tuneloop_trainer.learn.forward import find_ways, reading
+from tuneloop_trainer.learn.forward import probe_capabilities, reading
 from tuneloop_trainer.learn.lora.adapter import Adapter, fresh
 from tuneloop_trainer.learn.lora.installed import installed
 from tuneloop_trainer.learn.packs.pack import Packer, Share
 from tuneloop_trainer.learn.precision import choose
-from tuneloop_trainer.learn.together import StepDone, accumulate_gradients, train_together
+from tuneloop_trainer.learn.together import StepResult, accumulate_gradients, train_together
 from tuneloop_trainer.learn.trainee import Unit
 from tuneloop_trainer.rows import Message, Row
 
@@ -56,7 +56,7 @@ def load() -> Base:
     placement = choose("Float32")
     tokenizer: Any = AutoTokenizer.from_pretrained(base_folder())
     model: Any = AutoModelForCausalLM.from_pretrained(base_folder(), dtype=placement.dtype).requires_grad_(False).eval()
-    return Base("smollm2-135m-instruct", "sha256:0", model, tokenizer, placement, find_ways(model, placement.device))
+    return Base("smollm2-135m-instruct", "sha256:0", model, tokenizer, placement, probe_capabilities(model, placement.device))
 
 
 def encoded(base: Base, rows: Sequence[Row]) -> list[Encoded]:
@@ -87,8 +87,8 @@ def begun(base: Base, file: Path) -> Adapter:
 def gradients(base: Base, adapters: dict[str, Adapter], rows: dict[str, list[Encoded]]) -> dict[str, dict[str, torch.Tensor]]:
     """Of one step over all rows of each, all in the same passes; by PEFT's names."""
     learning = {name: Adapter(a.config, {k: t.clone().requires_grad_() for k, t in a.tensors.items()}) for name, a in adapters.items()}
-    packer = Packer(base.placement.tokens_per_batch, base.placement.device, base.ways.forests)
-    with installed(base, learning) as slots, reading(base.model, base.ways):
+    packer = Packer(base.placement.tokens_per_batch, base.placement.device, base.capabilities.forests)
+    with installed(base, learning) as slots, reading(base.model, base.capabilities):
         for pack in packer.packs([Share(name, tree) for name in rows for tree in packer.trees(rows[name])]):
             slots.share(pack.parts)
             accumulate_gradients(base, pack, {name: tuple(some) for name, some in rows.items()})
@@ -115,6 +115,6 @@ def assert_equal_gradients(base: Base, peer: TrlProcess, rows: list[Encoded], fo
 
 def own_seconds(base: Base, rows: list[Encoded]) -> float:
     """Of training once over the rows."""
-    steps: list[StepDone] = []
+    steps: list[StepResult] = []
     train_together(base, [Unit("x", rows, 0)], Lora(), Training(epochs=1), steps.append)
     return sum(step.seconds for step in steps)

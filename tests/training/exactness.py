@@ -52,9 +52,9 @@ def own_gradients(
         name: Adapter(adapter.config, {key: tensor.clone().requires_grad_() for key, tensor in adapter.tensors.items()})
         for name, adapter in adapters.items()
     }
-    packer = Packer(limit, base.placement.device, base.ways.forests)
+    packer = Packer(limit, base.placement.device, base.capabilities.forests)
     losses = dict.fromkeys(adapters, 0.0)
-    with installed(base, learning) as slots, reading(base.model, base.ways):
+    with installed(base, learning) as slots, reading(base.model, base.capabilities):
         shares = [Share(name, tree) for name, rows in steps.items() for tree in packer.trees(rows)]
         for pack in packer.packs(shares):
             slots.share(pack.parts)

@@ -9,11 +9,11 @@ from tuneloop_contracts.dataset import DomainCounts
 from tuneloop_contracts.jobs import TrainConfig
 from tuneloop_trainer.folds import fold_of
 from tuneloop_trainer.judge.prompts import TriggerPrompt, fewer
-from tuneloop_trainer.learn.effort import distinct_tokens
 from tuneloop_trainer.learn.encode import Encoded
 from tuneloop_trainer.learn.exam import Exam, ExamPart, Opening, all_asked
 from tuneloop_trainer.learn.exams import ExtraExamData, exam, fold_units, units
 from tuneloop_trainer.learn.probes import SafetyProbe
+from tuneloop_trainer.learn.progress import distinct_tokens
 from tuneloop_trainer.learn.score import ScoreRequest
 
 ROWS = tuple(Encoded(str(n), (7, 8, 9, 10 + n), 2, conversation=f"c{n // 2}") for n in range(6))

@@ -12,7 +12,7 @@ from tuneloop_contracts.jobs import Lora
 from tuneloop_trainer.errors import NeedsEdit
 from tuneloop_trainer.learn.base import Base
 from tuneloop_trainer.learn.encode import Encoded
-from tuneloop_trainer.learn.forward import Ways, find_ways
+from tuneloop_trainer.learn.forward import ModelCapabilities, probe_capabilities
 from tuneloop_trainer.learn.lora.adapter import fresh
 from tuneloop_trainer.learn.packs.attention import Forest
 from tuneloop_trainer.learn.precision import choose
@@ -25,7 +25,7 @@ SMALL: dict[str, Any] = {
 EXPERTS = {"num_local_experts": 4, "num_experts_per_tok": 2, "experts_implementation": "eager"}
 """Whose faster ways of computing know no double precision."""
 OLD: dict[str, Any] = {"vocab_size": 64, "n_embd": 32, "n_layer": 2, "n_head": 4, "initializer_range": 0.2, "eos_token_id": 2}
-PACKED, PADDED, OWN_HEAD = Ways(), Ways(forests=False), Ways(forests=False, plain_head=False)
+PACKED, PADDED, OWN_HEAD = ModelCapabilities(), ModelCapabilities(forests=False), ModelCapabilities(forests=False, plain_head=False)
 
 
 def tiny(kind: str, **shape: Any) -> Base:
@@ -34,7 +34,7 @@ def tiny(kind: str, **shape: Any) -> Base:
     if kind != "gemma2":  # whose own attention computes in single precision, and masks in double are infinite there
         model.double()
     placement = choose("Float32")
-    return Base(kind, "", model, None, placement, find_ways(model, placement.device))  # type: ignore[arg-type]
+    return Base(kind, "", model, None, placement, probe_capabilities(model, placement.device))  # type: ignore[arg-type]
 
 
 def rows() -> list[Encoded]:
@@ -59,9 +59,9 @@ def rows() -> list[Encoded]:
         pytest.param("bloom", {**OLD, "hidden_size": 32}, PADDED, id="Bloom, biases by distance"),
     ],
 )
-def test_gradients_are_exact_whatever_the_model(kind: str, shape: dict[str, Any], want: Ways) -> None:
+def test_gradients_are_exact_whatever_the_model(kind: str, shape: dict[str, Any], want: ModelCapabilities) -> None:
     base = tiny(kind, **shape)
-    assert base.ways == want
+    assert base.capabilities == want
     adapter = random_adapter(base, 1)
     loss, gradients = peft_gradients(base, adapter, rows())
     losses, found = own_gradients(base, {"x": adapter}, {"x": rows()})

@@ -20,13 +20,13 @@ from tuneloop_contracts.stores import Store
 from tuneloop_trainer.errors import NeedsEdit
 from tuneloop_trainer.learn import together
 from tuneloop_trainer.learn.base import Base, load_base
-from tuneloop_trainer.learn.checkpoint import FOLDER, Checkpoint, Keeper, forget_abandoned
+from tuneloop_trainer.learn.checkpoint import FOLDER, Checkpoint, Checkpointer, forget_abandoned
 from tuneloop_trainer.learn.encode import encode_rows
 from tuneloop_trainer.learn.job import train_job
 from tuneloop_trainer.learn.lora.adapter import Adapter
 from tuneloop_trainer.learn.precision import choose
-from tuneloop_trainer.learn.room import Room
-from tuneloop_trainer.learn.together import StepDone, train_together
+from tuneloop_trainer.learn.together import StepResult, train_together
+from tuneloop_trainer.learn.token_budget import TokenBudget
 from tuneloop_trainer.learn.trainee import Unit
 from tuneloop_trainer.reporting import Reporter
 from tuneloop_trainer.stopping import EXIT_CODE, Stop
@@ -39,7 +39,7 @@ NOW = datetime(2026, 3, 10, tzinfo=UTC)
 @pytest.fixture
 def base(tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Base:
     """Several packs a step: memory is for no more."""
-    monkeypatch.setattr(together, "find_room", lambda *_: Room(100))
+    monkeypatch.setattr(together, "find_token_budget", lambda *_: TokenBudget(100))
     config = job(tiny_base, tmp_path, dataset(tmp_path / "data", lesson("support", "Below.")))
     return load_base(tiny_base, config, "sha256:0", choose("Float32"))
 
@@ -55,12 +55,14 @@ class Killed(Exception):
     pass
 
 
-def trained(base: Base, units: list[Unit], keeper: Keeper | None = None, die_at: int = 0, lora: Lora = LORA) -> dict[str, Adapter]:
-    def on_step(done: StepDone) -> None:
+def trained(
+    base: Base, units: list[Unit], checkpointer: Checkpointer | None = None, die_at: int = 0, lora: Lora = LORA
+) -> dict[str, Adapter]:
+    def on_step(done: StepResult) -> None:
         if done.seconds and done.step == die_at:
             raise Killed
 
-    return train_together(base, units, lora, SETTINGS, on_step, keeper)
+    return train_together(base, units, lora, SETTINGS, on_step, checkpointer)
 
 
 def same(one: dict[str, Adapter], other: dict[str, Adapter]) -> bool:
@@ -75,7 +77,7 @@ class StopAfter(Stop):
         self.left = packs
 
 
-class Counting(Keeper):
+class Counting(Checkpointer):
     @property
     def due(self) -> bool:
         assert isinstance(self.stop, StopAfter)
@@ -92,21 +94,21 @@ def test_stopped_after_any_pack_it_goes_on_to_the_same_bits(base: Base, units: l
         with pytest.raises(SystemExit) as left:
             trained(base, units, Counting(store, StopAfter(packs)))
         assert left.value.code == EXIT_CODE
-    last = Keeper(store).last()
+    last = Checkpointer(store).last()
     assert last
     assert sum(map(len, last.progress["losses"].values())) > 0
-    assert same(whole, trained(base, units, Keeper(store)))
+    assert same(whole, trained(base, units, Checkpointer(store)))
 
 
 @pytest.mark.parametrize("die_at", [1, 2, 4])
 def test_killed_without_a_word_it_goes_on_from_the_last_checkpoint(base: Base, units: list[Unit], tmp_path: Path, die_at: int) -> None:
     store = Store(f"file://{tmp_path}/kept")
     with pytest.raises(Killed):
-        trained(base, units, Keeper(store, every=0.0), die_at)
-    kept = Keeper(store).last()
+        trained(base, units, Checkpointer(store, every=0.0), die_at)
+    kept = Checkpointer(store).last()
     assert kept
     assert kept.progress["packs"] > 0, "in the midst of a step"
-    assert same(trained(base, units), trained(base, units, Keeper(store)))
+    assert same(trained(base, units), trained(base, units, Checkpointer(store)))
 
 
 def test_a_pod_with_other_memory_begins_the_interrupted_step_anew(
@@ -116,24 +118,24 @@ def test_a_pod_with_other_memory_begins_the_interrupted_step_anew(
     store, plain = Store(f"file://{tmp_path}/kept"), Lora(rank=4)
     with pytest.raises(SystemExit):
         trained(base, units, Counting(store, StopAfter(1)), lora=plain)
-    monkeypatch.setattr(together, "find_room", lambda *_: Room(200))
-    whole, again = trained(base, units, lora=plain), trained(base, units, Keeper(store), lora=plain)
+    monkeypatch.setattr(together, "find_token_budget", lambda *_: TokenBudget(200))
+    whole, again = trained(base, units, lora=plain), trained(base, units, Checkpointer(store), lora=plain)
     for unit, adapter in whole.items():
         close(dict(again[unit].tensors), dict(adapter.tensors), 1e-4)
 
 
 def test_a_checkpoint_that_is_damaged_or_of_others_is_not_used(base: Base, units: list[Unit], tmp_path: Path) -> None:
     file, whole = tmp_path / "kept", trained(base, units)
-    keeper = Keeper(Store(f"file://{file}"), every=0.0)
+    checkpointer = Checkpointer(Store(f"file://{file}"), every=0.0)
     with pytest.raises(Killed):
-        trained(base, units, keeper, die_at=2)
+        trained(base, units, checkpointer, die_at=2)
     content = file.read_bytes()
     for damaged in (content[:-1], content[:99], b"", content[:-100] + bytes(100)):
         file.write_bytes(damaged)
-        assert keeper.last() is None
-        assert same(whole, trained(base, units, Keeper(keeper.store)))
+        assert checkpointer.last() is None
+        assert same(whole, trained(base, units, Checkpointer(checkpointer.store)))
     file.write_bytes(content)
-    assert same({"legal": whole["legal"]}, trained(base, units[1:], Keeper(keeper.store)))
+    assert same({"legal": whole["legal"]}, trained(base, units[1:], Checkpointer(checkpointer.store)))
 
 
 def test_a_checkpoint_is_read_as_it_was_written() -> None:
@@ -151,23 +153,23 @@ def config(tiny_base: Path, tmp_path: Path) -> TrainConfig:
 
 
 def test_what_can_never_be_trained_leaves_no_checkpoint(config: TrainConfig, tmp_path: Path) -> None:
-    keeper = Keeper.of(config, Stop())
-    keeper.keep(Checkpoint({}, {}), leave=False)
+    checkpointer = Checkpointer.of(config, Stop())
+    checkpointer.keep(Checkpoint({}, {}), leave=False)
     assert list((tmp_path / "adapters" / FOLDER).iterdir())
-    with pytest.raises(NeedsEdit), keeper.keeping():
+    with pytest.raises(NeedsEdit), checkpointer.keeping():
         raise NeedsEdit(FaultReason.DIVERGED, "the loss was no number")
     assert not list((tmp_path / "adapters" / FOLDER).iterdir())
 
 
 def test_a_checkpoint_that_nobody_goes_on_with_is_taken_away_in_the_end(config: TrainConfig) -> None:
-    keepers = [Keeper.of(config.model_copy(update={"job_uid": uid}), Stop()) for uid in ("deleted", "waiting")]
-    for keeper, age in zip(keepers, (timedelta(days=8), timedelta(days=6)), strict=True):
-        keeper.keep(Checkpoint({}, {}), leave=False)
-        assert keeper.store
+    checkpointers = [Checkpointer.of(config.model_copy(update={"job_uid": uid}), Stop()) for uid in ("deleted", "waiting")]
+    for checkpointer, age in zip(checkpointers, (timedelta(days=8), timedelta(days=6)), strict=True):
+        checkpointer.keep(Checkpoint({}, {}), leave=False)
+        assert checkpointer.store
         written = (NOW - age).timestamp()
-        os.utime(keeper.store.location, (written, written))
+        os.utime(checkpointer.store.location, (written, written))
     forget_abandoned(config, now=NOW)
-    assert [bool(keeper.last()) for keeper in keepers] == [False, True]
+    assert [bool(checkpointer.last()) for checkpointer in checkpointers] == [False, True]
     forget_abandoned(config.model_copy(update={"adapters_uri": config.adapters_uri + "/none"}), now=NOW)
 
 

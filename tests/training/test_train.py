@@ -17,12 +17,12 @@ from tuneloop_contracts.progress import FaultReason
 from tuneloop_trainer.errors import NeedsEdit, TrainerError, TryLater
 from tuneloop_trainer.learn.base import Base, load_base
 from tuneloop_trainer.learn.encode import Encoded, encode_rows
-from tuneloop_trainer.learn.forward import Ways
+from tuneloop_trainer.learn.forward import ModelCapabilities
 from tuneloop_trainer.learn.lora.adapter import Adapter, fresh
 from tuneloop_trainer.learn.memory import memory_named
 from tuneloop_trainer.learn.precision import choose
 from tuneloop_trainer.learn.score import ScoreRequest, row_losses
-from tuneloop_trainer.learn.together import StepDone, train_together
+from tuneloop_trainer.learn.together import StepResult, train_together
 from tuneloop_trainer.learn.trainee import Trainee, Unit, learned_out, rate_factor
 from tuneloop_trainer.rows import Row
 
@@ -62,10 +62,19 @@ def talks_of(base: Base) -> list[Encoded]:
     return encoded(base, talks)
 
 
-@pytest.mark.parametrize("ways", [Ways(), Ways(forests=False), Ways(plain_head=False), Ways(forests=False, plain_head=False)], ids=str)
+@pytest.mark.parametrize(
+    "capabilities",
+    [
+        ModelCapabilities(),
+        ModelCapabilities(forests=False),
+        ModelCapabilities(plain_head=False),
+        ModelCapabilities(forests=False, plain_head=False),
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize("limit", [80, 1024])
-def test_gradients_are_those_of_plain_peft_row_by_row(exact: Base, ways: Ways, limit: int) -> None:
-    base, rows = replace(exact, ways=ways), talks_of(exact)
+def test_gradients_are_those_of_plain_peft_row_by_row(exact: Base, capabilities: ModelCapabilities, limit: int) -> None:
+    base, rows = replace(exact, capabilities=capabilities), talks_of(exact)
     adapter = random_adapter(base, 1)
     want_loss, want = peft_gradients(base, adapter, rows)
     losses, found = own_gradients(base, {"x": adapter}, {"x": rows}, limit)
@@ -142,7 +151,7 @@ def test_a_fresh_adapter_is_the_one_peft_makes_under_that_seed(base: Base) -> No
 def test_loss_falls_and_the_base_stays_as_it_was(base: Base) -> None:
     before = {name: value.clone() for name, value in base.model.state_dict().items()}
     held_out = encoded(base, lesson("support", ANSWER)[1])
-    steps: list[StepDone] = []
+    steps: list[StepResult] = []
     adapter = train_together(base, [Unit("support", rows_of(base), 0)], Lora(), QUICK, steps.append)["support"]
     asked = [ScoreRequest(name, one) for name in (None, "support") for one in held_out]
     first, after = torch.cat(row_losses(base, {"support": adapter}, asked)).chunk(2)
@@ -172,7 +181,7 @@ def test_a_loss_that_is_no_number_ends_it_and_names_step_and_rows(base: Base) ->
 
 
 def test_an_adapter_that_learns_nothing_more_stops_and_spares_the_rest(base: Base) -> None:
-    steps: list[StepDone] = []
+    steps: list[StepResult] = []
     idle = QUICK.model_copy(update={"learning_rate": 1e-12, "epochs": 5})
     train_together(base, [Unit("support", rows_of(base), 0)], LORA, idle, steps.append)
     epoch = len(Trainee(Unit("support", rows_of(base), 0), fresh(base, LORA, 0), QUICK).steps) // 3

@@ -14,7 +14,7 @@ from tuneloop_contracts.progress import FaultReason
 from tuneloop_trainer.errors import NeedsEdit
 from tuneloop_trainer.learn.base_folder import licence_of
 from tuneloop_trainer.learn.encode import Tokenizer
-from tuneloop_trainer.learn.forward import Ways, find_ways
+from tuneloop_trainer.learn.forward import ModelCapabilities, probe_capabilities
 from tuneloop_trainer.learn.precision import Placement
 from tuneloop_trainer.learn.quantize import frozen_on, quantized
 
@@ -28,7 +28,7 @@ class Base:
     model: PreTrainedModel
     tokenizer: Tokenizer
     placement: Placement
-    ways: Ways = field(default_factory=Ways)
+    capabilities: ModelCapabilities = field(default_factory=ModelCapabilities)
     licence: str = ""
     """As its own card names it."""
 
@@ -68,8 +68,8 @@ def load_base(folder: Path, config: TrainConfig, digest: str, placement: Placeme
         format_ = f"{config.training.quantization}, computed in {format_}"
     log.info("train: %s on %s in %s: %s", config.base_model, placement.device, format_, placement.why)
     frozen = frozen_on(placement.device, model)
-    ways, licence = find_ways(frozen, placement.device), licence_of(folder)
-    return Base(config.base_model, digest, frozen, cast(Tokenizer, tokenizer), placement, ways, licence)
+    capabilities, licence = probe_capabilities(frozen, placement.device), licence_of(folder)
+    return Base(config.base_model, digest, frozen, cast(Tokenizer, tokenizer), placement, capabilities, licence)
 
 
 def _unsupported(config: TrainConfig, fault: str) -> NeedsEdit:

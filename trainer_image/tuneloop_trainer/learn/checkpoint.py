@@ -64,7 +64,7 @@ class Checkpoint:
 
 
 @dataclass
-class Keeper:
+class Checkpointer:
     """Keeps checkpoints of one job: each EVERY seconds, and when the process is asked to stop. Without a store it keeps none."""
 
     store: Store | None = None
@@ -77,7 +77,7 @@ class Keeper:
         self._kept_at = self.clock()
 
     @classmethod
-    def of(cls, config: TrainConfig, stop: Stop, ranks: Ranks = ALONE) -> "Keeper":
+    def of(cls, config: TrainConfig, stop: Stop, ranks: Ranks = ALONE) -> "Checkpointer":
         name = f"{config.job_uid[:8]}-{inputs_digest(config)[:16]}.safetensors"
         return cls(Store(config.adapters_uri).below(FOLDER, name), stop, ranks)
 

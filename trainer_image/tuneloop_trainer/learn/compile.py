@@ -22,7 +22,7 @@ from tuneloop_trainer.learn.forward import nats
 from tuneloop_trainer.learn.lora.adapter import Adapter
 from tuneloop_trainer.learn.lora.installed import Slots
 from tuneloop_trainer.learn.recompute import layers_of
-from tuneloop_trainer.learn.room import trial
+from tuneloop_trainer.learn.token_budget import trial
 
 log = logging.getLogger("tuneloop")
 
@@ -109,5 +109,5 @@ def _gradients(base: Base, slots: Slots, name: str, adapter: Adapter) -> torch.T
     """Flat, of one pass; nothing is added to those that are there."""
     pack = trial(base, name)
     slots.share(pack.parts)
-    loss = nats(base.model, base.ways, pack).mean()
+    loss = nats(base.model, base.capabilities, pack).mean()
     return torch.cat([gradient.flatten() for gradient in torch.autograd.grad(loss, list(adapter.tensors.values()))])

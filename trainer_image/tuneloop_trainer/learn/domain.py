@@ -13,10 +13,10 @@ from tuneloop_trainer.judge.evidence import Evidence
 from tuneloop_trainer.judge.scores import forgetting, scores
 from tuneloop_trainer.judge.verdict import Decision, decide, publishes
 from tuneloop_trainer.learn.base import Base
-from tuneloop_trainer.learn.effort import Rows
 from tuneloop_trainer.learn.encode import Tokenizer, encode_rows
 from tuneloop_trainer.learn.exams import folds_of
 from tuneloop_trainer.learn.lora.adapter import Adapter
+from tuneloop_trainer.learn.progress import Rows
 from tuneloop_trainer.learn.publish import publish_adapter
 from tuneloop_trainer.rows import Row
 

@@ -10,10 +10,10 @@ from tuneloop_trainer.folds import fold_of
 from tuneloop_trainer.golden import golden_store, read_golden
 from tuneloop_trainer.judge.prompts import fewer
 from tuneloop_trainer.judge.sets import PromptSets, prompt_sets
-from tuneloop_trainer.learn.effort import EVALUATING, Rows
 from tuneloop_trainer.learn.encode import Encoded, Tokenizer, encode_rows
 from tuneloop_trainer.learn.exam import Exam, ExamPart
 from tuneloop_trainer.learn.probes import SafetyProbe, TriggerProbe, safety_probes, trigger_probes
+from tuneloop_trainer.learn.progress import EVALUATING, Rows
 from tuneloop_trainer.learn.trainee import Unit
 from tuneloop_trainer.rows import Row
 

@@ -25,7 +25,7 @@ PACKED_LAYERS = {"full_attention", "sliding_attention"}
 
 
 @dataclass(frozen=True)
-class Ways:
+class ModelCapabilities:
     """What a model lets us do."""
 
     forests: bool = True
@@ -35,46 +35,48 @@ class Ways:
 
 
 @contextmanager
-def reading(model: PreTrainedModel, ways: Ways) -> Iterator[None]:
+def reading(model: PreTrainedModel, capabilities: ModelCapabilities) -> Iterator[None]:
     """While packs go through the model, forward and backward."""
-    with forest_attention(model) if ways.forests else nullcontext():
+    with forest_attention(model) if capabilities.forests else nullcontext():
         yield
 
 
-def nats(model: PreTrainedModel, ways: Ways, pack: Pack) -> torch.Tensor:
+def nats(model: PreTrainedModel, capabilities: ModelCapabilities, pack: Pack) -> torch.Tensor:
     """Of each supervised token of the pack, in its order; in float32 or better."""
     inputs: dict[str, Any] = {"input_ids": pack.tokens, "use_cache": False}
-    if ways.forests:
+    if capabilities.forests:
         attend(pack.forest)
         inputs["position_ids"] = pack.positions
     else:
         inputs["attention_mask"] = pack.mask
     head = _head(model)
-    if ways.plain_head and type(head) is torch.nn.Linear:
+    if capabilities.plain_head and type(head) is torch.nn.Linear:
         return token_nats(_before_head(model, head, inputs, pack.predicting), head.weight, head.bias, pack.targets)
     with _only_at(head, pack.predicting):
         logits = model(**inputs).logits
     return _cross_entropy(logits[0], pack.targets)
 
 
-def find_ways(model: PreTrainedModel, device: torch.device) -> Ways:
+def probe_capabilities(model: PreTrainedModel, device: torch.device) -> ModelCapabilities:
     """By trying. Two rows that share a beginning must have the losses that the model's own logits give."""
     rows = [Encoded("", (*range(20), *tail), 1) for tail in ((21, 22, 23, 24), (31, 32, 33))]
     usual = torch.cat([_own_nats(model, row, device) for row in rows])
-    if _known_layers(model) and _agrees(model, rows, Ways(), device, usual):
-        return Ways()
-    head = _agrees(model, rows, Ways(forests=False, plain_head=True), device, usual)
-    forests = _known_layers(model) and _agrees(model, rows, Ways(forests=True, plain_head=head), device, usual)
+    if _known_layers(model) and _agrees(model, rows, ModelCapabilities(), device, usual):
+        return ModelCapabilities()
+    head = _agrees(model, rows, ModelCapabilities(forests=False, plain_head=True), device, usual)
+    forests = _known_layers(model) and _agrees(model, rows, ModelCapabilities(forests=True, plain_head=head), device, usual)
     log.info("train: rows are %s; logits are %s", "packed" if forests else "padded", "chunked" if head else "the model's own")
-    return Ways(forests, head)
+    return ModelCapabilities(forests, head)
 
 
-def _agrees(model: PreTrainedModel, rows: list[Encoded], ways: Ways, device: torch.device, usual: torch.Tensor) -> bool:
-    packer = Packer(1024, device, sharing=ways.forests)
+def _agrees(
+    model: PreTrainedModel, rows: list[Encoded], capabilities: ModelCapabilities, device: torch.device, usual: torch.Tensor
+) -> bool:
+    packer = Packer(1024, device, sharing=capabilities.forests)
     try:
-        with torch.no_grad(), reading(model, ways):
+        with torch.no_grad(), reading(model, capabilities):
             (pack,) = packer.packs([Share(None, tree) for tree in packer.trees(rows)])
-            found = nats(model, ways, pack)
+            found = nats(model, capabilities, pack)
     except (RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError):  # it was asked for what it does not know
         return False
     close = 3e-2 if model.dtype.itemsize < torch.float32.itemsize else 1e-4

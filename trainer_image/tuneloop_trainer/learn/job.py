@@ -16,12 +16,11 @@ from tuneloop_contracts.stores import Store
 from tuneloop_trainer.collected import opened
 from tuneloop_trainer.errors import NeedsEdit, TryLater
 from tuneloop_trainer.golden import every_golden
-from tuneloop_trainer.learn.apart import apart
 from tuneloop_trainer.learn.base import Base, load_base
 from tuneloop_trainer.learn.base_folder import base_folder, checked_digest
-from tuneloop_trainer.learn.checkpoint import Keeper, forget_abandoned
+from tuneloop_trainer.learn.checkpoint import Checkpointer, forget_abandoned
+from tuneloop_trainer.learn.decontaminate import decontaminate
 from tuneloop_trainer.learn.domain import DomainPublisher, encoded_by_domain, nothing_to_learn
-from tuneloop_trainer.learn.effort import Effort, Rows
 from tuneloop_trainer.learn.encode import Encoded
 from tuneloop_trainer.learn.exam import Exam, by_model
 from tuneloop_trainer.learn.exams import exam, extra_exam_data, serving_name, units
@@ -31,6 +30,7 @@ from tuneloop_trainer.learn.lora.adapter import Adapter, load_serving
 from tuneloop_trainer.learn.memory import memory_named
 from tuneloop_trainer.learn.precision import choose
 from tuneloop_trainer.learn.probes import TriggerProbe
+from tuneloop_trainer.learn.progress import ProgressMeter, Rows
 from tuneloop_trainer.learn.quantize import as_served
 from tuneloop_trainer.learn.ranks import ALONE, Ranks
 from tuneloop_trainer.learn.threads import use_allowed_cpus
@@ -66,30 +66,30 @@ def train_job(config: TrainConfig, reporter: Reporter, stop: Stop | None = None,
         base = load_base(folder, config, digest, choose(config.training.precision))
         config = within(base.context, config)
         loaded = time.monotonic()
-        work = planned(base, config, rows)
-        effort = Effort.of(work.learned, config.training.epochs, by_model(work.exams.values()), reporter)
+        plan = planned(base, config, rows)
+        meter = ProgressMeter.of(plan.learned, config.training.epochs, by_model(plan.exams.values()), reporter)
         reporter.tracking.begin(tracked(config))
-        keeper = Keeper.of(asked, stop or Stop(), ranks)
-        with effort.of_stage("Training"), keeper.keeping():
-            trained = train_together(base, work.units, config.lora, config.training, effort.trained, keeper)
+        checkpointer = Checkpointer.of(asked, stop or Stop(), ranks)
+        with meter.of_stage("Training"), checkpointer.keeping():
+            trained = train_together(base, plan.units, config.lora, config.training, meter.trained, checkpointer)
         if not ranks.is_first:
             return Report()
         if config.training.quantization != "None":
             placement = base.placement
             del base  # its memory, before the other is loaded
             base = load_base(folder, as_served(config), digest, placement)
-        adapters = judged(base, config, work, trained, effort)
-    seconds = {"load": round(loaded - started, 1)} | effort.seconds
+        adapters = judged(base, config, plan, trained, meter)
+    seconds = {"load": round(loaded - started, 1)} | meter.seconds
     learned_of = config.dataset if asked.dataset.is_only_named else None
     report = Report(dataset=learned_of, adapters=adapters, seconds=seconds, run_url=reporter.tracking.end() or None)
     keep_report(asked, report)
-    keeper.forget()
+    checkpointer.forget()
     forget_abandoned(config, now=datetime.now(UTC))
     return report
 
 
 @dataclass(frozen=True)
-class Work:
+class TrainingPlan:
     """All that a job will train and ask."""
 
     rows: Rows
@@ -104,15 +104,15 @@ class Work:
         return (row for unit in self.units for row in unit.rows)
 
 
-def planned(base: Base, config: TrainConfig, sides: Sides) -> Work:
+def planned(base: Base, config: TrainConfig, sides: Sides) -> TrainingPlan:
     train, held_out, newest = sides
     if config.datasets_uri:
-        train = apart(train, held_out, every_golden(Store(config.datasets_uri), config.target))
+        train = decontaminate(train, held_out, every_golden(Store(config.datasets_uri), config.target))
     rows = encoded_by_domain((train, held_out), config, base.tokenizer)
     serving = loaded_serving(base, config)
     others = extra_exam_data(config, rows, newest, base.tokenizer)
     exams = {name: exam(name, config, rows, others, serving) for name, (learned, _) in rows.items() if learned}
-    return Work(rows, units(config, rows), serving, exams, others.triggers)
+    return TrainingPlan(rows, units(config, rows), serving, exams, others.triggers)
 
 
 def within(context: int | None, config: TrainConfig) -> TrainConfig:
@@ -123,17 +123,19 @@ def within(context: int | None, config: TrainConfig) -> TrainConfig:
     return config.model_copy(update={"training": config.training.model_copy(update={"max_sequence_length": context})})
 
 
-def judged(base: Base, config: TrainConfig, work: Work, trained: Mapping[str, Adapter], effort: Effort) -> tuple[TrainedAdapter, ...]:
+def judged(
+    base: Base, config: TrainConfig, plan: TrainingPlan, trained: Mapping[str, Adapter], meter: ProgressMeter
+) -> tuple[TrainedAdapter, ...]:
     """Of each domain: the verdict, and the adapter published where it is for it."""
-    with effort.of_stage("Evaluating"):
-        evidence = examined(base, {**trained, **work.serving}, work.exams, work.triggers, effort.evaluated)
-    with effort.of_stage("Publishing"):
-        learned = {name: work.rows[name][0] for name in work.exams}
+    with meter.of_stage("Evaluating"):
+        evidence = examined(base, {**trained, **plan.serving}, plan.exams, plan.triggers, meter.evaluated)
+    with meter.of_stage("Publishing"):
+        learned = {name: plan.rows[name][0] for name in plan.exams}
         publishers = {
             name: DomainPublisher(name, config, base, trained[name], evidence[name], len(rows), sum(row.truncated for row in rows))
             for name, rows in learned.items()
         }
-        return tuple(publishers[name].run() if name in publishers else nothing_to_learn(name) for name in work.rows)
+        return tuple(publishers[name].run() if name in publishers else nothing_to_learn(name) for name in plan.rows)
 
 
 def loaded_serving(base: Base, config: TrainConfig) -> dict[str, Adapter]:

@@ -27,14 +27,14 @@ def row_losses(
 
     `on_tokens` hears how many tokens of rows each pass answered for. Raises ValueError for an adapter that is not of this base.
     """
-    packer = Packer(base.placement.tokens_per_batch, base.placement.device, base.ways.forests)
+    packer = Packer(base.placement.tokens_per_batch, base.placement.device, base.capabilities.forests)
     names = dict.fromkeys(one.adapter for one in asked)
     shares = [Share(name, tree) for name in names for tree in packer.trees([one.row for one in asked if one.adapter == name])]
     found: dict[tuple[str | None, int], torch.Tensor] = {}
-    with torch.inference_mode(), installed(base, adapters) as slots, reading(base.model, base.ways):
+    with torch.inference_mode(), installed(base, adapters) as slots, reading(base.model, base.capabilities):
         for pack in packer.packs(shares):
             slots.share(pack.parts)
-            by_row = torch.split(nats(base.model, base.ways, pack).cpu(), [row.supervised for row in pack.rows])
+            by_row = torch.split(nats(base.model, base.capabilities, pack).cpu(), [row.supervised for row in pack.rows])
             keys = [(share.adapter, id(row)) for share in pack.shares for row in share.tree.rows]
             found.update(zip(keys, by_row, strict=True))
             on_tokens(sum(len(row.tokens) for row in pack.rows))

@@ -13,22 +13,22 @@ import torch
 
 from tuneloop_contracts.jobs import Lora, Training
 from tuneloop_trainer.learn.base import Base
-from tuneloop_trainer.learn.checkpoint import Keeper
+from tuneloop_trainer.learn.checkpoint import Checkpointer
 from tuneloop_trainer.learn.compile import Machine, compiled, obstacle
-from tuneloop_trainer.learn.course import Course
 from tuneloop_trainer.learn.forward import nats, reading
 from tuneloop_trainer.learn.lora.adapter import Adapter, fresh
 from tuneloop_trainer.learn.lora.installed import Slots, installed
 from tuneloop_trainer.learn.packs.pack import Pack, Packer
 from tuneloop_trainer.learn.ranks import Ranks
 from tuneloop_trainer.learn.recompute import recomputed
-from tuneloop_trainer.learn.room import Room, find_room, free_memory
 from tuneloop_trainer.learn.steps import Step, supervised_of, tokens_of
+from tuneloop_trainer.learn.token_budget import TokenBudget, find_token_budget, free_memory
 from tuneloop_trainer.learn.trainee import Trainee, Unit
+from tuneloop_trainer.learn.training_state import TrainingState
 
 
 @dataclass(frozen=True)
-class StepDone:
+class StepResult:
     unit: str
     step: int
     steps: int
@@ -42,10 +42,15 @@ class StepDone:
 
 
 def train_together(
-    base: Base, units: Sequence[Unit], lora: Lora, settings: Training, on_step: Callable[[StepDone], None], keeper: Keeper | None = None
+    base: Base,
+    units: Sequence[Unit],
+    lora: Lora,
+    settings: Training,
+    on_step: Callable[[StepResult], None],
+    checkpointer: Checkpointer | None = None,
 ) -> dict[str, Adapter]:
     """An adapter for each unit, by its name. The same rows, settings and machine give the same weights, however often it was
-    interrupted, where `keeper` keeps checkpoints. Of several processes each gets them all.
+    interrupted, where `checkpointer` keeps checkpoints. Of several processes each gets them all.
 
     Raises NeedsEdit: DIVERGED when a loss is no number any more, UNSUPPORTED_MODEL where LoRA fits no layer.
     """
@@ -53,43 +58,45 @@ def train_together(
         return {}
     begun = {seed: fresh(base, lora, seed) for seed in sorted({unit.seed for unit in units})}
     trainees = [Trainee(unit, begun[unit.seed], settings) for unit in units]
-    keeper = keeper or Keeper()
-    with installed(base, {trainee.unit.name: trainee.adapter for trainee in trainees}) as slots, reading(base.model, base.ways):
-        room = _room(base, slots, trainees, keeper.ranks)
-        packer = Packer(min(base.placement.tokens_per_batch, room.tokens), base.placement.device, base.ways.forests, room.tokens)
-        course = Course(trainees, keeper, packer.limits)
-        course.take_up()
+    checkpointer = checkpointer or Checkpointer()
+    with installed(base, {trainee.unit.name: trainee.adapter for trainee in trainees}) as slots, reading(base.model, base.capabilities):
+        budget = _token_budget(base, slots, trainees, checkpointer.ranks)
+        packer = Packer(
+            min(base.placement.tokens_per_batch, budget.tokens), base.placement.device, base.capabilities.forests, budget.tokens
+        )
+        state = TrainingState(trainees, checkpointer, packer.limits)
+        state.restore()
         for trainee in trainees:
             if trainee.losses:
                 on_step(_done_before(trainee))
-        against = obstacle(Machine.here(), packed=base.ways.forests, checkpointing=room.checkpointing)
+        against = obstacle(Machine.here(), packed=base.capabilities.forests, checkpointing=budget.checkpointing)
         first = trainees[0]
-        with compiled(base, slots, first.unit.name, first.adapter, against), recomputed(base.model, wanted=room.checkpointing):
+        with compiled(base, slots, first.unit.name, first.adapter, against), recomputed(base.model, wanted=budget.checkpointing):
             while going := [trainee for trainee in trainees if trainee.step]:
-                for done in _round(base, slots, packer, going, lora.dropout, course, keeper.ranks):
+                for done in _round(base, slots, packer, going, lora.dropout, state, checkpointer.ranks):
                     on_step(done)
-                course.round_done()
+                state.round_done()
     return {trainee.unit.name: trainee.result() for trainee in trainees}
 
 
-def _room(base: Base, slots: Slots, trainees: Sequence[Trainee], ranks: Ranks) -> Room:
+def _token_budget(base: Base, slots: Slots, trainees: Sequence[Trainee], ranks: Ranks) -> TokenBudget:
     """The same for all processes, which share out the same passes."""
     longest = max(len(row.tokens) for trainee in trainees for row in trainee.unit.rows)
     free = free_memory(base, sum(trainee.weights.nbytes for trainee in trainees))
-    return find_room(base, slots, trainees[0].unit.name, trainees[0].adapter, longest, ranks.least(free))
+    return find_token_budget(base, slots, trainees[0].unit.name, trainees[0].adapter, longest, ranks.least(free))
 
 
 def _round(
-    base: Base, slots: Slots, packer: Packer, going: Sequence[Trainee], dropout: float, course: Course, ranks: Ranks
-) -> list[StepDone]:
+    base: Base, slots: Slots, packer: Packer, going: Sequence[Trainee], dropout: float, state: TrainingState, ranks: Ranks
+) -> list[StepResult]:
     started = time.monotonic()
     steps = {trainee.unit.name: trainee.step or () for trainee in going}
     packs = packer.packs([share for trainee in going for share in trainee.shares(packer)])
-    for pack in islice(packs, ranks.rank + course.packs, None, ranks.together):
+    for pack in islice(packs, ranks.rank + state.packs, None, ranks.together):
         slots.share(pack.parts, dropout)
-        course.pack_done(accumulate_gradients(base, pack, steps))
+        state.pack_done(accumulate_gradients(base, pack, steps))
     ranks.add(*(trainee.gradient for trainee in going))
-    losses = ranks.total([course.losses[trainee.unit.name] for trainee in going])
+    losses = ranks.total([state.losses[trainee.unit.name] for trainee in going])
     for trainee, loss in zip(going, losses, strict=True):
         trainee.update(loss)
     pace = (time.monotonic() - started) / sum(map(tokens_of, steps.values()))
@@ -102,7 +109,7 @@ def accumulate_gradients(base: Base, pack: Pack, steps: dict[str, Step]) -> dict
     weights = torch.tensor(
         [row.weight / supervised_of(steps[str(share.adapter)]) for share in pack.shares for row in share.tree.rows], dtype=torch.float32
     )
-    losses = nats(base.model, base.ways, pack) * weights.repeat_interleave(counts).to(base.placement.device)
+    losses = nats(base.model, base.capabilities, pack) * weights.repeat_interleave(counts).to(base.placement.device)
     losses.sum().backward()  # type: ignore[no-untyped-call]
     by_share = torch.split(losses.detach(), [sum(row.supervised for row in share.tree.rows) for share in pack.shares])
     found: dict[str, float] = {}
@@ -111,13 +118,13 @@ def accumulate_gradients(base: Base, pack: Pack, steps: dict[str, Step]) -> dict
     return found
 
 
-def _done_before(trainee: Trainee) -> StepDone:
+def _done_before(trainee: Trainee) -> StepResult:
     number = len(trainee.losses)
-    return StepDone(trainee.unit.name, number, len(trainee.steps), trainee.losses[-1], sum(map(tokens_of, trainee.steps[:number])), 0.0)
+    return StepResult(trainee.unit.name, number, len(trainee.steps), trainee.losses[-1], sum(map(tokens_of, trainee.steps[:number])), 0.0)
 
 
-def _done(trainee: Trainee, step: Step, pace: float) -> StepDone:
+def _done(trainee: Trainee, step: Step, pace: float) -> StepResult:
     number, tokens = len(trainee.losses), tokens_of(step)
     spared = 0 if trainee.step else sum(map(tokens_of, trainee.steps[number:]))
     steps = number if spared else len(trainee.steps)
-    return StepDone(trainee.unit.name, number, steps, trainee.losses[-1], tokens, pace * tokens, spared)
+    return StepResult(trainee.unit.name, number, steps, trainee.losses[-1], tokens, pace * tokens, spared)

@@ -94,7 +94,7 @@ class Trainee:
         moments = self._optimizer.state[self.weights]
         return {"weights": self.weights, "gradient": self.gradient} | {name: moments[name] for name in _MOMENTS if moments}
 
-    def take_up(self, state: Mapping[str, torch.Tensor], losses: Sequence[float]) -> None:
+    def restore(self, state: Mapping[str, torch.Tensor], losses: Sequence[float]) -> None:
         """As if the steps that gave `losses` had been done here."""
         self.losses = list(losses)
         with torch.no_grad():

@@ -35,27 +35,27 @@ held 1.02 to 1.05 times what was estimated at their most."""
 
 
 @dataclass(frozen=True)
-class Room:
+class TokenBudget:
     tokens: int
     """Most of a pass. A single row that is longer is tried all the same."""
     checkpointing: bool = False
     """See `recompute`."""
 
 
-def room(free: float, kept: float, kept_checkpointed: float, longest: int) -> Room:
+def token_budget(free: float, kept: float, kept_checkpointed: float, longest: int) -> TokenBudget:
     """`free` bytes; bytes that a token keeps, and would keep with checkpointing; tokens of the longest row. Pure.
 
     Checkpointing costs a third of the speed, and smaller passes cost next to nothing: so it is only for a row that fits in no pass.
     """
     fits = int(free / kept)
-    return Room(fits) if fits >= longest else Room(max(int(free / kept_checkpointed), 0), checkpointing=True)
+    return TokenBudget(fits) if fits >= longest else TokenBudget(max(int(free / kept_checkpointed), 0), checkpointing=True)
 
 
-def find_room(base: Base, slots: Slots, name: str, adapter: Adapter, longest: int, free: float) -> Room:
+def find_token_budget(base: Base, slots: Slots, name: str, adapter: Adapter, longest: int, free: float) -> TokenBudget:
     """By trying one pass of one of the adapters."""
     kept, layers = kept_by_token(base, slots, name, adapter), layers_of(base.model)
     width = _embedding(base).shape[1] * base.model.dtype.itemsize
-    found = room(free, kept, len(layers) * width + kept / max(1, len(layers)), longest)
+    found = token_budget(free, kept, len(layers) * width + kept / max(1, len(layers)), longest)
     gb, mb = free / 1e9, kept / 1e6
     log.info("train: passes of up to %d tokens, in %.1f GB at %.2f MB each", found.tokens, gb, mb)
     if found.checkpointing:
@@ -78,14 +78,14 @@ def kept_by_token(base: Base, slots: Slots, name: str, adapter: Adapter) -> floa
 
     slots.share(pack.parts)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        nats(base.model, base.ways, pack)
+        nats(base.model, base.capabilities, pack)
     return sum(storage.nbytes() for storage in kept.values()) / TRIED
 
 
 def trial(base: Base, adapter: str) -> Pack:
     """One row of TRIED tokens, always the same."""
     row = Encoded("", tuple(n % len(_embedding(base)) for n in range(TRIED)), TRIED - 1)
-    packer = Packer(TRIED, base.placement.device, base.ways.forests)
+    packer = Packer(TRIED, base.placement.device, base.capabilities.forests)
     (pack,) = packer.packs([Share(adapter, tree) for tree in packer.trees([row])])
     return pack
 

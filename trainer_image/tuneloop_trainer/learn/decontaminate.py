@@ -10,7 +10,7 @@ from tuneloop_trainer.rows import Row
 log = logging.getLogger("tuneloop")
 
 
-def apart(train: list[Row], held_out: Sequence[Row], golden: Iterable[Row]) -> list[Row]:
+def decontaminate(train: list[Row], held_out: Sequence[Row], golden: Iterable[Row]) -> list[Row]:
     """`train` without the rows that ask what a golden set asks, in other words too. What of it this dataset holds out is apart already."""
     own = {row.id for row in held_out}
     known = Golden(row for row in golden if row.id not in own)

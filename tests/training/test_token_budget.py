@@ -19,8 +19,8 @@ from tuneloop_trainer.learn.lora.installed import installed
 from tuneloop_trainer.learn.packs.pack import Packer, Share
 from tuneloop_trainer.learn.precision import choose
 from tuneloop_trainer.learn.recompute import layers_of, recomputed
-from tuneloop_trainer.learn.room import USED, Room, allowed_memory, kept_by_token, room
 from tuneloop_trainer.learn.together import accumulate_gradients, train_together
+from tuneloop_trainer.learn.token_budget import USED, TokenBudget, allowed_memory, kept_by_token, token_budget
 from tuneloop_trainer.learn.trainee import Unit
 
 SETTINGS = Training(epochs=1, learning_rate=1e-2, max_sequence_length=128, tokens_per_step=512)
@@ -39,14 +39,14 @@ def rows(base: Base) -> list[Encoded]:
 @pytest.mark.parametrize(
     ("free", "want"),
     [
-        pytest.param(10_000, Room(1000), id="all fits"),
-        pytest.param(2_000, Room(200), id="the longest row just fits: smaller passes, and no checkpointing"),
-        pytest.param(1_990, Room(995, checkpointing=True), id="it does not"),
-        pytest.param(0, Room(0, checkpointing=True), id="nothing does"),
+        pytest.param(10_000, TokenBudget(1000), id="all fits"),
+        pytest.param(2_000, TokenBudget(200), id="the longest row just fits: smaller passes, and no checkpointing"),
+        pytest.param(1_990, TokenBudget(995, checkpointing=True), id="it does not"),
+        pytest.param(0, TokenBudget(0, checkpointing=True), id="nothing does"),
     ],
 )
-def test_the_room_there_is(free: float, want: Room) -> None:
-    assert room(free, kept=10, kept_checkpointed=2, longest=200) == want
+def test_the_budget_there_is(free: float, want: TokenBudget) -> None:
+    assert token_budget(free, kept=10, kept_checkpointed=2, longest=200) == want
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_what_a_token_keeps_is_what_the_layers_width_says(base: Base) -> None:
     adapter = random_adapter(base, 1)
     for tensor in adapter.tensors.values():
         tensor.requires_grad_()
-    with installed(base, {"x": adapter}) as slots, reading(base.model, base.ways):
+    with installed(base, {"x": adapter}) as slots, reading(base.model, base.capabilities):
         kept = kept_by_token(base, slots, "x", adapter)
     shape = base.model.config
     least = shape.num_hidden_layers * (6 * shape.hidden_size + 3 * shape.intermediate_size) * 4
@@ -94,7 +94,7 @@ def test_a_pass_holds_what_was_estimated(shared: int, own: int, tmp_path: Path) 
     rows = [Encoded("", tuple(token % 250 for token in text), shared + own - 2) for text in texts]
     packer = Packer(10_000, base.placement.device)
     (pack,) = packer.packs([Share("x", tree) for tree in packer.trees(rows)])
-    with installed(base, {"x": adapter}) as slots, reading(base.model, base.ways):
+    with installed(base, {"x": adapter}) as slots, reading(base.model, base.capabilities):
         estimated = pack.tokens.numel() * kept_by_token(base, slots, "x", adapter)
         slots.share(pack.parts)
         held = most_held(lambda: accumulate_gradients(base, pack, {"x": tuple(rows)}))

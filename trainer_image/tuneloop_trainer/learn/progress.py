@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from tuneloop_trainer.learn.encode import Encoded
 from tuneloop_trainer.learn.packs.tree import beginning
-from tuneloop_trainer.learn.together import StepDone
+from tuneloop_trainer.learn.together import StepResult
 from tuneloop_trainer.reporting import Reporter
 
 log = logging.getLogger("tuneloop")
@@ -24,7 +24,7 @@ LOG_EVERY = 10.0
 
 
 @dataclass
-class Effort:
+class ProgressMeter:
     """Counts tokens against all that there will be; an evaluated token counts as EVALUATING of a trained one."""
 
     reporter: Reporter
@@ -41,7 +41,7 @@ class Effort:
     _logged_at: float = float("-inf")
 
     @classmethod
-    def of(cls, trained: Iterable[Encoded], epochs: int, asked: Mapping[str, Sequence[Encoded]], reporter: Reporter) -> "Effort":
+    def of(cls, trained: Iterable[Encoded], epochs: int, asked: Mapping[str, Sequence[Encoded]], reporter: Reporter) -> "ProgressMeter":
         """`trained`: the rows of every unit. `asked`: the rows that each model scores."""
         evaluating = EVALUATING * sum(map(distinct_tokens, asked.values()))
         told = sum(map(_tokens, asked.values()))
@@ -59,7 +59,7 @@ class Effort:
         self.done += self.evaluated_token * tokens
         self._tell()
 
-    def trained(self, step: StepDone) -> None:
+    def trained(self, step: StepResult) -> None:
         if not step.seconds:
             self.total -= step.tokens
             return
