@@ -19,7 +19,7 @@ from tuneloop_trainer.learn.encode import Encoded, encode_rows
 from tuneloop_trainer.learn.forward import probe_capabilities, reading
 from tuneloop_trainer.learn.lora.adapter import Adapter, fresh
 from tuneloop_trainer.learn.lora.installed import installed
-from tuneloop_trainer.learn.packs.pack import Packer, Share
+from tuneloop_trainer.learn.packs.pack import AdapterTree, Packer
 from tuneloop_trainer.learn.precision import choose
 from tuneloop_trainer.learn.together import StepResult, accumulate_gradients, train_together
 from tuneloop_trainer.learn.trainee import Unit
@@ -88,9 +88,9 @@ def gradients(base: Base, adapters: dict[str, Adapter], rows: dict[str, list[Enc
     """Of one step over all rows of each, all in the same passes; by PEFT's names."""
     learning = {name: Adapter(a.config, {k: t.clone().requires_grad_() for k, t in a.tensors.items()}) for name, a in adapters.items()}
     packer = Packer(base.placement.tokens_per_batch, base.placement.device, base.capabilities.forests)
-    with installed(base, learning) as slots, reading(base.model, base.capabilities):
-        for pack in packer.packs([Share(name, tree) for name in rows for tree in packer.trees(rows[name])]):
-            slots.share(pack.parts)
+    with installed(base, learning) as active, reading(base.model, base.capabilities):
+        for pack in packer.packs([AdapterTree(name, tree) for name in rows for tree in packer.trees(rows[name])]):
+            active.assign(pack.parts)
             accumulate_gradients(base, pack, {name: tuple(some) for name, some in rows.items()})
     return {name: {key: t.grad for key, t in a.tensors.items() if t.grad is not None} for name, a in learning.items()}
 

@@ -12,7 +12,7 @@ from training.traffic import TARGET
 from tuneloop_contracts.base import digest_of
 from tuneloop_contracts.dataset import HELD_OUT_FILE, MANIFEST_FILE, TRAIN_FILE, Dataset, DatasetManifest
 from tuneloop_contracts.stores import Store
-from tuneloop_trainer.collected import opened
+from tuneloop_trainer.dataset_ref import resolved
 from tuneloop_trainer.golden import golden_store
 from tuneloop_trainer.harvest.dataset import stored_digest
 from tuneloop_trainer.imports.layout import Unusable
@@ -43,7 +43,7 @@ def imported(folder: Path, lines: list[str], *options: str) -> tuple[Dataset, st
     done = command("import", *words, *options)
     assert done.returncode == 0, done.stderr
     uri, digest = done.stdout.splitlines()[-1].removeprefix("data.datasetRef: {uri: ").removesuffix("}").split(", digest: ")
-    return opened(Dataset(uri=uri, digest=digest, from_="", to="", read=0, kept=0)), done.stdout
+    return resolved(Dataset(uri=uri, digest=digest, from_="", to="", read=0, kept=0)), done.stdout
 
 
 def rows(dataset: Dataset) -> list[Row]:

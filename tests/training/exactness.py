@@ -12,7 +12,7 @@ from tuneloop_trainer.learn.encode import Encoded
 from tuneloop_trainer.learn.forward import reading
 from tuneloop_trainer.learn.lora.adapter import Adapter, fresh
 from tuneloop_trainer.learn.lora.installed import installed
-from tuneloop_trainer.learn.packs.pack import Packer, Share
+from tuneloop_trainer.learn.packs.pack import AdapterTree, Packer
 from tuneloop_trainer.learn.together import accumulate_gradients
 
 LORA = Lora(rank=4)
@@ -54,10 +54,10 @@ def own_gradients(
     }
     packer = Packer(limit, base.placement.device, base.capabilities.forests)
     losses = dict.fromkeys(adapters, 0.0)
-    with installed(base, learning) as slots, reading(base.model, base.capabilities):
-        shares = [Share(name, tree) for name, rows in steps.items() for tree in packer.trees(rows)]
+    with installed(base, learning) as active, reading(base.model, base.capabilities):
+        shares = [AdapterTree(name, tree) for name, rows in steps.items() for tree in packer.trees(rows)]
         for pack in packer.packs(shares):
-            slots.share(pack.parts)
+            active.assign(pack.parts)
             for name, loss in accumulate_gradients(base, pack, {name: tuple(rows) for name, rows in steps.items()}).items():
                 losses[name] += loss
     return losses, {name: _gradients(adapter.tensors) for name, adapter in learning.items()}

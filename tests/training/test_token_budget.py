@@ -16,7 +16,7 @@ from tuneloop_trainer.learn.base import Base, load_base
 from tuneloop_trainer.learn.encode import Encoded, encode_rows
 from tuneloop_trainer.learn.forward import reading
 from tuneloop_trainer.learn.lora.installed import installed
-from tuneloop_trainer.learn.packs.pack import Packer, Share
+from tuneloop_trainer.learn.packs.pack import AdapterTree, Packer
 from tuneloop_trainer.learn.precision import choose
 from tuneloop_trainer.learn.recompute import layers_of, recomputed
 from tuneloop_trainer.learn.together import accumulate_gradients, train_together
@@ -72,8 +72,8 @@ def test_what_a_token_keeps_is_what_the_layers_width_says(base: Base) -> None:
     adapter = random_adapter(base, 1)
     for tensor in adapter.tensors.values():
         tensor.requires_grad_()
-    with installed(base, {"x": adapter}) as slots, reading(base.model, base.capabilities):
-        kept = kept_by_token(base, slots, "x", adapter)
+    with installed(base, {"x": adapter}) as active, reading(base.model, base.capabilities):
+        kept = kept_by_token(base, active, "x", adapter)
     shape = base.model.config
     least = shape.num_hidden_layers * (6 * shape.hidden_size + 3 * shape.intermediate_size) * 4
     assert least < kept < 4 * least
@@ -93,10 +93,10 @@ def test_a_pass_holds_what_was_estimated(shared: int, own: int, tmp_path: Path) 
     texts = ((*range(shared), *range(n, n + own)) for n in range(20))
     rows = [Encoded("", tuple(token % 250 for token in text), shared + own - 2) for text in texts]
     packer = Packer(10_000, base.placement.device)
-    (pack,) = packer.packs([Share("x", tree) for tree in packer.trees(rows)])
-    with installed(base, {"x": adapter}) as slots, reading(base.model, base.capabilities):
-        estimated = pack.tokens.numel() * kept_by_token(base, slots, "x", adapter)
-        slots.share(pack.parts)
+    (pack,) = packer.packs([AdapterTree("x", tree) for tree in packer.trees(rows)])
+    with installed(base, {"x": adapter}) as active, reading(base.model, base.capabilities):
+        estimated = pack.tokens.numel() * kept_by_token(base, active, "x", adapter)
+        active.assign(pack.parts)
         held = most_held(lambda: accumulate_gradients(base, pack, {"x": tuple(rows)}))
     assert 0.7 * estimated < held < estimated / USED
 

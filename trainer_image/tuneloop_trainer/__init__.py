@@ -20,7 +20,7 @@
     imports/     answers in other caches -> entries
     domains/     which domain a question is of
     curate/      pure: which entries become rows, and a counted reason for each that does not
-    collected    a dataset that is only named, from its own summary
+    dataset_ref  a dataset that is only named, from its own summary
     inspection   what a Redis holds
     table        columns for the terminal
     lines        JSON lines in, JSON lines out: steps of the curation as filters

@@ -60,9 +60,9 @@ def greedy(base: Base, adapters: Mapping[str, Adapter], asked: Iterable[ScoreReq
     for one in dict.fromkeys(asked):
         by_model[one.adapter].append(one)
     said: dict[ScoreRequest, tuple[int, ...]] = {}
-    with torch.inference_mode(), installed(base, adapters) as slots:
+    with torch.inference_mode(), installed(base, adapters) as active:
         for name, mine in by_model.items():
-            slots.select(name)
+            active.select(name)
             said.update(zip(mine, _generated(base, [one.row for one in mine], longest), strict=True))
     return said
 

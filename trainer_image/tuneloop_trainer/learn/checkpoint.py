@@ -21,7 +21,7 @@ from tuneloop_contracts.jobs import TrainConfig
 from tuneloop_contracts.stores import Store
 from tuneloop_trainer.config import inputs_digest
 from tuneloop_trainer.errors import NeedsEdit, TryLater
-from tuneloop_trainer.learn.ranks import ALONE, Ranks
+from tuneloop_trainer.learn.process_group import ALONE, ProcessGroup
 from tuneloop_trainer.stopping import EXIT_CODE, Stop
 from tuneloop_trainer.store import get_bytes, put_bytes, remove_file, remove_older
 
@@ -69,7 +69,7 @@ class Checkpointer:
 
     store: Store | None = None
     stop: Stop = field(default_factory=Stop)
-    ranks: Ranks = ALONE
+    group: ProcessGroup = ALONE
     clock: Callable[[], float] = time.monotonic
     every: float = EVERY
 
@@ -77,9 +77,9 @@ class Checkpointer:
         self._kept_at = self.clock()
 
     @classmethod
-    def of(cls, config: TrainConfig, stop: Stop, ranks: Ranks = ALONE) -> "Checkpointer":
+    def of(cls, config: TrainConfig, stop: Stop, group: ProcessGroup = ALONE) -> "Checkpointer":
         name = f"{config.job_uid[:8]}-{inputs_digest(config)[:16]}.safetensors"
-        return cls(Store(config.adapters_uri).below(FOLDER, name), stop, ranks)
+        return cls(Store(config.adapters_uri).below(FOLDER, name), stop, group)
 
     def last(self) -> Checkpoint | None:
         """What an earlier pod of the same inputs kept. One that is damaged counts as none."""
@@ -98,11 +98,11 @@ class Checkpointer:
 
     def anyone(self, *marks: bool) -> tuple[bool, ...]:
         """Of each mark, whether it is set for any of the processes that train together."""
-        return tuple(total > 0 for total in self.ranks.total([float(mark) for mark in marks]))
+        return tuple(total > 0 for total in self.group.total([float(mark) for mark in marks]))
 
     def keep(self, checkpoint: Checkpoint, *, leave: bool) -> None:
         """A store that does not take it costs only what would be trained again. With `leave` the process ends here: it was asked to."""
-        if self.store and self.ranks.is_first:
+        if self.store and self.group.is_first:
             try:
                 put_bytes(self.store, checkpoint.to_bytes())
                 log.info("train: what is trained so far is kept%s", ", and the pod ends" if leave else "")
@@ -124,7 +124,7 @@ class Checkpointer:
 
     def forget(self) -> None:
         """There is nothing to go on with: it is done, or it can never be."""
-        if self.store and self.ranks.is_first:
+        if self.store and self.group.is_first:
             try:
                 remove_file(self.store)
             except TryLater as error:

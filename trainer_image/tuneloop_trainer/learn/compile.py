@@ -20,7 +20,7 @@ import torch
 from tuneloop_trainer.learn.base import Base
 from tuneloop_trainer.learn.forward import nats
 from tuneloop_trainer.learn.lora.adapter import Adapter
-from tuneloop_trainer.learn.lora.installed import Slots
+from tuneloop_trainer.learn.lora.installed import ActiveAdapters
 from tuneloop_trainer.learn.recompute import layers_of
 from tuneloop_trainer.learn.token_budget import trial
 
@@ -69,9 +69,9 @@ def obstacle(machine: Machine, *, packed: bool, checkpointing: bool) -> str:
 
 
 @contextmanager
-def compiled(base: Base, slots: Slots, name: str, adapter: Adapter, against: str) -> Iterator[None]:
+def compiled(base: Base, active: ActiveAdapters, name: str, adapter: Adapter, against: str) -> Iterator[None]:
     """While inside, the layers run compiled: where nothing is `against` it, and a pass of `adapter` then gives what it gives without."""
-    against = against or _try(base, slots, name, adapter)
+    against = against or _try(base, active, name, adapter)
     log.info("train: layers are %s", f"not compiled: {against}" if against else "compiled")
     try:
         with torch.compiler.set_stance("eager_on_recompile"):
@@ -80,16 +80,16 @@ def compiled(base: Base, slots: Slots, name: str, adapter: Adapter, against: str
         _undo(base)
 
 
-def _try(base: Base, slots: Slots, name: str, adapter: Adapter) -> str:
+def _try(base: Base, active: ActiveAdapters, name: str, adapter: Adapter) -> str:
     """Leaves the layers compiled, or as they were and gives the reason."""
-    want = _gradients(base, slots, name, adapter)
+    want = _gradients(base, active, name, adapter)
     for layer in layers_of(base.model):
         layer.forward = torch.compile(layer.forward, dynamic=True, **HOW)
     try:
         with warnings.catch_warnings():
             # torch asks of each tensor between two pieces for a gradient that none of them has, and users would read about it
             warnings.filterwarnings("ignore", message=r"The \.grad attribute of a Tensor that is not a leaf", category=UserWarning)
-            found = _gradients(base, slots, name, adapter)
+            found = _gradients(base, active, name, adapter)
     except Exception as error:  # compilers fail in many ways, and the layers run without one
         why = f"the compiler failed ({type(error).__name__})"
     else:
@@ -105,9 +105,9 @@ def _undo(base: Base) -> None:
         vars(layer).pop("forward", None)
 
 
-def _gradients(base: Base, slots: Slots, name: str, adapter: Adapter) -> torch.Tensor:
+def _gradients(base: Base, active: ActiveAdapters, name: str, adapter: Adapter) -> torch.Tensor:
     """Flat, of one pass; nothing is added to those that are there."""
     pack = trial(base, name)
-    slots.share(pack.parts)
+    active.assign(pack.parts)
     loss = nats(base.model, base.capabilities, pack).mean()
     return torch.cat([gradient.flatten() for gradient in torch.autograd.grad(loss, list(adapter.tensors.values()))])

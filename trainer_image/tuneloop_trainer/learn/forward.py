@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 from tuneloop_trainer.learn.encode import Encoded
 from tuneloop_trainer.learn.loss import token_nats
 from tuneloop_trainer.learn.packs.attention import attend, forest_attention
-from tuneloop_trainer.learn.packs.pack import Pack, Packer, Share
+from tuneloop_trainer.learn.packs.pack import AdapterTree, Pack, Packer
 
 log = logging.getLogger("tuneloop")
 
@@ -75,7 +75,7 @@ def _agrees(
     packer = Packer(1024, device, sharing=capabilities.forests)
     try:
         with torch.no_grad(), reading(model, capabilities):
-            (pack,) = packer.packs([Share(None, tree) for tree in packer.trees(rows)])
+            (pack,) = packer.packs([AdapterTree(None, tree) for tree in packer.trees(rows)])
             found = nats(model, capabilities, pack)
     except (RuntimeError, ValueError, TypeError, AttributeError, KeyError, IndexError):  # it was asked for what it does not know
         return False

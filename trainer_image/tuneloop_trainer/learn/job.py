@@ -13,7 +13,7 @@ from tuneloop_contracts.dataset import DATA_FILES
 from tuneloop_contracts.jobs import TrainConfig
 from tuneloop_contracts.progress import FaultReason, Report, TrainedAdapter
 from tuneloop_contracts.stores import Store
-from tuneloop_trainer.collected import opened
+from tuneloop_trainer.dataset_ref import resolved
 from tuneloop_trainer.errors import NeedsEdit, TryLater
 from tuneloop_trainer.golden import every_golden
 from tuneloop_trainer.learn.base import Base, load_base
@@ -30,9 +30,9 @@ from tuneloop_trainer.learn.lora.adapter import Adapter, load_serving
 from tuneloop_trainer.learn.memory import memory_named
 from tuneloop_trainer.learn.precision import choose
 from tuneloop_trainer.learn.probes import TriggerProbe
+from tuneloop_trainer.learn.process_group import ALONE, ProcessGroup
 from tuneloop_trainer.learn.progress import ProgressMeter, Rows
 from tuneloop_trainer.learn.quantize import as_served
-from tuneloop_trainer.learn.ranks import ALONE, Ranks
 from tuneloop_trainer.learn.threads import use_allowed_cpus
 from tuneloop_trainer.learn.together import train_together
 from tuneloop_trainer.learn.trainee import Unit
@@ -48,15 +48,15 @@ Sides = tuple[list[Row], list[Row], list[Row]]
 """Train, held out, and the newest: as DATA_FILES has them."""
 
 
-def train_job(config: TrainConfig, reporter: Reporter, stop: Stop | None = None, ranks: Ranks = ALONE) -> Report:
+def train_job(config: TrainConfig, reporter: Reporter, stop: Stop | None = None, group: ProcessGroup = ALONE) -> Report:
     """Raises TryLater or NeedsEdit. (Whether it was done before is `finished.finished_report`'s to say.)
 
-    Of several `ranks` only the first judges, publishes and reports. With `stop` asked for, what is trained is kept, and SystemExit raised.
+    Of a `group` only the first process judges, publishes and reports. With `stop` asked for, the state is kept and SystemExit raised.
     """
     started = time.monotonic()
     reporter.progress("Training", 0)
     asked = config
-    config = config.model_copy(update={"dataset": opened(config.dataset)})
+    config = config.model_copy(update={"dataset": resolved(config.dataset)})
     check_writable(Store(config.adapters_uri))
     folder = base_folder(config)
     digest = checked_digest(folder, config)
@@ -69,10 +69,10 @@ def train_job(config: TrainConfig, reporter: Reporter, stop: Stop | None = None,
         plan = planned(base, config, rows)
         meter = ProgressMeter.of(plan.learned, config.training.epochs, by_model(plan.exams.values()), reporter)
         reporter.tracking.begin(tracked(config))
-        checkpointer = Checkpointer.of(asked, stop or Stop(), ranks)
+        checkpointer = Checkpointer.of(asked, stop or Stop(), group)
         with meter.of_stage("Training"), checkpointer.keeping():
             trained = train_together(base, plan.units, config.lora, config.training, meter.trained, checkpointer)
-        if not ranks.is_first:
+        if not group.is_first:
             return Report()
         if config.training.quantization != "None":
             placement = base.placement

@@ -10,7 +10,7 @@ from tuneloop_trainer.learn.encode import Encoded
 from tuneloop_trainer.learn.forward import nats, reading
 from tuneloop_trainer.learn.lora.adapter import Adapter
 from tuneloop_trainer.learn.lora.installed import installed
-from tuneloop_trainer.learn.packs.pack import Packer, Share
+from tuneloop_trainer.learn.packs.pack import AdapterTree, Packer
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ def row_losses(
     """
     packer = Packer(base.placement.tokens_per_batch, base.placement.device, base.capabilities.forests)
     names = dict.fromkeys(one.adapter for one in asked)
-    shares = [Share(name, tree) for name in names for tree in packer.trees([one.row for one in asked if one.adapter == name])]
+    shares = [AdapterTree(name, tree) for name in names for tree in packer.trees([one.row for one in asked if one.adapter == name])]
     found: dict[tuple[str | None, int], torch.Tensor] = {}
-    with torch.inference_mode(), installed(base, adapters) as slots, reading(base.model, base.capabilities):
+    with torch.inference_mode(), installed(base, adapters) as active, reading(base.model, base.capabilities):
         for pack in packer.packs(shares):
-            slots.share(pack.parts)
+            active.assign(pack.parts)
             by_row = torch.split(nats(base.model, base.capabilities, pack).cpu(), [row.supervised for row in pack.rows])
             keys = [(share.adapter, id(row)) for share in pack.shares for row in share.tree.rows]
             found.update(zip(keys, by_row, strict=True))

@@ -29,11 +29,11 @@ def run_training(config: TrainConfig, reporter: Reporter, stop: Stop, env: Mappi
             sys.exit(launch(config, env))
     gc.disable()  # what is imported stays for good: to look for cycles in it takes a tenth of the time
     from tuneloop_trainer.learn.job import train_job  # torch: seconds, so only now
-    from tuneloop_trainer.learn.ranks import Ranks
+    from tuneloop_trainer.learn.process_group import ProcessGroup
 
     gc.freeze()
     atexit.register(gc.unfreeze)  # else triton ends with a page of what it calls leaks
     gc.enable()
-    ranks = Ranks.from_env(env)
-    with ranks.joined():
-        return train_job(config, reporter, stop, ranks)
+    group = ProcessGroup.from_env(env)
+    with group.joined():
+        return train_job(config, reporter, stop, group)

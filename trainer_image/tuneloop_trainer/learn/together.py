@@ -17,9 +17,9 @@ from tuneloop_trainer.learn.checkpoint import Checkpointer
 from tuneloop_trainer.learn.compile import Machine, compiled, obstacle
 from tuneloop_trainer.learn.forward import nats, reading
 from tuneloop_trainer.learn.lora.adapter import Adapter, fresh
-from tuneloop_trainer.learn.lora.installed import Slots, installed
+from tuneloop_trainer.learn.lora.installed import ActiveAdapters, installed
 from tuneloop_trainer.learn.packs.pack import Pack, Packer
-from tuneloop_trainer.learn.ranks import Ranks
+from tuneloop_trainer.learn.process_group import ProcessGroup
 from tuneloop_trainer.learn.recompute import recomputed
 from tuneloop_trainer.learn.steps import Step, supervised_of, tokens_of
 from tuneloop_trainer.learn.token_budget import TokenBudget, find_token_budget, free_memory
@@ -59,8 +59,8 @@ def train_together(
     begun = {seed: fresh(base, lora, seed) for seed in sorted({unit.seed for unit in units})}
     trainees = [Trainee(unit, begun[unit.seed], settings) for unit in units]
     checkpointer = checkpointer or Checkpointer()
-    with installed(base, {trainee.unit.name: trainee.adapter for trainee in trainees}) as slots, reading(base.model, base.capabilities):
-        budget = _token_budget(base, slots, trainees, checkpointer.ranks)
+    with installed(base, {trainee.unit.name: trainee.adapter for trainee in trainees}) as active, reading(base.model, base.capabilities):
+        budget = _token_budget(base, active, trainees, checkpointer.group)
         packer = Packer(
             min(base.placement.tokens_per_batch, budget.tokens), base.placement.device, base.capabilities.forests, budget.tokens
         )
@@ -71,32 +71,32 @@ def train_together(
                 on_step(_done_before(trainee))
         against = obstacle(Machine.here(), packed=base.capabilities.forests, checkpointing=budget.checkpointing)
         first = trainees[0]
-        with compiled(base, slots, first.unit.name, first.adapter, against), recomputed(base.model, wanted=budget.checkpointing):
+        with compiled(base, active, first.unit.name, first.adapter, against), recomputed(base.model, wanted=budget.checkpointing):
             while going := [trainee for trainee in trainees if trainee.step]:
-                for done in _round(base, slots, packer, going, lora.dropout, state, checkpointer.ranks):
+                for done in _round(base, active, packer, going, lora.dropout, state, checkpointer.group):
                     on_step(done)
                 state.round_done()
     return {trainee.unit.name: trainee.result() for trainee in trainees}
 
 
-def _token_budget(base: Base, slots: Slots, trainees: Sequence[Trainee], ranks: Ranks) -> TokenBudget:
+def _token_budget(base: Base, active: ActiveAdapters, trainees: Sequence[Trainee], group: ProcessGroup) -> TokenBudget:
     """The same for all processes, which share out the same passes."""
     longest = max(len(row.tokens) for trainee in trainees for row in trainee.unit.rows)
     free = free_memory(base, sum(trainee.weights.nbytes for trainee in trainees))
-    return find_token_budget(base, slots, trainees[0].unit.name, trainees[0].adapter, longest, ranks.least(free))
+    return find_token_budget(base, active, trainees[0].unit.name, trainees[0].adapter, longest, group.least(free))
 
 
 def _round(
-    base: Base, slots: Slots, packer: Packer, going: Sequence[Trainee], dropout: float, state: TrainingState, ranks: Ranks
+    base: Base, active: ActiveAdapters, packer: Packer, going: Sequence[Trainee], dropout: float, state: TrainingState, group: ProcessGroup
 ) -> list[StepResult]:
     started = time.monotonic()
     steps = {trainee.unit.name: trainee.step or () for trainee in going}
     packs = packer.packs([share for trainee in going for share in trainee.shares(packer)])
-    for pack in islice(packs, ranks.rank + state.packs, None, ranks.together):
-        slots.share(pack.parts, dropout)
+    for pack in islice(packs, group.rank + state.packs, None, group.world_size):
+        active.assign(pack.parts, dropout)
         state.pack_done(accumulate_gradients(base, pack, steps))
-    ranks.add(*(trainee.gradient for trainee in going))
-    losses = ranks.total([state.losses[trainee.unit.name] for trainee in going])
+    group.add(*(trainee.gradient for trainee in going))
+    losses = group.total([state.losses[trainee.unit.name] for trainee in going])
     for trainee, loss in zip(going, losses, strict=True):
         trainee.update(loss)
     pace = (time.monotonic() - started) / sum(map(tokens_of, steps.values()))

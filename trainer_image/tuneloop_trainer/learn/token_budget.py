@@ -16,8 +16,8 @@ from tuneloop_trainer.learn.base import Base
 from tuneloop_trainer.learn.encode import Encoded
 from tuneloop_trainer.learn.forward import nats
 from tuneloop_trainer.learn.lora.adapter import Adapter
-from tuneloop_trainer.learn.lora.installed import Slots
-from tuneloop_trainer.learn.packs.pack import Pack, Packer, Share
+from tuneloop_trainer.learn.lora.installed import ActiveAdapters
+from tuneloop_trainer.learn.packs.pack import AdapterTree, Pack, Packer
 from tuneloop_trainer.learn.recompute import layers_of
 from tuneloop_trainer.learn.threads import CGROUPS
 
@@ -51,9 +51,9 @@ def token_budget(free: float, kept: float, kept_checkpointed: float, longest: in
     return TokenBudget(fits) if fits >= longest else TokenBudget(max(int(free / kept_checkpointed), 0), checkpointing=True)
 
 
-def find_token_budget(base: Base, slots: Slots, name: str, adapter: Adapter, longest: int, free: float) -> TokenBudget:
+def find_token_budget(base: Base, active: ActiveAdapters, name: str, adapter: Adapter, longest: int, free: float) -> TokenBudget:
     """By trying one pass of one of the adapters."""
-    kept, layers = kept_by_token(base, slots, name, adapter), layers_of(base.model)
+    kept, layers = kept_by_token(base, active, name, adapter), layers_of(base.model)
     width = _embedding(base).shape[1] * base.model.dtype.itemsize
     found = token_budget(free, kept, len(layers) * width + kept / max(1, len(layers)), longest)
     gb, mb = free / 1e9, kept / 1e6
@@ -63,7 +63,7 @@ def find_token_budget(base: Base, slots: Slots, name: str, adapter: Adapter, lon
     return found
 
 
-def kept_by_token(base: Base, slots: Slots, name: str, adapter: Adapter) -> float:
+def kept_by_token(base: Base, active: ActiveAdapters, name: str, adapter: Adapter) -> float:
     """Bytes, beside the weights: an adapter's too, which are there once however many tokens there are."""
     pack = trial(base, name)
     there = (*base.model.parameters(), *base.model.buffers(), *adapter.tensors.values())
@@ -76,7 +76,7 @@ def kept_by_token(base: Base, slots: Slots, name: str, adapter: Adapter) -> floa
             kept[storage.data_ptr()] = storage
         return tensor
 
-    slots.share(pack.parts)
+    active.assign(pack.parts)
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         nats(base.model, base.capabilities, pack)
     return sum(storage.nbytes() for storage in kept.values()) / TRIED
@@ -86,7 +86,7 @@ def trial(base: Base, adapter: str) -> Pack:
     """One row of TRIED tokens, always the same."""
     row = Encoded("", tuple(n % len(_embedding(base)) for n in range(TRIED)), TRIED - 1)
     packer = Packer(TRIED, base.placement.device, base.capabilities.forests)
-    (pack,) = packer.packs([Share(adapter, tree) for tree in packer.trees([row])])
+    (pack,) = packer.packs([AdapterTree(adapter, tree) for tree in packer.trees([row])])
     return pack
 
 

@@ -18,7 +18,7 @@ from tuneloop_contracts.progress import FaultReason
 from tuneloop_trainer.errors import NeedsEdit
 from tuneloop_trainer.learn.encode import Encoded
 from tuneloop_trainer.learn.lora.adapter import Adapter
-from tuneloop_trainer.learn.packs.pack import Packer, Share
+from tuneloop_trainer.learn.packs.pack import AdapterTree, Packer
 from tuneloop_trainer.learn.steps import Step, digest_of_rows, steps_of_epoch, supervised_of
 
 WARM_UP = 0.03
@@ -72,10 +72,10 @@ class Trainee:
         assert self.weights.grad is not None  # noqa: S101 - it is there from the beginning
         return self.weights.grad
 
-    def shares(self, packer: Packer) -> list[Share]:
+    def shares(self, packer: Packer) -> list[AdapterTree]:
         """Of the next step."""
         trees = packer.trees(self.step or ())
-        return [Share(self.unit.name, tree, _seed(f"{self.unit.seed}|{len(self.losses)}|{n}")) for n, tree in enumerate(trees)]
+        return [AdapterTree(self.unit.name, tree, _seed(f"{self.unit.seed}|{len(self.losses)}|{n}")) for n, tree in enumerate(trees)]
 
     def update(self, loss: float) -> None:
         """One optimizer step, by the gradients that are there. Raises NeedsEdit (DIVERGED) when they are no numbers any more."""

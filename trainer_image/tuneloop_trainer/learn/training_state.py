@@ -53,7 +53,7 @@ class TrainingState:
         """Of several processes each has only its own part of a round; they keep whole ones."""
         self.packs += 1
         self.losses.update(losses)
-        if self._checkpointer.ranks.together == 1 and self._checkpointer.due:
+        if self._checkpointer.group.world_size == 1 and self._checkpointer.due:
             self._keep(leave=self._checkpointer.stop.asked.is_set())
 
     def round_done(self) -> None:

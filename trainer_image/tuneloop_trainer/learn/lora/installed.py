@@ -5,38 +5,38 @@ from contextlib import contextmanager
 
 from tuneloop_trainer.learn.base import Base
 from tuneloop_trainer.learn.lora.adapter import Adapter
-from tuneloop_trainer.learn.lora.linear import AdaptedLinear, Matrices, Part, Route
+from tuneloop_trainer.learn.lora.linear import AdaptedLinear, AdapterRouting, Matrices, Part
 
 EVERY_TOKEN = 2**62
 
 
-class Slots:
+class ActiveAdapters:
     """Says which adapter the next forward passes use, and for which tokens."""
 
-    def __init__(self, route: Route) -> None:
-        self._route = route
+    def __init__(self, routing: AdapterRouting) -> None:
+        self._routing = routing
 
     def select(self, adapter: str | None) -> None:
         """One for all tokens; None: the base alone."""
-        self.share((Part(adapter, 0, EVERY_TOKEN),))
+        self.assign((Part(adapter, 0, EVERY_TOKEN),))
 
-    def share(self, parts: Sequence[Part], dropout: float = 0.0) -> None:
-        self._route.parts, self._route.dropout = tuple(parts), dropout
+    def assign(self, parts: Sequence[Part], dropout: float = 0.0) -> None:
+        self._routing.parts, self._routing.dropout = tuple(parts), dropout
 
 
 @contextmanager
-def installed(base: Base, adapters: Mapping[str, Adapter]) -> Iterator[Slots]:
+def installed(base: Base, adapters: Mapping[str, Adapter]) -> Iterator[ActiveAdapters]:
     """The base with these adapters, by name; at first none is in use. Tensors are shared, so a trained one is seen at once.
 
     Afterwards the base is as it was. Raises ValueError for an adapter that is no plain LoRA, or not of this base.
     """
-    route = Route()
+    routing = AdapterRouting()
     by_layer = _by_layer(adapters)
     layers = {path: base.model.get_submodule(path) for path in by_layer}
     for number, (path, layer) in enumerate(layers.items()):
-        base.model.set_submodule(path, AdaptedLinear(layer, number, by_layer[path], route))
+        base.model.set_submodule(path, AdaptedLinear(layer, number, by_layer[path], routing))
     try:
-        yield Slots(route)
+        yield ActiveAdapters(routing)
     finally:
         for path, layer in layers.items():
             base.model.set_submodule(path, layer)

@@ -30,7 +30,7 @@ class Part:
 
 
 @dataclass
-class Route:
+class AdapterRouting:
     """Whose the tokens of the next forward passes are; shared by all layers."""
 
     parts: tuple[Part, ...] = ()
@@ -41,21 +41,21 @@ class Route:
 class AdaptedLinear(nn.Module):
     """Takes the place of a layer of the base and calls it."""
 
-    def __init__(self, layer: nn.Module, number: int, matrices: dict[str, Matrices], route: Route) -> None:
+    def __init__(self, layer: nn.Module, number: int, matrices: dict[str, Matrices], routing: AdapterRouting) -> None:
         super().__init__()
         self.layer = layer
         self._number = number
         self._matrices = matrices
-        self._route = route
+        self._routing = routing
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """[..., in] -> [..., out]"""
         tokens = x.reshape(-1, x.shape[-1])
         y: torch.Tensor = self.layer(tokens)
-        used = [(part, self._matrices[part.adapter]) for part in self._route.parts if part.adapter in self._matrices]
+        used = [(part, self._matrices[part.adapter]) for part in self._routing.parts if part.adapter in self._matrices]
         if used:
-            places = tuple(_Place(part, matrices.scale, self._route.dropout, self._number) for part, matrices in used)
+            places = tuple(_Place(part, matrices.scale, self._routing.dropout, self._number) for part, matrices in used)
             y = _Add.apply(y, tokens, places, *(tensor for _, matrices in used for tensor in (matrices.down, matrices.up)))
         return y.view(*x.shape[:-1], y.shape[-1])
 

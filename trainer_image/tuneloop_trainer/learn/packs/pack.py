@@ -13,7 +13,7 @@ from tuneloop_trainer.learn.packs.tree import Segment, Tree, apart, trees
 
 
 @dataclass(frozen=True)
-class Share:
+class AdapterTree:
     """One adapter's part of a pack."""
 
     adapter: str | None
@@ -25,7 +25,7 @@ class Share:
 
 @dataclass(frozen=True)
 class Pack:
-    shares: tuple[Share, ...]
+    shares: tuple[AdapterTree, ...]
     tokens: torch.Tensor
     """[1, tokens], int64; where rows are padded, [rows, longest]."""
     positions: torch.Tensor
@@ -65,9 +65,9 @@ class Packer:
         """One adapter's rows, cut without regard to any other's: what it computes does not depend on whom it shares a pack with."""
         return list(trees(rows, self.limit, self.most) if self.sharing else apart(rows, self.limit))
 
-    def packs(self, shares: Sequence[Share]) -> Iterator[Pack]:
+    def packs(self, shares: Sequence[AdapterTree]) -> Iterator[Pack]:
         """In the order of `shares`."""
-        chosen: list[Share] = []
+        chosen: list[AdapterTree] = []
         for share in shares:
             if chosen and self._size([*chosen, share]) > self.limit:
                 yield self._pack(chosen)
@@ -76,12 +76,12 @@ class Packer:
         if chosen:
             yield self._pack(chosen)
 
-    def _size(self, shares: Sequence[Share]) -> int:
+    def _size(self, shares: Sequence[AdapterTree]) -> int:
         if self.sharing:
             return sum(share.tree.size for share in shares)
         return _longest(shares) * sum(len(share.tree.rows) for share in shares)
 
-    def _pack(self, shares: Sequence[Share]) -> Pack:
+    def _pack(self, shares: Sequence[AdapterTree]) -> Pack:
         segments = [segment for share in shares for segment in share.tree.segments]
         width = self._size(shares) if self.sharing else _longest(shares)
         lengths = [len(segment.tokens) if self.sharing else width for segment in segments]
@@ -109,7 +109,7 @@ class Packer:
         )
 
 
-def _longest(shares: Sequence[Share]) -> int:
+def _longest(shares: Sequence[AdapterTree]) -> int:
     return max(len(row.tokens) for share in shares for row in share.tree.rows)
 
 
@@ -125,7 +125,7 @@ def _laid_out(segments: Sequence[Segment], starts: Sequence[int]) -> tuple[torch
     return tokens, positions, mask
 
 
-def _lineages(shares: Sequence[Share], firsts: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+def _lineages(shares: Sequence[AdapterTree], firsts: Sequence[int]) -> tuple[tuple[int, ...], ...]:
     return tuple(
         tuple(first + n for n in segment.lineage) for share, first in zip(shares, firsts, strict=False) for segment in share.tree.segments
     )

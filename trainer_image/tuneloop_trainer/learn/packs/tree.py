@@ -65,7 +65,7 @@ def trees(rows: Sequence[Encoded], limit: int, most: int = 0) -> Iterator[Tree]:
 def tree_of(rows: Sequence[Encoded]) -> Tree:
     """Of rows sorted by their tokens, so that those that begin alike are neighbours."""
     paths = [n for n in range(len(rows)) if n + 1 == len(rows) or not _begins(rows[n + 1].tokens, rows[n].tokens)]
-    growing = _Growing([rows[n].tokens for n in paths])
+    growing = _TreeBuilder([rows[n].tokens for n in paths])
     growing.grow(0, len(paths), 0, ())
     leaves = tuple(growing.leaves[bisect_left(paths, n)] for n in range(len(rows)))
     return Tree(tuple(rows), tuple(growing.segments), leaves)
@@ -87,7 +87,7 @@ def _apart(rows: Sequence[Encoded]) -> Tree:
     return Tree(tuple(rows), tuple(Segment(row.tokens, (n,), 0) for n, row in enumerate(rows)), tuple(range(len(rows))))
 
 
-class _Growing:
+class _TreeBuilder:
     """Splits paths where they part, from the root on."""
 
     def __init__(self, paths: Sequence[tuple[int, ...]]) -> None:

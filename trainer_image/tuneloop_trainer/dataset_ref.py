@@ -9,7 +9,7 @@ from tuneloop_trainer.errors import NeedsEdit, TryLater
 from tuneloop_trainer.store import get_bytes
 
 
-def opened(named: Dataset) -> Dataset:
+def resolved(named: Dataset) -> Dataset:
     """What is known already stays as it is; that its rows are those of the digest is checked when they are read.
 
     Raises NeedsEdit (DATASET_MISMATCH) where another dataset is at the URI, TryLater where none is.

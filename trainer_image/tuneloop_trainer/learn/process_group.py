@@ -14,16 +14,16 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Ranks:
+class ProcessGroup:
     """As torchrun's environment says; without one, a process alone."""
 
     rank: int = 0
-    together: int = 1
-    local: int = 0
+    world_size: int = 1
+    local_rank: int = 0
     """Which process of its pod, and so which GPU."""
 
     @classmethod
-    def from_env(cls, env: Mapping[str, str]) -> "Ranks":
+    def from_env(cls, env: Mapping[str, str]) -> "ProcessGroup":
         if not is_launched(env):
             return ALONE
         return cls(int(env["RANK"]), int(env["WORLD_SIZE"]), int(env["LOCAL_RANK"]))
@@ -36,16 +36,16 @@ class Ranks:
     @property
     def device(self) -> torch.device:
         """Where what is summed must be."""
-        return torch.device("cuda", self.local) if torch.cuda.is_available() else torch.device("cpu")
+        return torch.device("cuda", self.local_rank) if torch.cuda.is_available() else torch.device("cpu")
 
     @contextmanager
     def joined(self) -> Iterator[None]:
         """While inside, the others can be heard."""
-        if self.together == 1:
+        if self.world_size == 1:
             yield
             return
         if torch.cuda.is_available():
-            torch.cuda.set_device(self.local)
+            torch.cuda.set_device(self.local_rank)
         dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
         try:
             yield
@@ -53,17 +53,17 @@ class Ranks:
             dist.destroy_process_group()
 
     def share(self, whole: Sequence[T]) -> Sequence[T]:
-        return whole[self.rank :: self.together]
+        return whole[self.rank :: self.world_size]
 
     def add(self, *parts: torch.Tensor) -> None:
         """Each becomes the sum over all processes, in place."""
-        if self.together > 1:
+        if self.world_size > 1:
             for part in parts:
                 dist.all_reduce(part)
 
     def total(self, numbers: Sequence[float]) -> list[float]:
         """The sum over all processes of each number."""
-        if self.together == 1:
+        if self.world_size == 1:
             return list(numbers)
         kept = torch.tensor(numbers, dtype=torch.float64, device=self.device)
         self.add(kept)
@@ -71,11 +71,11 @@ class Ranks:
 
     def least(self, number: float) -> float:
         """Of all processes."""
-        if self.together == 1:
+        if self.world_size == 1:
             return number
         kept = torch.tensor(number, dtype=torch.float64, device=self.device)
         dist.all_reduce(kept, dist.ReduceOp.MIN)
         return float(kept)
 
 
-ALONE = Ranks()
+ALONE = ProcessGroup()
