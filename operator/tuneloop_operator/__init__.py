@@ -2,7 +2,7 @@
 
     __main__ app settings   start it: own Lease, watches, queue, probes, progress receiver
     api/                    the custom resources as values; crds/*.yaml is written from them
-    world                   what every pass works with
+    context                 what every pass works with
     queue                   keys of objects that deserve a look
     links                   which objects point at which, so that a change reaches all that it concerns
     inferencetarget/ finetunejob/ loraadapter/

@@ -18,6 +18,7 @@ from tuneloop_operator.clients.kube import Kube, configuration
 from tuneloop_operator.clients.lease import Lease
 from tuneloop_operator.clients.pods import Pods
 from tuneloop_operator.clients.reviews import Reviews
+from tuneloop_operator.context import Context
 from tuneloop_operator.finetunejob import handlers as fine_tune_jobs
 from tuneloop_operator.inferencetarget import handlers as targets
 from tuneloop_operator.inferencetarget.follow import Followers
@@ -27,7 +28,6 @@ from tuneloop_operator.probes import probes_app
 from tuneloop_operator.progress.server import progress_app
 from tuneloop_operator.queue import PASS_LIMIT, Key, WorkQueue
 from tuneloop_operator.settings import Settings
-from tuneloop_operator.world import World
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +39,9 @@ async def run(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         kube = await stack.enter_async_context(Kube(await configuration()))
         pods = await stack.enter_async_context(Pods())
-        world = make_world(settings, kube, pods)
-        stack.callback(world.followers.stop)
-        await stack.enter_async_context(served(probes_app(world.metrics, lambda: ailment(world.queue)), settings.probes_port))
+        context = make_context(settings, kube, pods)
+        stack.callback(context.followers.stop)
+        await stack.enter_async_context(served(probes_app(context.metrics, lambda: ailment(context.queue)), settings.probes_port))
         namespaces = await check_access(kube, settings.watch_namespaces)
         lease = Lease(kube, settings.pod_namespace, settings.pod_name)
         log.info("waiting for the Lease in %s", settings.pod_namespace)
@@ -49,26 +49,26 @@ async def run(settings: Settings) -> None:
         stack.push_async_callback(lease.release)
         kube.may_write = lease.is_ours
         log.info("this operator is the active one")
-        await stack.enter_async_context(served(progress_app(Reviews(kube), world.inbox, world.queue), settings.progress_port))
-        await first_of(watch(world, namespaces), world.queue.run(lambda key: reconcile(world, key)), lease.hold())
+        await stack.enter_async_context(served(progress_app(Reviews(kube), context.inbox, context.queue), settings.progress_port))
+        await first_of(watch(context, namespaces), context.queue.run(lambda key: reconcile(context, key)), lease.hold())
 
 
-def make_world(settings: Settings, kube: Kube, pods: Pods) -> World:
+def make_context(settings: Settings, kube: Kube, pods: Pods) -> Context:
     metrics = Metrics()
     queue = WorkQueue(metrics.passed)
     metrics.watch_depth(lambda: len(queue))
 
     def changed(target: Key) -> None:
         queue.add(target)
-        for adapter in world.links.pointing_at(target, ADAPTERS.name):
+        for adapter in context.links.pointing_at(target, ADAPTERS.name):
             queue.add(adapter)
 
-    world = World(settings, kube, queue, Followers(pods, changed), metrics)
-    return world
+    context = Context(settings, kube, queue, Followers(pods, changed), metrics)
+    return context
 
 
-async def reconcile(world: World, key: Key) -> float | None:
-    again: float | None = await KINDS[key.kind].reconcile(world, key)
+async def reconcile(context: Context, key: Key) -> float | None:
+    again: float | None = await KINDS[key.kind].reconcile(context, key)
     return again
 
 
@@ -77,12 +77,12 @@ def ailment(queue: WorkQueue) -> str:
     return f"a pass has been at work for {stuck:.0f} s" if stuck > 2 * PASS_LIMIT else ""
 
 
-async def watch(world: World, namespaces: Sequence[str]) -> None:
+async def watch(context: Context, namespaces: Sequence[str]) -> None:
     """kopf, as a watcher only: no state handlers, so it writes nothing. Returns on SIGTERM; raises when a watch breaks."""
     registry = kopf.OperatorRegistry()
-    kopf.on.login(registry=registry)(_login(world.kube.settings))
+    kopf.on.login(registry=registry)(_login(context.kube.settings))
     for kind in KINDS.values():
-        kind.watch(registry, world)
+        kind.watch(registry, context)
     await kopf.operator(
         registry=registry, settings=kopf_settings(), clusterwide=not namespaces, namespaces=namespaces, standalone=True, memo=kopf.Memo()
     )

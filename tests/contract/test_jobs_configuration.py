@@ -13,7 +13,7 @@ from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.loraadapter import RevisionState, RevisionStatus
 from tuneloop_operator.finetunejob.manifests import harvest_job, train_job
 from tuneloop_operator.finetunejob.rendezvous import service
-from tuneloop_operator.finetunejob.seen import AdapterSeen, Seen, TargetSeen
+from tuneloop_operator.finetunejob.snapshot import AdapterSnapshot, Snapshot, TargetSnapshot
 from tuneloop_operator.settings import Settings
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -37,14 +37,14 @@ def target(**spec: Any) -> InferenceTargetSpec:
     )  # fmt: skip
 
 
-def seen(**spec: Any) -> Seen:
+def seen(**spec: Any) -> Snapshot:
     revision = RevisionStatus(
         name="support-v2-99aa00bb", digest="sha256:9", uri="pvc://artifacts/chat/9", state=RevisionState.ACTIVE, since=""
     )
-    adapters = {"chat-support": AdapterSeen("chat-support", "chat", "support", revisions=(revision,))}
+    adapters = {"chat-support": AdapterSnapshot("chat-support", "chat", "support", revisions=(revision,))}
     parsed = FineTuneJobSpec.parse({"targetRef": {"name": "chat"}, **spec})
-    watched = TargetSeen(target(), base_digest="sha256:b", uid="target-uid")
-    return Seen("week-47", "ns", "uid", NOON, parsed, NOON, target=watched, adapters=adapters)
+    watched = TargetSnapshot(target(), base_digest="sha256:b", uid="target-uid")
+    return Snapshot("week-47", "ns", "uid", NOON, parsed, NOON, target=watched, adapters=adapters)
 
 
 def container(job: dict[str, Any]) -> dict[str, Any]:

@@ -10,11 +10,11 @@ from tuneloop_contracts.pods import AdapterReport, AdapterState, LoadFault, PodR
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.loraadapter import LoRAAdapterSpec, RevisionState
 from tuneloop_operator.ledger.claims import Note
+from tuneloop_operator.ledger.inputs import Adapter, Pod
 from tuneloop_operator.ledger.model import Entry, Revision
-from tuneloop_operator.ledger.seen import Adapter, Pod
 from tuneloop_operator.loraadapter.manifests import status
 from tuneloop_operator.loraadapter.plan import RULES, conditions, plan
-from tuneloop_operator.loraadapter.seen import Seen
+from tuneloop_operator.loraadapter.snapshot import Snapshot
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 TARGET = InferenceTargetSpec.parse(
@@ -72,10 +72,10 @@ BOTH_A = pods({"a": LOADED}, {"a": LOADED})
 BACK_IN_VAIN = entry(b=ACTIVE, a=REFUSED).model_copy(update={"rolled_back_to": name("a")})
 
 
-def seen(mark: str = "a", *, suspend: bool = False, **world: Any) -> Seen:
+def seen(mark: str = "a", *, suspend: bool = False, **world: Any) -> Snapshot:
     artifact = {"artifact": {"uri": f"pvc://artifacts/{mark}", "digest": digest(mark)}} if mark else {}
     spec = LoRAAdapterSpec.parse({"targetRef": {"name": "chat"}, "domain": "support", "suspend": suspend, **artifact})
-    whole = Seen(Adapter("chat-support", "uid", "2026-11-23T10:00:00Z", spec), TARGET, BOTH_A, entry(a=ACTIVE))
+    whole = Snapshot(Adapter("chat-support", "uid", "2026-11-23T10:00:00Z", spec), TARGET, BOTH_A, entry(a=ACTIVE))
     return replace(whole, **world)
 
 
@@ -121,7 +121,7 @@ CASES = [  # what is seen, then Ready's status and reason, then Available, Progr
 
 
 @pytest.mark.parametrize(("world", "want_ready", "want_reason", "want_others"), CASES)
-def test_plan(world: Seen, want_ready: bool, want_reason: str, want_others: str) -> None:
+def test_plan(world: Snapshot, want_ready: bool, want_reason: str, want_others: str) -> None:
     verdict = plan(world)
     said = {c.type: c.status for c in conditions(world, verdict)}
     assert (verdict.ready, verdict.reason) == (want_ready, want_reason)
@@ -169,7 +169,7 @@ def test_without_an_entry_the_old_revisions_stay() -> None:
 def test_without_a_target_nothing_is_said_to_serve() -> None:
     revisions = [{"name": name("a"), "state": "Active"}]
     old = {"active": name("a"), "pods": {"loaded": 2}, "revisions": revisions, "rolledBackTo": name("a")}
-    world = Seen(seen().adapter, None)
+    world = Snapshot(seen().adapter, None)
     got = status(world, plan(world), old, 2, NOON)
     got.pop("conditions")
     assert got == {"observedGeneration": 2, "revisions": revisions, "rolledBackTo": name("a")}

@@ -15,9 +15,9 @@ from tuneloop_operator.clients.errors import NotAllowed
 from tuneloop_operator.finetunejob.actions import CreateHarvest, CreateTrain, DeleteJob, Publish, SetSuspend
 from tuneloop_operator.finetunejob.decision import Plan, refused
 from tuneloop_operator.finetunejob.facts import seconds_to_expiry
-from tuneloop_operator.finetunejob.jobs import JobSeen, Owner, Phase, Trouble
+from tuneloop_operator.finetunejob.jobs import JobSnapshot, Owner, Phase, Trouble
 from tuneloop_operator.finetunejob.plan import RULES, plan
-from tuneloop_operator.finetunejob.seen import AdapterSeen, Seen, TargetSeen
+from tuneloop_operator.finetunejob.snapshot import AdapterSnapshot, Snapshot, TargetSnapshot
 from tuneloop_operator.finetunejob.stages import STAGES, Standing, conditions, is_end
 from tuneloop_operator.finetunejob.status import status, throttled
 from tuneloop_operator.settings import Settings
@@ -25,7 +25,7 @@ from tuneloop_operator.settings import Settings
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 UNTIL = "2026-11-23T11:59:00Z"
 SETTINGS = Settings(harvest_image="h:1", trainer_image="t:1", progress_url="http://op:8082")
-TARGET = TargetSeen(
+TARGET = TargetSnapshot(
     InferenceTargetSpec.parse(
         {
             "deploymentRef": {"name": "chat"}, "baseModel": {"name": "smollm2", "uri": "file:///m"}, "redis": {"secretRef": {"name": "r"}},
@@ -56,13 +56,13 @@ def trained(domain: str = "support", mark: str = "a", verdict: Verdict = Verdict
     )
 
 
-def job(step: str, **seen: object) -> JobSeen:
-    return replace(JobSeen(f"week-47-{step}", f"uid-{step}", Owner.OURS, Phase.ACTIVE), **seen)  # type: ignore[arg-type]
+def job(step: str, **seen: object) -> JobSnapshot:
+    return replace(JobSnapshot(f"week-47-{step}", f"uid-{step}", Owner.OURS, Phase.ACTIVE), **seen)  # type: ignore[arg-type]
 
 
-def seen(spec: dict[str, object] | None = None, **world: object) -> Seen:
+def seen(spec: dict[str, object] | None = None, **world: object) -> Snapshot:
     parsed = FineTuneJobSpec.parse({"targetRef": {"name": "chat"}, **(spec or {})})
-    whole = Seen("week-47", "ns", "uid", NOON - timedelta(hours=1), parsed, NOON, target=TARGET)
+    whole = Snapshot("week-47", "ns", "uid", NOON - timedelta(hours=1), parsed, NOON, target=TARGET)
     return replace(whole, **world)  # type: ignore[arg-type]
 
 
@@ -79,7 +79,7 @@ NAMED_TRAIN = replace(
     report=Report(dataset=dataset(support=400), adapters=(trained(),)),
     config=json.dumps({"dataset": Dataset.by_name(COLLECTED, digest("d")).to_wire()}),
 )
-PUBLISHED = AdapterSeen("chat-support", "chat", "support", digest("a"), "week-47", UNTIL)
+PUBLISHED = AdapterSnapshot("chat-support", "chat", "support", digest("a"), "week-47", UNTIL)
 JUST_SET = replace(PUBLISHED, trained_by="week-46")
 CANDIDATE = RevisionStatus(name="support-v2-aaaaaaaa", digest=digest("a"), uri="u", state=RevisionState.CANDIDATE, since=UNTIL)
 
@@ -232,15 +232,15 @@ CASES = [
         "Publishing", "Publishing", [Publish(AdapterStatus(**trained().model_dump()), UNTIL)], id="newer data replaces older",
     ),
     pytest.param(
-        seen(old=TRAINED, adapters={"chat-support": AdapterSeen("chat-support", "chat", "support", digest("z"), managed_by="kubectl")}),
+        seen(old=TRAINED, adapters={"chat-support": AdapterSnapshot("chat-support", "chat", "support", digest("z"), managed_by="kubectl")}),
         "Complete", "ManagedElsewhere", [], id="Git owns the artifact",
     ),
     pytest.param(
-        seen(old=TRAINED, adapters={"chat-support": AdapterSeen("chat-support", "chat", "billing", digest("z"))}),
+        seen(old=TRAINED, adapters={"chat-support": AdapterSnapshot("chat-support", "chat", "billing", digest("z"))}),
         "Complete", "NameTaken", [], id="the name is another domain's",
     ),
     pytest.param(
-        seen(old=TRAINED, adapters={"chat-support": AdapterSeen("chat-support", "other", "support", digest("a"), "week-47", UNTIL)}),
+        seen(old=TRAINED, adapters={"chat-support": AdapterSnapshot("chat-support", "other", "support", digest("a"), "week-47", UNTIL)}),
         "Complete", "NameTaken", [], id="the name is another target's",
     ),
     pytest.param(
@@ -250,7 +250,7 @@ CASES = [
     pytest.param(
         seen(old=TRAINED, adapters={
             "chat-support": replace(PUBLISHED, created="2026-11-02T00:00:00Z"),
-            "older": AdapterSeen("older", "chat", "support", digest("z"), managed_by="kubectl", created="2026-11-01T00:00:00Z"),
+            "older": AdapterSnapshot("older", "chat", "support", digest("z"), managed_by="kubectl", created="2026-11-01T00:00:00Z"),
         }),
         "Complete", "ManagedElsewhere", [], id="the older of two answers for the domain",
     ),
@@ -319,7 +319,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("world", "want_stage", "want_reason", "want_actions"), CASES)
-def test_plan(world: Seen, want_stage: str, want_reason: str, want_actions: list[object]) -> None:
+def test_plan(world: Snapshot, want_stage: str, want_reason: str, want_actions: list[object]) -> None:
     got = plan(world, SETTINGS)
     assert (got.standing.stage.value, got.standing.reason) == (want_stage, want_reason)
     assert list(got.actions) == want_actions
@@ -447,7 +447,7 @@ def test_the_address_of_a_run_is_told_and_kept() -> None:
         pytest.param(60, {"harvest": job("harvest", phase=Phase.COMPLETE)}, 0.0, id="it is time"),
     ],
 )
-def test_an_ended_job_is_looked_at_again_only_to_delete_its_jobs(ttl: int | None, jobs: dict[str, JobSeen], want: float | None) -> None:
+def test_an_ended_job_is_looked_at_again_only_to_delete_its_jobs(ttl: int | None, jobs: dict[str, JobSnapshot], want: float | None) -> None:
     old = TRAINED.model_copy(update={"stage": Stage.COMPLETE, "completed_at": "2026-11-23T11:30:00Z"})
     world = seen({"ttlSecondsAfterFinished": ttl} if ttl is not None else {}, old=old, **jobs)
     assert seconds_to_expiry(world) == want

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tuneloop_contracts.progress import Fault, FaultReason, Report
-from tuneloop_operator.finetunejob.jobs import JobSeen, Owner, Phase, Trouble, read_job
+from tuneloop_operator.finetunejob.jobs import JobSnapshot, Owner, Phase, Trouble, read_job
 
 Object = dict[str, Any]
 
@@ -42,7 +42,7 @@ def waiting(reason: str) -> list[Object]:
     return [{"name": "train", "state": {"waiting": {"reason": reason, "message": "m"}}}]
 
 
-def read(body: Object, *pods: Object, posted: Report | None = None) -> JobSeen:
+def read(body: Object, *pods: Object, posted: Report | None = None) -> JobSnapshot:
     return read_job(body, pods, name="week-47", uid="uid", posted=posted)
 
 

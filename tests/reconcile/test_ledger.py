@@ -11,8 +11,8 @@ from tuneloop_contracts.names import ROLLBACK_ANNOTATION
 from tuneloop_contracts.pods import AdapterReport, AdapterState, LoadFault, PodReport
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.loraadapter import LoRAAdapterSpec, LoRAAdapterStatus, RevisionState, RevisionStatus
+from tuneloop_operator.ledger.inputs import Adapter, Pod
 from tuneloop_operator.ledger.model import Ledger, read_ledger
-from tuneloop_operator.ledger.seen import Adapter, Pod
 from tuneloop_operator.ledger.settle import Settled, settle
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)

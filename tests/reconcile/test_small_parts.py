@@ -11,9 +11,9 @@ from tuneloop_operator.api.loraadapter import LoRAAdapterSpec
 from tuneloop_operator.clients.access import NoAccess, check_access
 from tuneloop_operator.clients.errors import NotAllowed
 from tuneloop_operator.clients.kube import Kube
-from tuneloop_operator.finetunejob.seen import read_adapter
+from tuneloop_operator.finetunejob.snapshot import read_adapter
 from tuneloop_operator.inferencetarget.autotrain import at_work, due_in, fine_tune_job, job_name, newest, trained_at
-from tuneloop_operator.ledger.seen import Adapter
+from tuneloop_operator.ledger.inputs import Adapter
 from tuneloop_operator.links import Links
 from tuneloop_operator.queue import Key
 from tuneloop_operator.reporting import difference

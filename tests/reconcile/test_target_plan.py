@@ -14,10 +14,10 @@ from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.inferencetarget.manifests import config_map, status
 from tuneloop_operator.inferencetarget.observe import address_of, selector_of
 from tuneloop_operator.inferencetarget.plan import RULES, plan
-from tuneloop_operator.inferencetarget.seen import Seen, claims_of
 from tuneloop_operator.inferencetarget.sharing import Unshared, is_shareable, unshared
+from tuneloop_operator.inferencetarget.snapshot import Snapshot, claims_of
+from tuneloop_operator.ledger.inputs import Pod
 from tuneloop_operator.ledger.model import Ledger
-from tuneloop_operator.ledger.seen import Pod
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SPEC = {
@@ -36,8 +36,8 @@ def deployment(mount: str = "/var/lib/tuneloop/stores/artifacts", replicas: int 
     return {"spec": {"replicas": replicas, "template": {"spec": pod}}}
 
 
-def seen(**changes: Any) -> Seen:
-    whole = Seen("chat", "uid", "ns", InferenceTargetSpec.parse(SPEC), deployment(), (Pod("pod-0", GOOD), Pod("pod-1", GOOD)))
+def seen(**changes: Any) -> Snapshot:
+    whole = Snapshot("chat", "uid", "ns", InferenceTargetSpec.parse(SPEC), deployment(), (Pod("pod-0", GOOD), Pod("pod-1", GOOD)))
     return replace(whole, **changes)
 
 
@@ -76,7 +76,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("world", "want_reason", "want_edit", "want_message"), CASES)
-def test_plan(world: Seen, want_reason: str, want_edit: bool, want_message: str) -> None:
+def test_plan(world: Snapshot, want_reason: str, want_edit: bool, want_message: str) -> None:
     got = plan(world)
     assert (got.ready, got.reason, got.needs_edit) == (want_reason == "Serving", want_reason, want_edit)
     assert want_message in got.message

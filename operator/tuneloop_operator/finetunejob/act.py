@@ -11,7 +11,7 @@ from tuneloop_operator.clients.kube import AGENT, Kube
 from tuneloop_operator.finetunejob import manifests, rendezvous
 from tuneloop_operator.finetunejob.actions import Action, CreateHarvest, CreateTrain, DeleteJob, Publish, SetSuspend
 from tuneloop_operator.finetunejob.observe import rival
-from tuneloop_operator.finetunejob.seen import MANAGER, Seen, read_adapter
+from tuneloop_operator.finetunejob.snapshot import MANAGER, Snapshot, read_adapter
 from tuneloop_operator.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ _publishing = asyncio.Lock()
 """Looking at what is set and setting something newer is one step: two jobs of one target may end together."""
 
 
-async def act(kube: Kube, settings: Settings, seen: Seen, action: Action) -> None:
+async def act(kube: Kube, settings: Settings, seen: Snapshot, action: Action) -> None:
     match action:
         case CreateHarvest(window, target):
             await _create(kube, manifests.harvest_job(seen, target, settings, window))
@@ -58,7 +58,7 @@ async def _create_service(kube: Kube, service: Object) -> None:
         await kube.create(SERVICES, service["metadata"]["namespace"], service)
 
 
-async def _publish(kube: Kube, seen: Seen, publish: Publish) -> None:
+async def _publish(kube: Kube, seen: Snapshot, publish: Publish) -> None:
     """Only the artifact, under our own field manager; the rest of a LoRAAdapter belongs to whoever made it."""
     known = seen.published_to(publish.adapter.domain)
     name = known.name if known else adapter_name(seen.spec.target_ref.name, publish.adapter.domain)
@@ -77,7 +77,7 @@ async def _publish(kube: Kube, seen: Seen, publish: Publish) -> None:
         raise Stale(f"LoRAAdapter {seen.namespace}/{name}: its artifact is managed elsewhere") from None
 
 
-async def _create_adapter(kube: Kube, seen: Seen, name: str, domain: str) -> Object:
+async def _create_adapter(kube: Kube, seen: Snapshot, name: str, domain: str) -> Object:
     """Applied, not created: so no default becomes ours, and Git may set it without a conflict."""
     body = {
         "apiVersion": ADAPTERS.api_version,
@@ -95,7 +95,7 @@ async def _create_adapter(kube: Kube, seen: Seen, name: str, domain: str) -> Obj
         raise Stale(f"LoRAAdapter {seen.namespace}/{name} has just been made by somebody else") from None
 
 
-def artifact(seen: Seen, name: str, publish: Publish) -> Object:
+def artifact(seen: Snapshot, name: str, publish: Publish) -> Object:
     """All that a job says of a LoRAAdapter."""
     marks = {TRAINED_BY_ANNOTATION: seen.name, DATA_UNTIL_ANNOTATION: publish.until}
     return {

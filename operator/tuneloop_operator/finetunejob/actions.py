@@ -6,7 +6,7 @@ from tuneloop_contracts.dataset import Dataset
 from tuneloop_contracts.progress import TrainedAdapter
 from tuneloop_operator.api.finetunejob import WindowStatus
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
-from tuneloop_operator.finetunejob.jobs import JobSeen
+from tuneloop_operator.finetunejob.jobs import JobSnapshot
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,13 @@ class CreateTrain:
 
 @dataclass(frozen=True)
 class SetSuspend:
-    job: JobSeen
+    job: JobSnapshot
     suspend: bool
 
 
 @dataclass(frozen=True)
 class DeleteJob:
-    job: JobSeen
+    job: JobSnapshot
 
 
 @dataclass(frozen=True)

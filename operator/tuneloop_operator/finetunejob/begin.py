@@ -9,17 +9,17 @@ from tuneloop_operator.finetunejob.actions import CreateHarvest, CreateTrain
 from tuneloop_operator.finetunejob.decision import Plan, decided
 from tuneloop_operator.finetunejob.jobs import Trouble
 from tuneloop_operator.finetunejob.manifests import datasets
-from tuneloop_operator.finetunejob.seen import Seen, TargetSeen
+from tuneloop_operator.finetunejob.snapshot import Snapshot, TargetSnapshot
 from tuneloop_operator.settings import Settings
 
 
-def disabled(seen: Seen, settings: Settings) -> Plan | None:
+def disabled(seen: Snapshot, settings: Settings) -> Plan | None:
     if settings.enable_fine_tuning:
         return None
     return decided(seen, Stage.PENDING, "FineTuningDisabled", "the operator runs with ENABLE_FINE_TUNING=false")
 
 
-def begin(seen: Seen, settings: Settings) -> Plan:
+def begin(seen: Snapshot, settings: Settings) -> Plan:
     """The harvest, or the training if there is a dataset; on a target that is ready. A Job that runs is not stopped for it."""
     if seen.target is None:
         message = f"there is no InferenceTarget {seen.spec.target_ref.name} in this namespace"
@@ -34,7 +34,7 @@ def begin(seen: Seen, settings: Settings) -> Plan:
     return replace(begun, window=window)
 
 
-def another_first(seen: Seen) -> Plan | None:
+def another_first(seen: Snapshot) -> Plan | None:
     """A candidate is judged by what serves when its training begins, so nothing else may be about to serve by then."""
     dataset = facts.dataset(seen)
     published = [seen.published_to(domain) for domain in (dataset.trainable if dataset else ())]
@@ -46,7 +46,7 @@ def another_first(seen: Seen) -> Plan | None:
     return decided(seen, Stage.QUEUED, "AnotherFirst", message)
 
 
-def _awaited(seen: Seen, target: TargetSeen) -> Trouble | None:
+def _awaited(seen: Snapshot, target: TargetSnapshot) -> Trouble | None:
     name = seen.spec.target_ref.name
     if why := target.trouble:
         reason = why.reason if why.reason in facts.SAID_OF_TARGETS else "TargetNotReady"
@@ -60,7 +60,7 @@ def _awaited(seen: Seen, target: TargetSeen) -> Trouble | None:
     return None
 
 
-def _not_loadable(seen: Seen, target: TargetSeen, settings: Settings) -> Trouble | None:
+def _not_loadable(seen: Snapshot, target: TargetSnapshot, settings: Settings) -> Trouble | None:
     """What every pod would refuse when it is trained."""
     rank, most = seen.spec.lora.rank or settings.lora_rank, target.max_lora_rank
     if seen.spec.collect_only or seen.spec.publish.mode == "None" or not most or rank <= most:
@@ -70,7 +70,7 @@ def _not_loadable(seen: Seen, target: TargetSeen, settings: Settings) -> Trouble
     return Trouble("RankTooLarge", f"{message} make a FineTuneJob with a lower rank")
 
 
-def _only_named(seen: Seen) -> Dataset | None:
+def _only_named(seen: Snapshot) -> Dataset | None:
     """Of a job that is gone: the training pod finds it in the target's own store, or says that it is not there."""
     wanted = seen.spec.data.dataset_ref
     return Dataset.by_name(wanted.uri, wanted.digest) if wanted else None

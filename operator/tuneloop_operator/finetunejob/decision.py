@@ -8,9 +8,9 @@ from tuneloop_operator.api.conditions import Condition
 from tuneloop_operator.api.finetunejob import AdapterStatus, Stage, WindowStatus
 from tuneloop_operator.finetunejob import facts
 from tuneloop_operator.finetunejob.actions import Action
-from tuneloop_operator.finetunejob.jobs import JobSeen
+from tuneloop_operator.finetunejob.jobs import JobSnapshot
 from tuneloop_operator.finetunejob.outcome import Outcome, described
-from tuneloop_operator.finetunejob.seen import Seen
+from tuneloop_operator.finetunejob.snapshot import Snapshot
 from tuneloop_operator.finetunejob.stages import STAGES, Standing
 
 
@@ -23,7 +23,7 @@ class Plan:
     window: WindowStatus | None = None
     dataset: Dataset | None = None
     adapters: tuple[AdapterStatus, ...] = ()
-    progress_of: JobSeen | None = None
+    progress_of: JobSnapshot | None = None
     """The Job whose progress counts."""
 
     @property
@@ -31,7 +31,7 @@ class Plan:
         return STAGES[self.standing.stage].ends
 
 
-def decided(seen: Seen, stage: Stage, reason: str, message: str = "", *actions: Action, **more: Any) -> Plan:
+def decided(seen: Snapshot, stage: Stage, reason: str, message: str = "", *actions: Action, **more: Any) -> Plan:
     """Whatever the stage, what has been reached stays said."""
     dataset, adapters = facts.dataset(seen), more.pop("adapters", None) or _told(seen)
     reached = [facts.harvested(dataset)] if dataset else []
@@ -41,7 +41,7 @@ def decided(seen: Seen, stage: Stage, reason: str, message: str = "", *actions: 
     return Plan(standing, actions, facts.window(seen), dataset, adapters, **more)
 
 
-def _told(seen: Seen) -> tuple[AdapterStatus, ...]:
+def _told(seen: Snapshot) -> tuple[AdapterStatus, ...]:
     return tuple(described(seen, adapter, Outcome.DUE) for adapter in facts.adapters(seen))
 
 

@@ -10,8 +10,8 @@ from tuneloop_contracts.durations import parse_duration
 from tuneloop_contracts.progress import FaultReason, TrainedAdapter
 from tuneloop_operator.api.conditions import Condition, parse_time, timestamp
 from tuneloop_operator.api.finetunejob import AdapterStatus, Stage, WindowStatus
-from tuneloop_operator.finetunejob.jobs import JobSeen, Owner, Trouble
-from tuneloop_operator.finetunejob.seen import Seen
+from tuneloop_operator.finetunejob.jobs import JobSnapshot, Owner, Trouble
+from tuneloop_operator.finetunejob.snapshot import Snapshot
 from tuneloop_operator.finetunejob.stages import is_end
 from tuneloop_operator.settings import Settings
 
@@ -28,7 +28,7 @@ PODLESS = timedelta(seconds=20)
 T = TypeVar("T")
 
 
-def window(seen: Seen) -> WindowStatus | None:
+def window(seen: Snapshot) -> WindowStatus | None:
     """Fixed at the first harvest: from the status, the harvest Job's own configuration, or the dataset."""
     if seen.old.window:
         return seen.old.window
@@ -39,14 +39,14 @@ def window(seen: Seen) -> WindowStatus | None:
     return WindowStatus(from_=found.from_, to=found.to) if found else None
 
 
-def new_window(seen: Seen, settings: Settings) -> WindowStatus:
+def new_window(seen: Snapshot, settings: Settings) -> WindowStatus:
     """Ends now: what was recorded while the job waited for its target counts too."""
     asked = seen.spec.data.window
     length = parse_duration(asked) if asked else timedelta(days=settings.training_data_days)
     return WindowStatus(from_=timestamp(seen.now - length), to=seen.now.isoformat(timespec="milliseconds").replace("+00:00", "Z"))
 
 
-def dataset(seen: Seen) -> Dataset | None:
+def dataset(seen: Snapshot) -> Dataset | None:
     if seen.old.dataset:
         return seen.old.dataset
     if seen.harvest and seen.harvest.report and seen.harvest.report.dataset:
@@ -60,23 +60,23 @@ def dataset(seen: Seen) -> Dataset | None:
     return seen.referenced if wanted and seen.referenced and seen.referenced.digest == wanted.digest else None
 
 
-def adapters(seen: Seen) -> Sequence[TrainedAdapter]:
+def adapters(seen: Snapshot) -> Sequence[TrainedAdapter]:
     if seen.old.adapters:
         return seen.old.adapters
     return seen.train.report.adapters if seen.train and seen.train.report else ()
 
 
-def may_train(seen: Seen) -> bool:
+def may_train(seen: Snapshot) -> bool:
     """Whether nothing may be left to do but to begin the training, or to go on with one that was suspended."""
     rests = seen.train is None or seen.train.suspended
     return rests and seen.target is not None and not is_end(seen.old.stage) and bool(dataset(seen) or seen.spec.data.dataset_ref)
 
 
-def least_examples(seen: Seen, settings: Settings) -> int:
+def least_examples(seen: Snapshot, settings: Settings) -> int:
     return seen.spec.data.min_examples_per_domain or settings.min_examples_per_domain
 
 
-def attempts(job: JobSeen) -> str:
+def attempts(job: JobSnapshot) -> str:
     return "1 attempt" if job.failures == 1 else f"{job.failures} attempts"
 
 
@@ -107,7 +107,7 @@ def verdicts(told: Sequence[AdapterStatus]) -> str:
     return ", ".join(f"{adapter.domain} {adapter.verdict.value}" for adapter in told)
 
 
-def trouble(seen: Seen, job: JobSeen) -> Trouble | None:
+def trouble(seen: Snapshot, job: JobSnapshot) -> Trouble | None:
     """Why a Job that is active gets nowhere: what its pod says it waits for, why none runs, or what felled the last one."""
     if not job.running and job.waiting:
         return job.waiting
@@ -127,13 +127,13 @@ def trouble(seen: Seen, job: JobSeen) -> Trouble | None:
     return why if why and why.reason == "StoreNotShareable" and not job.running else None
 
 
-def harvest_stage(seen: Seen, job: JobSeen) -> tuple[str, str]:
+def harvest_stage(seen: Snapshot, job: JobSnapshot) -> tuple[str, str]:
     if why := trouble(seen, job):
         return why.reason, why.message
     return "Harvesting", "reading recorded interactions" if job.running else job.starting or "the harvest pod is not running yet"
 
 
-def train_stage(seen: Seen, job: JobSeen) -> tuple[Stage, str, str]:
+def train_stage(seen: Snapshot, job: JobSnapshot) -> tuple[Stage, str, str]:
     """By what the pod last said it was doing; Queued while none runs."""
     why = trouble(seen, job)
     if not job.running:
@@ -143,13 +143,13 @@ def train_stage(seen: Seen, job: JobSeen) -> tuple[Stage, str, str]:
     return stage, why.reason if why else stage.value, why.message if why else ""
 
 
-def expired(seen: Seen, delete: Callable[[JobSeen], T]) -> tuple[T, ...]:
+def expired(seen: Snapshot, delete: Callable[[JobSnapshot], T]) -> tuple[T, ...]:
     """Jobs whose time after the end is over."""
     left = seconds_to_expiry(seen)
     return tuple(delete(job) for job in _ours(seen)) if left == 0 else ()
 
 
-def seconds_to_expiry(seen: Seen) -> float | None:
+def seconds_to_expiry(seen: Snapshot) -> float | None:
     """Until the Jobs of an ended one are to be deleted; None: there are none, or they stay."""
     ttl, over = seen.spec.ttl_seconds_after_finished, seen.old.completed_at
     if ttl is None or not _ours(seen):
@@ -158,5 +158,5 @@ def seconds_to_expiry(seen: Seen) -> float | None:
     return max((end + timedelta(seconds=ttl) - seen.now).total_seconds(), 0.0)
 
 
-def _ours(seen: Seen) -> list[JobSeen]:
+def _ours(seen: Snapshot) -> list[JobSnapshot]:
     return [job for job in (seen.harvest, seen.train) if job and job.owner == Owner.OURS]

@@ -40,7 +40,7 @@ class Trouble:
 
 
 @dataclass(frozen=True)
-class JobSeen:
+class JobSnapshot:
     """A Job and its pods."""
 
     name: str
@@ -70,13 +70,13 @@ class JobSeen:
     """The document it was started with."""
 
 
-def read_job(job: Object, pods: Sequence[Object], *, name: str, uid: str, posted: Report | None = None) -> JobSeen:
+def read_job(job: Object, pods: Sequence[Object], *, name: str, uid: str, posted: Report | None = None) -> JobSnapshot:
     """`name` and `uid` are the FineTuneJob's; `posted` is the report that came over HTTP, which is whole."""
     mine = sorted((pod for pod in pods if controller_of(pod).get("uid") == job["metadata"]["uid"]), key=_created)
     status, spec = job.get("status", {}), job["spec"]
     end = next((c for c in status.get("conditions", []) if c["type"] in ("Complete", "Failed") and c["status"] == "True"), None)
     phase = Phase(end["type"]) if end else Phase.ACTIVE
-    return JobSeen(
+    return JobSnapshot(
         name=job["metadata"]["name"],
         uid=job["metadata"]["uid"],
         owner=_whose(job, name, uid),

@@ -18,7 +18,7 @@ from tuneloop_operator.api.owners import owner_reference
 from tuneloop_operator.finetunejob.facts import least_examples
 from tuneloop_operator.finetunejob.indexed import indexed
 from tuneloop_operator.finetunejob.rendezvous import over_nodes
-from tuneloop_operator.finetunejob.seen import Seen
+from tuneloop_operator.finetunejob.snapshot import Snapshot
 from tuneloop_operator.settings import Settings
 
 USER = 65532
@@ -30,7 +30,7 @@ GPU = "nvidia.com/gpu"
 HARVEST_RESOURCES: Object = {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "2Gi"}}
 
 
-def harvest_config(seen: Seen, target: InferenceTargetSpec, settings: Settings, window: WindowStatus) -> contract.HarvestConfig:
+def harvest_config(seen: Snapshot, target: InferenceTargetSpec, settings: Settings, window: WindowStatus) -> contract.HarvestConfig:
     data = seen.spec.data
     return contract.HarvestConfig(
         job=f"{seen.namespace}/{seen.name}",
@@ -55,7 +55,7 @@ def harvest_config(seen: Seen, target: InferenceTargetSpec, settings: Settings, 
     )
 
 
-def train_config(seen: Seen, target: InferenceTargetSpec, settings: Settings, dataset: Dataset) -> contract.TrainConfig:
+def train_config(seen: Snapshot, target: InferenceTargetSpec, settings: Settings, dataset: Dataset) -> contract.TrainConfig:
     spec = seen.spec
     return contract.TrainConfig(
         job=f"{seen.namespace}/{seen.name}",
@@ -87,7 +87,7 @@ def train_config(seen: Seen, target: InferenceTargetSpec, settings: Settings, da
     )
 
 
-def serving(seen: Seen, domains: Sequence[str]) -> tuple[contract.ServingAdapter, ...]:
+def serving(seen: Snapshot, domains: Sequence[str]) -> tuple[contract.ServingAdapter, ...]:
     """What the gate compares candidates with: whatever serves the domain, whoever made it."""
     found = {domain: seen.published_to(domain) for domain in domains}
     return tuple(
@@ -102,7 +102,7 @@ def datasets(target: InferenceTargetSpec) -> StoreSpec:
     return target.artifacts.datasets or StoreSpec(uri=Store(adapters.uri).below(DATASETS_PREFIX).uri, secret_ref=adapters.secret_ref)
 
 
-def harvest_job(seen: Seen, target: InferenceTargetSpec, settings: Settings, window: WindowStatus) -> Object:
+def harvest_job(seen: Snapshot, target: InferenceTargetSpec, settings: Settings, window: WindowStatus) -> Object:
     store, together = datasets(target), seen.spec.data.parallelism
     env: list[Object] = [
         {"name": contract.REDIS_URL_ENV, "valueFrom": {"secretKeyRef": {"name": target.redis.secret_ref.name, "key": "url"}}},
@@ -114,7 +114,7 @@ def harvest_job(seen: Seen, target: InferenceTargetSpec, settings: Settings, win
     return indexed(job, together) if together > 1 else job
 
 
-def train_job(seen: Seen, target: InferenceTargetSpec, settings: Settings, dataset: Dataset) -> Object:
+def train_job(seen: Snapshot, target: InferenceTargetSpec, settings: Settings, dataset: Dataset) -> Object:
     pods, store, adapters, base = seen.spec.pods, datasets(target), target.artifacts.adapters, target.base_model
     container = _container(seen, settings, "train", pods.image or settings.trainer_image, train_config(seen, target, settings, dataset), [])
     gpus = {GPU: str(pods.gpus)} if pods.gpus else {}
@@ -139,7 +139,7 @@ def train_job(seen: Seen, target: InferenceTargetSpec, settings: Settings, datas
     return over_nodes(job, seen) if pods.nodes > 1 else job
 
 
-def _job(seen: Seen, step: str, pod: Object) -> Object:
+def _job(seen: Snapshot, step: str, pod: Object) -> Object:
     labels = {
         **seen.spec.pods.labels,
         TARGET_LABEL: seen.spec.target_ref.name,
@@ -168,7 +168,7 @@ def _job(seen: Seen, step: str, pod: Object) -> Object:
     }
 
 
-def _pod(seen: Seen, settings: Settings, container: Object, claims: Mapping[str, bool]) -> Object:
+def _pod(seen: Snapshot, settings: Settings, container: Object, claims: Mapping[str, bool]) -> Object:
     """`claims`: by name, whether they are written to; "" is no claim."""
     mounted = {claim: written for claim, written in claims.items() if claim}
     token = {"path": "token", "audience": contract.PROGRESS_AUDIENCE, "expirationSeconds": TOKEN_SECONDS}
@@ -202,7 +202,7 @@ def _pod(seen: Seen, settings: Settings, container: Object, claims: Mapping[str,
     }  # fmt: skip
 
 
-def _container(seen: Seen, settings: Settings, step: str, image: str, config: Wire, env: list[Object]) -> Object:
+def _container(seen: Snapshot, settings: Settings, step: str, image: str, config: Wire, env: list[Object]) -> Object:
     """Ours come last: of two variables of one name, the last one counts."""
     path = PROGRESS_PATH.format(namespace=seen.namespace, name=seen.name)
     return {

@@ -13,14 +13,14 @@ from tuneloop_operator.api.kinds import ADAPTERS, FINE_TUNE_JOBS, JOBS, PODS, TA
 from tuneloop_operator.api.model import InvalidSpec
 from tuneloop_operator.clients.kube import Kube
 from tuneloop_operator.finetunejob import facts
-from tuneloop_operator.finetunejob.jobs import JobSeen, Trouble, read_job
-from tuneloop_operator.finetunejob.seen import Seen, TargetSeen, read_adapter
+from tuneloop_operator.finetunejob.jobs import JobSnapshot, Trouble, read_job
+from tuneloop_operator.finetunejob.snapshot import Snapshot, TargetSnapshot, read_adapter
 from tuneloop_operator.finetunejob.turn import trains_before
 from tuneloop_operator.progress.inbox import Inbox
 from tuneloop_operator.queue import Key
 
 
-async def observe(kube: Kube, inbox: Inbox, key: Key, body: Object, spec: FineTuneJobSpec, now: datetime) -> Seen:
+async def observe(kube: Kube, inbox: Inbox, key: Key, body: Object, spec: FineTuneJobSpec, now: datetime) -> Snapshot:
     harvest, train, pods, target, adapters = await asyncio.gather(
         kube.get(JOBS, key.namespace, f"{key.name}-harvest"),
         kube.get(JOBS, key.namespace, f"{key.name}-train"),
@@ -30,10 +30,10 @@ async def observe(kube: Kube, inbox: Inbox, key: Key, body: Object, spec: FineTu
     )
     uid = body["metadata"]["uid"]
 
-    def read(job: Object | None) -> JobSeen | None:
+    def read(job: Object | None) -> JobSnapshot | None:
         return read_job(job, pods, name=key.name, uid=uid, posted=inbox.report(job["metadata"]["uid"])) if job else None
 
-    seen = Seen(
+    seen = Snapshot(
         name=key.name,
         namespace=key.namespace,
         uid=uid,
@@ -60,7 +60,7 @@ def read_status(body: Object) -> FineTuneJobStatus:
         return FineTuneJobStatus()
 
 
-def _target(body: Object) -> TargetSeen | None:
+def _target(body: Object) -> TargetSnapshot | None:
     if "deletionTimestamp" in body["metadata"]:
         return None
     try:
@@ -70,13 +70,13 @@ def _target(body: Object) -> TargetSeen | None:
     status, uid = body.get("status", {}), body["metadata"]["uid"]
     ready = find_condition(status, READY)
     if ready is None or status.get("observedGeneration", 0) < body["metadata"]["generation"]:
-        return TargetSeen(spec, Trouble("TargetNotReady", "the target has not been looked at yet"), uid=uid)
+        return TargetSnapshot(spec, Trouble("TargetNotReady", "the target has not been looked at yet"), uid=uid)
     trouble = None if ready["status"] == "True" else Trouble(ready["reason"], ready["message"])
-    return TargetSeen(spec, trouble, status.get("baseDigest", ""), uid, status.get("maxLoraRank", 0))
+    return TargetSnapshot(spec, trouble, status.get("baseDigest", ""), uid, status.get("maxLoraRank", 0))
 
 
-async def rival(kube: Kube, seen: Seen) -> str:
-    """As in Seen."""
+async def rival(kube: Kube, seen: Snapshot) -> str:
+    """As in Snapshot."""
     of_target = f"{TARGET_LABEL}={seen.spec.target_ref.name},{STEP_LABEL}=train"
     jobs, trainings = await asyncio.gather(kube.list(FINE_TUNE_JOBS, seen.namespace), kube.list(JOBS, seen.namespace, labels=of_target))
     dataset = facts.dataset(seen)

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from tuneloop_contracts.progress import TrainedAdapter, Verdict
 from tuneloop_operator.api.finetunejob import AdapterStatus, Stage
-from tuneloop_operator.finetunejob.seen import Seen
+from tuneloop_operator.finetunejob.snapshot import Snapshot
 
 
 class Outcome(StrEnum):
@@ -24,7 +24,7 @@ class Outcome(StrEnum):
     """publish.mode is None: it stays in the store."""
 
 
-def outcome(seen: Seen, trained: TrainedAdapter, until: str) -> Outcome:
+def outcome(seen: Snapshot, trained: TrainedAdapter, until: str) -> Outcome:
     """`until` is where the window of its data ends."""
     passed = trained.verdict == Verdict.PROMOTE
     if not passed and (seen.spec.evaluation.gate == "Enforce" or not trained.digest):
@@ -43,7 +43,7 @@ def outcome(seen: Seen, trained: TrainedAdapter, until: str) -> Outcome:
     return Outcome.MANAGED_ELSEWHERE if found.managed_by else Outcome.DUE
 
 
-def described(seen: Seen, trained: TrainedAdapter, result: Outcome) -> AdapterStatus:
+def described(seen: Snapshot, trained: TrainedAdapter, result: Outcome) -> AdapterStatus:
     """As the status tells it, with the revision that the LoRAAdapter made of it, once it has."""
     found = seen.published_to(trained.domain)
     revisions = found.revisions if found else ()

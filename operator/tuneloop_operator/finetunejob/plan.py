@@ -10,14 +10,14 @@ from tuneloop_operator.finetunejob.begin import another_first, begin, disabled
 from tuneloop_operator.finetunejob.decision import Plan, decided
 from tuneloop_operator.finetunejob.jobs import Owner, Phase, Trouble
 from tuneloop_operator.finetunejob.outcome import Outcome, described, end, outcome, summary
-from tuneloop_operator.finetunejob.seen import Seen
+from tuneloop_operator.finetunejob.snapshot import Snapshot
 from tuneloop_operator.finetunejob.stages import STAGES, Standing
 from tuneloop_operator.settings import Settings
 
-Rule = Callable[[Seen, Settings], Plan | None]
+Rule = Callable[[Snapshot, Settings], Plan | None]
 
 
-def ended(seen: Seen, settings: Settings) -> Plan | None:
+def ended(seen: Snapshot, settings: Settings) -> Plan | None:
     """An end is never left. Only the revision that a LoRAAdapter made of an adapter is still noted, and old Jobs are deleted."""
     stage = seen.old.stage
     if stage is None or not STAGES[stage].ends:
@@ -30,7 +30,7 @@ def ended(seen: Seen, settings: Settings) -> Plan | None:
     return Plan(standing, facts.expired(seen, DeleteJob), seen.old.window, seen.old.dataset, adapters)
 
 
-def foreign_job(seen: Seen, settings: Settings) -> Plan | None:
+def foreign_job(seen: Snapshot, settings: Settings) -> Plan | None:
     for job in (seen.harvest, seen.train):
         if job and job.owner == Owner.STRANGER:
             message = f"Job {job.name} exists and is not this FineTuneJob's; delete it, or use another name"
@@ -40,7 +40,7 @@ def foreign_job(seen: Seen, settings: Settings) -> Plan | None:
     return None
 
 
-def job_failed(seen: Seen, settings: Settings) -> Plan | None:
+def job_failed(seen: Snapshot, settings: Settings) -> Plan | None:
     for job in (seen.harvest, seen.train):
         if job and job.phase == Phase.FAILED and not (job is seen.harvest and facts.dataset(seen)):
             why = job.fault or Trouble("Failed", "")
@@ -48,7 +48,7 @@ def job_failed(seen: Seen, settings: Settings) -> Plan | None:
     return None
 
 
-def suspended(seen: Seen, settings: Settings) -> Plan | None:
+def suspended(seen: Snapshot, settings: Settings) -> Plan | None:
     if not seen.spec.suspend:
         return None
     running = [job for job in (seen.harvest, seen.train) if job and job.phase == Phase.ACTIVE and (job.queued or not job.suspended)]
@@ -56,7 +56,7 @@ def suspended(seen: Seen, settings: Settings) -> Plan | None:
     return decided(seen, Stage.SUSPENDED, "Suspended", "spec.suspend is true; what is done is kept", *actions)
 
 
-def trained(seen: Seen, settings: Settings) -> Plan | None:
+def trained(seen: Snapshot, settings: Settings) -> Plan | None:
     """Publishes what is due, one pass; the next sees the LoRAAdapters and ends."""
     adapters, window = facts.adapters(seen), facts.window(seen)
     if not adapters or window is None:
@@ -72,7 +72,7 @@ def trained(seen: Seen, settings: Settings) -> Plan | None:
     return decided(seen, stage, reason, message, adapters=told, reached=(published,))
 
 
-def train_without_report(seen: Seen, settings: Settings) -> Plan | None:
+def train_without_report(seen: Snapshot, settings: Settings) -> Plan | None:
     """Its pod is gone and nobody heard it. Run again: it finds what it made, and only says so."""
     if seen.train is None or seen.train.phase != Phase.COMPLETE:
         return None
@@ -82,7 +82,7 @@ def train_without_report(seen: Seen, settings: Settings) -> Plan | None:
     return decided(seen, Stage.TRAINING, "ReportLost", "the training pod's report is lost; it runs again", DeleteJob(seen.train))
 
 
-def training(seen: Seen, settings: Settings) -> Plan | None:
+def training(seen: Snapshot, settings: Settings) -> Plan | None:
     if seen.train is None:
         return None
     held = seen.train.suspended and not seen.train.queued
@@ -93,7 +93,7 @@ def training(seen: Seen, settings: Settings) -> Plan | None:
     return decided(seen, stage, reason, message, *actions, progress_of=seen.train)
 
 
-def too_little(seen: Seen, settings: Settings) -> Plan | None:
+def too_little(seen: Snapshot, settings: Settings) -> Plan | None:
     dataset = facts.dataset(seen)
     if dataset is None or dataset.trainable:
         return None
@@ -102,7 +102,7 @@ def too_little(seen: Seen, settings: Settings) -> Plan | None:
     return decided(seen, Stage.INSUFFICIENT_DATA, "InsufficientData", message)
 
 
-def another_dataset(seen: Seen, settings: Settings) -> Plan | None:
+def another_dataset(seen: Snapshot, settings: Settings) -> Plan | None:
     """The spec is immutable, so this end is final."""
     wanted, found = seen.spec.data.dataset_ref, seen.referenced
     if wanted is None or found is None or facts.dataset(seen) or found.digest == wanted.digest:
@@ -111,20 +111,20 @@ def another_dataset(seen: Seen, settings: Settings) -> Plan | None:
     return decided(seen, Stage.FAILED, "DatasetMismatch", f"{message}: name one of the two, in a new FineTuneJob")
 
 
-def collected(seen: Seen, settings: Settings) -> Plan | None:
+def collected(seen: Snapshot, settings: Settings) -> Plan | None:
     dataset = facts.dataset(seen)
     if dataset is None or not seen.spec.collect_only:
         return None
     return decided(seen, Stage.COLLECTED, "Collected", f"{facts.counts(dataset)}; read it at {dataset.uri}")
 
 
-def harvest_without_report(seen: Seen, settings: Settings) -> Plan | None:
+def harvest_without_report(seen: Snapshot, settings: Settings) -> Plan | None:
     if seen.harvest is None or seen.harvest.phase != Phase.COMPLETE or facts.dataset(seen):
         return None
     return decided(seen, Stage.HARVESTING, "ReportLost", "the harvest pod's report is lost; it runs again", DeleteJob(seen.harvest))
 
 
-def harvesting(seen: Seen, settings: Settings) -> Plan | None:
+def harvesting(seen: Snapshot, settings: Settings) -> Plan | None:
     if seen.harvest is None or facts.dataset(seen):
         return None
     actions = [SetSuspend(seen.harvest, False)] if seen.harvest.suspended and not seen.harvest.queued else []
@@ -132,7 +132,7 @@ def harvesting(seen: Seen, settings: Settings) -> Plan | None:
     return decided(seen, Stage.HARVESTING, reason, message, *actions, progress_of=seen.harvest)
 
 
-def already_published(seen: Seen, settings: Settings) -> Plan | None:
+def already_published(seen: Snapshot, settings: Settings) -> Plan | None:
     """Status and Jobs are gone, but a LoRAAdapter carries what this very job published: its window ends after the job was made."""
     if seen.harvest or seen.train or seen.old.dataset:
         return None
@@ -161,7 +161,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def plan(seen: Seen, settings: Settings) -> Plan:
+def plan(seen: Snapshot, settings: Settings) -> Plan:
     """If no rule speaks, there is something to start."""
     for rule in RULES:
         if spoken := rule(seen, settings):

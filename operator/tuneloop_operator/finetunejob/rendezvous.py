@@ -5,16 +5,16 @@ from tuneloop_contracts.names import JOB_LABEL, STEP_LABEL
 from tuneloop_operator.api.kinds import FINE_TUNE_JOBS, Object
 from tuneloop_operator.api.owners import owner_reference
 from tuneloop_operator.finetunejob.indexed import indexed
-from tuneloop_operator.finetunejob.seen import Seen
+from tuneloop_operator.finetunejob.snapshot import Snapshot
 
 
-def service_name(seen: Seen) -> str:
+def service_name(seen: Snapshot) -> str:
     """A Service's name begins with a letter; a job's need not. The uid tells it from that of an earlier job of this name, which the
     garbage collector is about to take."""
     return f"train-{seen.name}-{seen.uid[:8]}"
 
 
-def service(seen: Seen) -> Object:
+def service(seen: Snapshot) -> Object:
     """Headless, and with pods that are not ready: they are looked for while they start."""
     owner = owner_reference(FINE_TUNE_JOBS, seen.name, seen.uid)
     selector = {JOB_LABEL: seen.name, STEP_LABEL: "train"}
@@ -31,7 +31,7 @@ def service(seen: Seen) -> Object:
     }
 
 
-def over_nodes(job: Object, seen: Seen) -> Object:
+def over_nodes(job: Object, seen: Snapshot) -> Object:
     """The training Job as one pod a node. When one fails the others fail with it, and all of them count as failures."""
     nodes, pod = seen.spec.pods.nodes, job["spec"]["template"]["spec"]
     (container,) = pod["containers"]

@@ -7,14 +7,14 @@ from tuneloop_contracts.progress import ProgressBody
 from tuneloop_operator.api.conditions import parse_time, set_conditions, timestamp
 from tuneloop_operator.api.finetunejob import FineTuneJobStatus, ProgressStatus
 from tuneloop_operator.finetunejob.decision import Plan
-from tuneloop_operator.finetunejob.seen import Seen
+from tuneloop_operator.finetunejob.snapshot import Snapshot
 from tuneloop_operator.finetunejob.stages import conditions
 
 PROGRESS_EVERY = timedelta(seconds=5)
 """Between two writes that only say how far a pod is."""
 
 
-def status(seen: Seen, plan: Plan, old: dict[str, Any], generation: int) -> dict[str, Any]:
+def status(seen: Snapshot, plan: Plan, old: dict[str, Any], generation: int) -> dict[str, Any]:
     new = FineTuneJobStatus(
         observed_generation=generation,
         stage=plan.standing.stage,
@@ -30,7 +30,7 @@ def status(seen: Seen, plan: Plan, old: dict[str, Any], generation: int) -> dict
     return new | {"conditions": said}
 
 
-def _progress(seen: Seen, plan: Plan) -> ProgressStatus | None:
+def _progress(seen: Snapshot, plan: Plan) -> ProgressStatus | None:
     if plan.ends:
         return _finished(seen) if seen.old.progress else None
     job = plan.progress_of
@@ -38,7 +38,7 @@ def _progress(seen: Seen, plan: Plan) -> ProgressStatus | None:
     return _read(body, seen.now) if body else None
 
 
-def _finished(seen: Seen) -> ProgressStatus | None:
+def _finished(seen: Snapshot) -> ProgressStatus | None:
     before = seen.old.progress
     return before.model_copy(update={"percent": 100, "estimated_remaining_seconds": None}) if before else None
 

@@ -9,7 +9,7 @@ from tuneloop_contracts.names import MAX_NAME, TARGET_LABEL
 from tuneloop_operator.api.conditions import is_true, parse_time
 from tuneloop_operator.api.finetunejob import Stage
 from tuneloop_operator.api.kinds import FINE_TUNE_JOBS, Object
-from tuneloop_operator.ledger.seen import Adapter
+from tuneloop_operator.ledger.inputs import Adapter
 
 AUTOMATIC = re.compile(r"-auto-\d{8}-\d{4}$")
 """The end of a name that job_name gave."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from tuneloop_contracts.pods import RecordedReport
 from tuneloop_operator.clients.errors import Unreachable
 from tuneloop_operator.clients.pods import Pods
-from tuneloop_operator.ledger.seen import Pod
+from tuneloop_operator.ledger.inputs import Pod
 from tuneloop_operator.queue import Key
 
 POLL_SECONDS = 10.0

@@ -10,11 +10,11 @@ from tuneloop_operator.api.inferencetarget import InferenceTargetStatus, Replica
 from tuneloop_operator.api.kinds import TARGETS, Object
 from tuneloop_operator.api.owners import owner_reference
 from tuneloop_operator.inferencetarget.autotrain import newest
-from tuneloop_operator.inferencetarget.seen import Seen
+from tuneloop_operator.inferencetarget.snapshot import Snapshot
 from tuneloop_operator.ledger.model import LEDGER_KEY, Ledger
 
 
-def config_map(seen: Seen, manifest: AdapterManifest, ledger: Ledger) -> Object:
+def config_map(seen: Snapshot, manifest: AdapterManifest, ledger: Ledger) -> Object:
     """What every pod of the target watches, and beside it the ledger that led to it."""
     return {
         "apiVersion": "v1",
@@ -34,7 +34,7 @@ def _json(value: Object) -> str:
 
 
 def status(
-    seen: Seen, readiness: Readiness, manifest: AdapterManifest, recorded: dict[str, int], old: Object, generation: int, now: datetime
+    seen: Snapshot, readiness: Readiness, manifest: AdapterManifest, recorded: dict[str, int], old: Object, generation: int, now: datetime
 ) -> Object:
     reports = [pod.report for pod in seen.pods if pod.report]
     conditions = kstatus(readiness)
@@ -54,5 +54,5 @@ def status(
     return new | {"conditions": set_conditions(old.get("conditions", []), conditions, generation=generation, now=now)}
 
 
-def _desired(seen: Seen) -> int:
+def _desired(seen: Snapshot) -> int:
     return int((seen.deployment or {})["spec"].get("replicas", 1))

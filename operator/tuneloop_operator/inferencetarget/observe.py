@@ -11,19 +11,19 @@ from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.kinds import ADAPTERS, CLAIMS, CONFIG_MAPS, DEPLOYMENTS, FINE_TUNE_JOBS, PODS, TARGETS, Object
 from tuneloop_operator.clients.kube import Kube
 from tuneloop_operator.inferencetarget.follow import Address, Followers
-from tuneloop_operator.inferencetarget.seen import Seen, claims_of
 from tuneloop_operator.inferencetarget.sharing import Unshared, is_shareable, unshared
-from tuneloop_operator.ledger.seen import Adapter, read_adapter
+from tuneloop_operator.inferencetarget.snapshot import Snapshot, claims_of
+from tuneloop_operator.ledger.inputs import Adapter, read_adapter
 from tuneloop_operator.queue import Key
 
 
-async def observe(kube: Kube, followers: Followers, key: Key, body: Object, spec: InferenceTargetSpec, now: datetime) -> Seen:
+async def observe(kube: Kube, followers: Followers, key: Key, body: Object, spec: InferenceTargetSpec, now: datetime) -> Snapshot:
     """Several reads, none of which may be of an older world than the pass itself."""
     namespace = key.namespace
     deployment = await kube.get(DEPLOYMENTS, namespace, spec.deployment_ref.name)
     pods = await _ready_pods(kube, namespace, deployment)
     claims = {claim: await kube.get(CLAIMS, namespace, claim) for claim in claims_of(spec)}
-    return Seen(
+    return Snapshot(
         name=key.name,
         uid=body["metadata"]["uid"],
         namespace=namespace,

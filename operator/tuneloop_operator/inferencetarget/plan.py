@@ -6,35 +6,35 @@ from tuneloop_contracts.names import manifest_configmap
 from tuneloop_contracts.pods import STATUS_PORT, RedisState
 from tuneloop_contracts.stores import claim_of, mount_path
 from tuneloop_operator.api.conditions import Readiness
-from tuneloop_operator.inferencetarget.seen import Seen
+from tuneloop_operator.inferencetarget.snapshot import Snapshot
 
 SERVING = "Serving"
 
 
-Rule = Callable[[Seen], Readiness | None]
+Rule = Callable[[Snapshot], Readiness | None]
 
 
-def duplicate_target(seen: Seen) -> Readiness | None:
+def duplicate_target(seen: Snapshot) -> Readiness | None:
     if not seen.elder:
         return None
     message = f"Deployment {seen.spec.deployment_ref.name} already belongs to InferenceTarget {seen.elder}, which is older; delete one"
     return Readiness(False, "DuplicateTarget", message, needs_edit=True)
 
 
-def deployment_not_found(seen: Seen) -> Readiness | None:
+def deployment_not_found(seen: Snapshot) -> Readiness | None:
     if seen.deployment is not None:
         return None
     return Readiness(False, "DeploymentNotFound", f"there is no Deployment {seen.spec.deployment_ref.name} in namespace {seen.namespace}")
 
 
-def store_not_found(seen: Seen) -> Readiness | None:
+def store_not_found(seen: Snapshot) -> Readiness | None:
     if not seen.absent_claims:
         return None
     claims = ", ".join(seen.absent_claims)
     return Readiness(False, "StoreNotFound", f"there is no PersistentVolumeClaim {claims} in namespace {seen.namespace}; create it")
 
 
-def store_not_mounted(seen: Seen) -> Readiness | None:
+def store_not_mounted(seen: Snapshot) -> Readiness | None:
     claim = claim_of(seen.spec.artifacts.adapters.uri)
     if not claim or mounts(seen, claim):
         return None
@@ -46,7 +46,7 @@ def store_not_mounted(seen: Seen) -> Readiness | None:
     return Readiness(False, "StoreNotMounted", message, needs_edit=True)
 
 
-def mounts(seen: Seen, claim: str) -> bool:
+def mounts(seen: Snapshot, claim: str) -> bool:
     """Whether a container of the Deployment mounts the claim where artifacts are looked for."""
     template = (seen.deployment or {})["spec"]["template"]["spec"]
     volumes = {v["name"] for v in template.get("volumes", []) if v.get("persistentVolumeClaim", {}).get("claimName") == claim}
@@ -54,7 +54,7 @@ def mounts(seen: Seen, claim: str) -> bool:
     return any(mount["name"] in volumes and mount["mountPath"].rstrip("/") == mount_path(claim) for mount in places)
 
 
-def store_not_shareable(seen: Seen) -> Readiness | None:
+def store_not_shareable(seen: Snapshot) -> Readiness | None:
     if not seen.unshared:
         return None
     claim, waiting, holding = seen.unshared.claim, seen.unshared.waiting, seen.unshared.holding
@@ -65,19 +65,19 @@ def store_not_shareable(seen: Seen) -> Readiness | None:
     return Readiness(False, "StoreNotShareable", message, needs_edit=True)
 
 
-def no_replicas(seen: Seen) -> Readiness | None:
+def no_replicas(seen: Snapshot) -> Readiness | None:
     if (seen.deployment or {})["spec"].get("replicas", 1):
         return None
     return Readiness(False, "NoReplicas", f"Deployment {seen.spec.deployment_ref.name} is scaled to 0; scale it up")
 
 
-def no_ready_pods(seen: Seen) -> Readiness | None:
+def no_ready_pods(seen: Snapshot) -> Readiness | None:
     if seen.pods:
         return None
     return Readiness(False, "NoReadyPods", f"no pod of Deployment {seen.spec.deployment_ref.name} is ready; see kubectl describe pods")
 
 
-def not_a_tuneloop_server(seen: Seen) -> Readiness | None:
+def not_a_tuneloop_server(seen: Snapshot) -> Readiness | None:
     if any(pod.report for pod in seen.pods):
         return None
     message = (
@@ -97,7 +97,7 @@ _REDIS = {
 }  # fmt: skip
 
 
-def redis_trouble(seen: Seen) -> Readiness | None:
+def redis_trouble(seen: Snapshot) -> Readiness | None:
     states = {pod.report.redis: pod.name for pod in seen.pods if pod.report}
     for state, (reason, what, needs_edit) in _REDIS.items():
         if state in states:
@@ -105,7 +105,7 @@ def redis_trouble(seen: Seen) -> Readiness | None:
     return None
 
 
-def base_mismatch(seen: Seen) -> Readiness | None:
+def base_mismatch(seen: Snapshot) -> Readiness | None:
     reports = [(pod.name, pod.report) for pod in seen.pods if pod.report]
     for pod, report in reports:
         if report.base_model != seen.spec.base_model.name:
@@ -117,7 +117,7 @@ def base_mismatch(seen: Seen) -> Readiness | None:
     return None
 
 
-def manifest_not_read(seen: Seen) -> Readiness | None:
+def manifest_not_read(seen: Snapshot) -> Readiness | None:
     blind = [pod.name for pod in seen.pods if pod.report and not pod.report.resource_version]
     if not blind:
         return None
@@ -144,7 +144,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def plan(seen: Seen) -> Readiness:
+def plan(seen: Snapshot) -> Readiness:
     """How the target is; ready when no rule has anything against it."""
     for rule in RULES:
         if readiness := rule(seen):

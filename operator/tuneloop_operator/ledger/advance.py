@@ -9,8 +9,8 @@ from tuneloop_contracts.names import revision_name, revision_number
 from tuneloop_contracts.pods import AdapterState, LoadFault
 from tuneloop_operator.api.conditions import parse_time, timestamp
 from tuneloop_operator.api.loraadapter import RevisionState
+from tuneloop_operator.ledger.inputs import Adapter, Pod
 from tuneloop_operator.ledger.model import NEVER_SERVED, Entry, Revision
-from tuneloop_operator.ledger.seen import Adapter, Pod
 
 
 @dataclass(frozen=True)

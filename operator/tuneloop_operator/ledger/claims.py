@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tuneloop_contracts.stores import BadUri, Store, mount_path
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
-from tuneloop_operator.ledger.seen import Adapter
+from tuneloop_operator.ledger.inputs import Adapter
 
 
 @dataclass(frozen=True)

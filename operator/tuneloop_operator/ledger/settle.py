@@ -10,8 +10,8 @@ from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.loraadapter import RevisionState
 from tuneloop_operator.ledger.advance import Moment, advance
 from tuneloop_operator.ledger.claims import Note, refusals, unreachable_store
+from tuneloop_operator.ledger.inputs import Adapter, Pod
 from tuneloop_operator.ledger.model import Entry, Ledger, Revision
-from tuneloop_operator.ledger.seen import Adapter, Pod
 
 
 @dataclass(frozen=True)

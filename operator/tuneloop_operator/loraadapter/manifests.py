@@ -7,14 +7,14 @@ from tuneloop_operator.api.conditions import Readiness, set_conditions
 from tuneloop_operator.api.loraadapter import FailedPod, LoRAAdapterStatus, PodsStatus, RevisionStatus
 from tuneloop_operator.ledger.model import Entry
 from tuneloop_operator.loraadapter.plan import conditions, failures, loaded_on, watched_revision
-from tuneloop_operator.loraadapter.seen import Seen
+from tuneloop_operator.loraadapter.snapshot import Snapshot
 
 MOST_FAILED_SHOWN = 10
 REMEMBERED = ("revisions", "rolledBackTo")
 """All that a ledger is rebuilt from."""
 
 
-def status(seen: Seen, readiness: Readiness, old: dict[str, Any], generation: int, now: datetime) -> dict[str, Any]:
+def status(seen: Snapshot, readiness: Readiness, old: dict[str, Any], generation: int, now: datetime) -> dict[str, Any]:
     """Without an entry the old revisions stay: the ledger is rebuilt from them. Without a target none of them serves."""
     kept = old if seen.target else {field: old[field] for field in REMEMBERED if field in old}
     projected = (_of_entry(seen, seen.entry).to_wire() if seen.entry else kept) | {"observedGeneration": generation}
@@ -22,7 +22,7 @@ def status(seen: Seen, readiness: Readiness, old: dict[str, Any], generation: in
     return projected | {"conditions": said}
 
 
-def _of_entry(seen: Seen, entry: Entry) -> LoRAAdapterStatus:
+def _of_entry(seen: Snapshot, entry: Entry) -> LoRAAdapterStatus:
     blocked = seen.note is not None and seen.note.blocks
     return LoRAAdapterStatus(
         active=entry.active.name if entry.active and not blocked else None,
@@ -39,7 +39,7 @@ def _of_entry(seen: Seen, entry: Entry) -> LoRAAdapterStatus:
     )
 
 
-def _pods(seen: Seen, entry: Entry) -> PodsStatus:
+def _pods(seen: Snapshot, entry: Entry) -> PodsStatus:
     revision = watched_revision(entry)
     failed = [
         FailedPod(pod=pod.name, reason=said.reason.value if said.reason else "LoadFailed", message=said.message[:300])

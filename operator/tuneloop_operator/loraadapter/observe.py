@@ -10,23 +10,23 @@ from tuneloop_operator.clients.errors import TryLater
 from tuneloop_operator.clients.kube import Kube
 from tuneloop_operator.inferencetarget.follow import Followers
 from tuneloop_operator.inferencetarget.observe import adapters_of
+from tuneloop_operator.ledger.inputs import Adapter
 from tuneloop_operator.ledger.model import read_ledger
-from tuneloop_operator.ledger.seen import Adapter
 from tuneloop_operator.ledger.settle import settle
-from tuneloop_operator.loraadapter.seen import Seen
+from tuneloop_operator.loraadapter.snapshot import Snapshot
 from tuneloop_operator.queue import Key
 
 
-async def observe(kube: Kube, followers: Followers, adapter: Adapter, key: Key, now: datetime) -> Seen:
+async def observe(kube: Kube, followers: Followers, adapter: Adapter, key: Key, now: datetime) -> Snapshot:
     """Raises TryLater while the pods are unknown: a status must not say that none is ready because nobody has looked."""
     target = Key(TARGETS.name, key.namespace, adapter.spec.target_ref.name)
     body = await kube.get(TARGETS, target.namespace, target.name)
     if body is None or "deletionTimestamp" in body["metadata"]:
-        return Seen(adapter, None)
+        return Snapshot(adapter, None)
     try:
         spec = InferenceTargetSpec.parse(body["spec"])
     except InvalidSpec:
-        return Seen(adapter, None)
+        return Snapshot(adapter, None)
     config_map = await kube.get(CONFIG_MAPS, target.namespace, manifest_configmap(target.name))
     ledger = read_ledger((config_map or {}).get("data", {}))
     pods = followers.peek(target)
@@ -35,4 +35,4 @@ async def observe(kube: Kube, followers: Followers, adapter: Adapter, key: Key, 
     settled = settle(spec, body["metadata"]["uid"], await adapters_of(kube, target.namespace, target.name), ledger, pods, now)
     known = ledger.entries.get(adapter.name)
     entry = known if known and known.uid == adapter.uid else None
-    return Seen(adapter, spec, pods, entry, settled.notes.get(adapter.name))
+    return Snapshot(adapter, spec, pods, entry, settled.notes.get(adapter.name))

@@ -5,36 +5,36 @@ from collections.abc import Callable, Iterator
 from tuneloop_contracts.pods import AdapterReport, AdapterState
 from tuneloop_operator.api.conditions import Condition, Readiness, kstatus
 from tuneloop_operator.api.loraadapter import RevisionState
+from tuneloop_operator.ledger.inputs import Pod
 from tuneloop_operator.ledger.model import Entry, Revision
-from tuneloop_operator.ledger.seen import Pod
-from tuneloop_operator.loraadapter.seen import Seen
+from tuneloop_operator.loraadapter.snapshot import Snapshot
 
 WAITS_FOR_EDIT = ("DomainTaken", "UnknownDomain", "StoreNotMounted", "InvalidSpec")
 
 
-Rule = Callable[[Seen, Entry], Readiness | None]
+Rule = Callable[[Snapshot, Entry], Readiness | None]
 
 
-def cannot_speak(seen: Seen, entry: Entry) -> Readiness | None:
+def cannot_speak(seen: Snapshot, entry: Entry) -> Readiness | None:
     if seen.note is None or seen.note.reason not in WAITS_FOR_EDIT:
         return None
     return Readiness(False, seen.note.reason, seen.note.message, needs_edit=True)
 
 
-def suspended(seen: Seen, entry: Entry) -> Readiness | None:
+def suspended(seen: Snapshot, entry: Entry) -> Readiness | None:
     if not seen.adapter.spec.suspend:
         return None
     return Readiness(True, "Suspended", f"{_name(entry.active)} stays as it is, whatever the spec says")
 
 
-def no_artifact_yet(seen: Seen, entry: Entry) -> Readiness | None:
+def no_artifact_yet(seen: Snapshot, entry: Entry) -> Readiness | None:
     """What the spec asks for is so: the base answers. Not ready would hold up whoever applied it, for ever."""
     if seen.adapter.spec.artifact is not None:
         return None
     return Readiness(True, "NoArtifactYet", "spec.artifact is not set, so the base answers; a FineTuneJob or an edit sets it")
 
 
-def candidate_waits(seen: Seen, entry: Entry) -> Readiness | None:
+def candidate_waits(seen: Snapshot, entry: Entry) -> Readiness | None:
     candidate = entry.candidate
     if candidate is None:
         return None
@@ -47,7 +47,7 @@ def candidate_waits(seen: Seen, entry: Entry) -> Readiness | None:
     return Readiness(False, "Loading", f"{candidate.name} is loaded on {loaded_on(seen.pods, candidate)} of {len(seen.pods)} ready pods")
 
 
-def refused(seen: Seen, entry: Entry) -> Readiness | None:
+def refused(seen: Snapshot, entry: Entry) -> Readiness | None:
     revision = _refused(entry)
     if revision is None:
         return None
@@ -55,19 +55,19 @@ def refused(seen: Seen, entry: Entry) -> Readiness | None:
     return Readiness(False, revision.reason or "Refused", message, needs_edit=True)
 
 
-def pods_failed(seen: Seen, entry: Entry) -> Readiness | None:
+def pods_failed(seen: Snapshot, entry: Entry) -> Readiness | None:
     for pod, said in failures(seen.pods, entry.active):
         return Readiness(False, said.reason or "LoadFailed", f"{_name(entry.active)} failed on pod {pod.name}: {said.message}")
     return None
 
 
-def not_taken_up(seen: Seen, entry: Entry) -> Readiness | None:
+def not_taken_up(seen: Snapshot, entry: Entry) -> Readiness | None:
     if entry.active is not None:
         return None
     return Readiness(False, "Pending", "the target has not taken the artifact up yet")
 
 
-def still_loading(seen: Seen, entry: Entry) -> Readiness | None:
+def still_loading(seen: Snapshot, entry: Entry) -> Readiness | None:
     loaded = loaded_on(seen.pods, entry.active)
     if seen.pods and loaded == len(seen.pods):
         return None
@@ -75,7 +75,7 @@ def still_loading(seen: Seen, entry: Entry) -> Readiness | None:
     return Readiness(False, reason, f"{_name(entry.active)} is loaded on {loaded} of {len(seen.pods)} ready pods")
 
 
-def rolled_back(seen: Seen, entry: Entry) -> Readiness | None:
+def rolled_back(seen: Snapshot, entry: Entry) -> Readiness | None:
     held = _held(entry, RevisionState.ROLLED_BACK)
     if held is None:
         return None
@@ -95,7 +95,7 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def plan(seen: Seen) -> Readiness:
+def plan(seen: Snapshot) -> Readiness:
     if seen.target is None:
         name = seen.adapter.spec.target_ref.name
         return Readiness(False, "TargetNotFound", f"there is no InferenceTarget {name} in this namespace")
@@ -106,7 +106,7 @@ def plan(seen: Seen) -> Readiness:
     return Readiness(True, "Serving", f"{_serves(entry)} on {len(seen.pods)} of {len(seen.pods)} ready pods")
 
 
-def conditions(seen: Seen, readiness: Readiness) -> Iterator[Condition]:
+def conditions(seen: Snapshot, readiness: Readiness) -> Iterator[Condition]:
     """Ready and its kin, then what is true of the domain whatever Ready says."""
     entry = seen.entry or Entry(uid=seen.adapter.uid, domain=seen.adapter.spec.domain)
     yield from kstatus(readiness)
@@ -118,7 +118,7 @@ def conditions(seen: Seen, readiness: Readiness) -> Iterator[Condition]:
     yield Condition("Degraded", bad is not None, bad.reason if bad else "AsWanted", bad.message if bad else "")
 
 
-def _progressing(seen: Seen, entry: Entry, readiness: Readiness) -> Condition:
+def _progressing(seen: Snapshot, entry: Entry, readiness: Readiness) -> Condition:
     if seen.note and seen.note.reason == "UnknownRevision":
         return Condition("Progressing", False, seen.note.reason, seen.note.message)
     if entry.candidate:

@@ -14,7 +14,7 @@ from tuneloop_operator.settings import Settings
 
 
 @dataclass(frozen=True)
-class World:
+class Context:
     settings: Settings
     kube: Kube
     queue: WorkQueue

@@ -1,4 +1,4 @@
-"""The world around one InferenceTarget, as a pass finds it. Pure."""
+"""What a pass over one InferenceTarget finds. Pure."""
 
 from dataclasses import dataclass
 
@@ -6,12 +6,12 @@ from tuneloop_contracts.stores import claim_of
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.kinds import Object
 from tuneloop_operator.inferencetarget.sharing import Unshared
-from tuneloop_operator.ledger.seen import Adapter, Pod
+from tuneloop_operator.ledger.inputs import Adapter, Pod
 
 
 @dataclass(frozen=True)
-class Seen:
-    """The world around one InferenceTarget."""
+class Snapshot:
+    """What a pass over one InferenceTarget decides on."""
 
     name: str
     uid: str

@@ -1,16 +1,16 @@
-"""The world around one LoRAAdapter, as a pass finds it. Pure."""
+"""What a pass over one LoRAAdapter finds. Pure."""
 
 from dataclasses import dataclass
 
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.ledger.claims import Note
+from tuneloop_operator.ledger.inputs import Adapter, Pod
 from tuneloop_operator.ledger.model import Entry
-from tuneloop_operator.ledger.seen import Adapter, Pod
 
 
 @dataclass(frozen=True)
-class Seen:
-    """The world around one LoRAAdapter."""
+class Snapshot:
+    """What a pass over one LoRAAdapter decides on."""
 
     adapter: Adapter
     target: InferenceTargetSpec | None

@@ -1,4 +1,4 @@
-"""The world around one FineTuneJob, as a pass finds it. Pure."""
+"""What a pass over one FineTuneJob finds. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,14 +13,14 @@ from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.kinds import Object
 from tuneloop_operator.api.loraadapter import LoRAAdapterStatus, RevisionState, RevisionStatus
 from tuneloop_operator.api.model import InvalidSpec
-from tuneloop_operator.finetunejob.jobs import JobSeen, Trouble
+from tuneloop_operator.finetunejob.jobs import JobSnapshot, Trouble
 
 MANAGER = "tuneloop-finetunejob"
 """Field manager of the artifacts that jobs publish."""
 
 
 @dataclass(frozen=True)
-class TargetSeen:
+class TargetSnapshot:
     """The job's target."""
 
     spec: InferenceTargetSpec
@@ -33,7 +33,7 @@ class TargetSeen:
 
 
 @dataclass(frozen=True)
-class AdapterSeen:
+class AdapterSnapshot:
     """A LoRAAdapter of the target."""
 
     name: str
@@ -71,8 +71,8 @@ class AdapterSeen:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """The world around one FineTuneJob."""
+class Snapshot:
+    """What a pass over one FineTuneJob decides on."""
 
     name: str
     namespace: str
@@ -82,31 +82,31 @@ class Seen:
     now: datetime
     old: FineTuneJobStatus = field(default_factory=FineTuneJobStatus)
     """The status as it was found; lost, it is rebuilt from the rest."""
-    target: TargetSeen | None = None
-    harvest: JobSeen | None = None
-    train: JobSeen | None = None
+    target: TargetSnapshot | None = None
+    harvest: JobSnapshot | None = None
+    train: JobSnapshot | None = None
     harvest_progress: ProgressBody | None = None
     train_progress: ProgressBody | None = None
-    adapters: Mapping[str, AdapterSeen] = field(default_factory=dict)
+    adapters: Mapping[str, AdapterSnapshot] = field(default_factory=dict)
     """By name."""
     rival: str = ""
     """Another FineTuneJob that trains for the same target and must end before this one begins to."""
     referenced: Dataset | None = None
     """What a job of this namespace collected at the URI that data.datasetRef names; its digest may be another."""
 
-    def published_to(self, domain: str) -> AdapterSeen | None:
+    def published_to(self, domain: str) -> AdapterSnapshot | None:
         """What answers for the domain, whoever made it and called it so: the oldest that claims it. Else whatever has the name of one that
         this job would make."""
         claims = [adapter for adapter in self.adapters.values() if not self.is_another(adapter, domain)]
         named = self.adapters.get(adapter_name(self.spec.target_ref.name, domain))
         return min(claims, key=lambda adapter: (adapter.created, adapter.name), default=named)
 
-    def is_another(self, adapter: AdapterSeen, domain: str) -> bool:
+    def is_another(self, adapter: AdapterSnapshot, domain: str) -> bool:
         """About another target or domain, though it may have the name of ours: `a-b` and `c` make the same one as `a` and `b-c`."""
         return (adapter.target, adapter.domain) != (self.spec.target_ref.name, domain)
 
 
-def read_adapter(body: Object) -> AdapterSeen:
+def read_adapter(body: Object) -> AdapterSnapshot:
     meta, artifact = body["metadata"], body["spec"].get("artifact", {})
     try:
         revisions = LoRAAdapterStatus.parse(body.get("status", {}), "status").revisions
@@ -114,7 +114,7 @@ def read_adapter(body: Object) -> AdapterSeen:
         revisions = ()
     until = meta.get("annotations", {}).get(DATA_UNTIL_ANNOTATION, "")
     owners = [entry["manager"] for entry in meta.get("managedFields", []) if "f:artifact" in entry.get("fieldsV1", {}).get("f:spec", {})]
-    return AdapterSeen(
+    return AdapterSnapshot(
         name=meta["name"],
         target=body["spec"]["targetRef"]["name"],
         domain=body["spec"]["domain"],
