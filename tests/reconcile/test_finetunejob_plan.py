@@ -18,7 +18,7 @@ from tuneloop_operator.finetunejob.facts import seconds_to_expiry
 from tuneloop_operator.finetunejob.jobs import JobSnapshot, Owner, Phase, Trouble
 from tuneloop_operator.finetunejob.plan import RULES, plan
 from tuneloop_operator.finetunejob.snapshot import AdapterSnapshot, Snapshot, TargetSnapshot
-from tuneloop_operator.finetunejob.stages import STAGES, Standing, conditions, is_end
+from tuneloop_operator.finetunejob.stages import STAGES, JobState, conditions, is_end
 from tuneloop_operator.finetunejob.status import status, throttled
 from tuneloop_operator.settings import Settings
 
@@ -321,15 +321,15 @@ CASES = [
 @pytest.mark.parametrize(("world", "want_stage", "want_reason", "want_actions"), CASES)
 def test_plan(world: Snapshot, want_stage: str, want_reason: str, want_actions: list[object]) -> None:
     got = plan(world, SETTINGS)
-    assert (got.standing.stage.value, got.standing.reason) == (want_stage, want_reason)
+    assert (got.state.stage.value, got.state.reason) == (want_stage, want_reason)
     assert list(got.actions) == want_actions
 
 
 def test_a_report_that_had_no_room_ends_the_job_and_says_how_it_gets_through() -> None:
     untold = seen(old=HARVESTED, train=job("train", phase=Phase.COMPLETE, report=Report(cut=True)))
-    standing = plan(untold, SETTINGS).standing
-    assert standing.stage == "Failed"
-    assert "progress port" in standing.message
+    state = plan(untold, SETTINGS).state
+    assert state.stage == "Failed"
+    assert "progress port" in state.message
 
 
 def test_every_rule_and_every_stage_has_a_case() -> None:
@@ -341,14 +341,14 @@ def test_every_rule_and_every_stage_has_a_case() -> None:
 
 def test_fine_tuning_may_be_switched_off_but_what_runs_goes_on() -> None:
     off = SETTINGS.model_copy(update={"enable_fine_tuning": False})
-    assert plan(seen(), off).standing.reason == "FineTuningDisabled"
-    assert plan(seen(harvest=job("harvest", running=True)), off).standing.reason == "Harvesting"
+    assert plan(seen(), off).state.reason == "FineTuningDisabled"
+    assert plan(seen(harvest=job("harvest", running=True)), off).state.reason == "Harvesting"
 
 
 @pytest.mark.parametrize(("stage", "row"), STAGES.items(), ids=lambda value: value.value if isinstance(value, Stage) else "")
 def test_the_stage_table(stage: Stage, row: object) -> None:
     """As in the API's description: so kubectl wait always ends, and kstatus, Helm and Flux read a job rightly."""
-    said = {c.type: c.status for c in conditions(Standing(stage, "R", "m"))}
+    said = {c.type: c.status for c in conditions(JobState(stage, "R", "m"))}
     running = stage in (Stage.PENDING, Stage.HARVESTING, Stage.QUEUED, Stage.TRAINING, Stage.EVALUATING, Stage.PUBLISHING)
     good_end = stage in (Stage.COMPLETE, Stage.INSUFFICIENT_DATA, Stage.COLLECTED, Stage.REJECTED, Stage.INCONCLUSIVE)
     assert said == {
@@ -362,7 +362,7 @@ def test_every_stage_has_its_row() -> None:
 
 
 def test_what_was_reached_is_said() -> None:
-    reached = {c.type: c for c in plan(seen(old=TRAINED, adapters={"chat-support": PUBLISHED}), SETTINGS).standing.reached}
+    reached = {c.type: c for c in plan(seen(old=TRAINED, adapters={"chat-support": PUBLISHED}), SETTINGS).state.reached}
     assert set(reached) == {"Harvested", "Trained", "Evaluated", "Published"}
     assert reached["Harvested"].message == "500 read, 400 kept: support 400, legal 31"
     assert reached["Published"].message == "support: published"
@@ -378,14 +378,14 @@ def test_what_was_reached_is_said() -> None:
 )
 def test_learning_only_from_itself_is_warned_of(changes: dict[str, int], reason: str) -> None:
     old = HARVESTED.model_copy(update={"dataset": dataset(support=400).model_copy(update=changes)})
-    harvested = next(c for c in plan(seen(old=old), SETTINGS).standing.reached if c.type == "Harvested")
+    harvested = next(c for c in plan(seen(old=old), SETTINGS).state.reached if c.type == "Harvested")
     assert (harvested.reason, "POST /v1/feedback" in harvested.message) == (reason, reason == "NoOutsideSignal")
 
 
 def test_the_message_of_too_little_counts_by_domain() -> None:
     found = Report(dataset=dataset(support=31, legal=2))
     got = plan(seen(harvest=job("harvest", phase=Phase.COMPLETE, report=found)), SETTINGS)
-    assert "no domain has 50 examples: support 31, legal 2" in got.standing.message
+    assert "no domain has 50 examples: support 31, legal 2" in got.state.message
 
 
 def test_the_window_is_fixed_once_and_found_again_wherever_it_is_kept() -> None:
@@ -463,7 +463,7 @@ def test_only_ends_are_ends() -> None:
 
 def test_what_waits_for_kueue_says_so() -> None:
     waits = seen(old=HARVESTED, train=job("train", suspended=True, queued=True))
-    assert plan(waits, SETTINGS).standing.message == "Kueue has not admitted Job week-47-train yet"
+    assert plan(waits, SETTINGS).state.message == "Kueue has not admitted Job week-47-train yet"
 
 
 def test_an_end_stays_said_when_its_jobs_cannot_be_deleted() -> None:
@@ -475,5 +475,5 @@ def test_an_end_stays_said_when_its_jobs_cannot_be_deleted() -> None:
 
 def test_a_pod_that_starts_is_told_of() -> None:
     starts = seen(old=HARVESTED, train=job("train", starting="pod p pulls its image on node b"))
-    standing = plan(starts, SETTINGS).standing
-    assert (standing.reason, standing.message) == ("Queued", "pod p pulls its image on node b")
+    state = plan(starts, SETTINGS).state
+    assert (state.reason, state.message) == ("Queued", "pod p pulls its image on node b")

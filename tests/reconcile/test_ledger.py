@@ -13,7 +13,7 @@ from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.loraadapter import LoRAAdapterSpec, LoRAAdapterStatus, RevisionState, RevisionStatus
 from tuneloop_operator.ledger.inputs import Adapter, Pod
 from tuneloop_operator.ledger.model import Ledger, read_ledger
-from tuneloop_operator.ledger.settle import Settled, settle
+from tuneloop_operator.ledger.settle import SettleResult, settle
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -53,9 +53,9 @@ class Story:
     slow: set[int] = field(default_factory=set)
     """Pods that have not loaded anything new."""
     now: datetime = NOON
-    last: Settled | None = None
+    last: SettleResult | None = None
 
-    def step(self, *adapters: Adapter, minutes: int = 1) -> Settled:
+    def step(self, *adapters: Adapter, minutes: int = 1) -> SettleResult:
         """One pass over what the pods report of the manifest before."""
         self.now += timedelta(minutes=minutes)
         self.adapters = adapters or self.adapters

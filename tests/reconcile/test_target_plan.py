@@ -11,10 +11,10 @@ from tuneloop_contracts.manifest import AdapterManifest, Route
 from tuneloop_contracts.pods import PodReport, RedisState
 from tuneloop_operator.api.conditions import timestamp
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
+from tuneloop_operator.inferencetarget.claims import ClaimConflict, find_conflict, is_shareable
 from tuneloop_operator.inferencetarget.manifests import config_map, status
 from tuneloop_operator.inferencetarget.observe import address_of, selector_of
 from tuneloop_operator.inferencetarget.plan import RULES, plan
-from tuneloop_operator.inferencetarget.sharing import Unshared, is_shareable, unshared
 from tuneloop_operator.inferencetarget.snapshot import Snapshot, claims_of
 from tuneloop_operator.ledger.inputs import Pod
 from tuneloop_operator.ledger.model import Ledger
@@ -49,7 +49,7 @@ def pods(**changes: Any) -> tuple[Pod, ...]:
 CASES = [
     pytest.param(seen(), "Serving", False, "2 of 2 ready pods answer", id="all is well"),
     pytest.param(seen(pods=(Pod("pod-0", GOOD), Pod("pod-1", None, "x"))), "Serving", False, "1 of 2", id="one pod does not answer"),
-    pytest.param(seen(elder="first"), "DuplicateTarget", True, "belongs to InferenceTarget first", id="a second target"),
+    pytest.param(seen(older_target="first"), "DuplicateTarget", True, "belongs to InferenceTarget first", id="a second target"),
     pytest.param(seen(deployment=None), "DeploymentNotFound", False, "no Deployment chat in namespace ns", id="no Deployment"),
     pytest.param(seen(absent_claims=("artifacts",)), "StoreNotFound", False, "no PersistentVolumeClaim artifacts", id="no claim"),
     pytest.param(
@@ -57,7 +57,7 @@ CASES = [
         "volumeMounts: [{name: artifacts, mountPath: /var/lib/tuneloop/stores/artifacts, readOnly: true}]", id="mounted elsewhere",
     ),
     pytest.param(
-        seen(unshared=Unshared("artifacts", "train-0 on node b", "chat-0 on node a")), "StoreNotShareable", True,
+        seen(claim_conflict=ClaimConflict("artifacts", "train-0 on node b", "chat-0 on node a")), "StoreNotShareable", True,
         "pod train-0 on node b waits for it while pod chat-0 on node a has it; make the claim ReadWriteMany", id="held by another node",
     ),
     pytest.param(seen(deployment=deployment(replicas=0)), "NoReplicas", False, "scaled to 0", id="scaled to 0"),
@@ -118,8 +118,8 @@ SERVES = holder("chat-0", "a")
     ],
 )  # fmt: skip
 def test_a_claim_is_not_shared_while_a_pod_waits_for_what_another_node_has(pods: list[dict[str, Any]], want: bool) -> None:
-    told = Unshared("artifacts", "train-0 on node b", "chat-0 on node a")
-    assert unshared(["artifacts"], pods, NOON) == (told if want else None)
+    told = ClaimConflict("artifacts", "train-0 on node b", "chat-0 on node a")
+    assert find_conflict(["artifacts"], pods, NOON) == (told if want else None)
 
 
 @pytest.mark.parametrize(

@@ -11,14 +11,14 @@ from tuneloop_operator.finetunejob.actions import Action
 from tuneloop_operator.finetunejob.jobs import JobSnapshot
 from tuneloop_operator.finetunejob.outcome import Outcome, described
 from tuneloop_operator.finetunejob.snapshot import Snapshot
-from tuneloop_operator.finetunejob.stages import STAGES, Standing
+from tuneloop_operator.finetunejob.stages import STAGES, JobState
 
 
 @dataclass(frozen=True)
 class Plan:
     """Where the job stands, what to do, and what the status should keep."""
 
-    standing: Standing
+    state: JobState
     actions: tuple[Action, ...] = ()
     window: WindowStatus | None = None
     dataset: Dataset | None = None
@@ -28,7 +28,7 @@ class Plan:
 
     @property
     def ends(self) -> bool:
-        return STAGES[self.standing.stage].ends
+        return STAGES[self.state.stage].ends
 
 
 def decided(seen: Snapshot, stage: Stage, reason: str, message: str = "", *actions: Action, **more: Any) -> Plan:
@@ -37,8 +37,8 @@ def decided(seen: Snapshot, stage: Stage, reason: str, message: str = "", *actio
     reached = [facts.harvested(dataset)] if dataset else []
     if adapters:
         reached += [Condition("Trained", True, "Trained", ""), Condition("Evaluated", True, "Evaluated", facts.verdicts(adapters))]
-    standing = Standing(stage, reason, message, (*reached, *more.pop("reached", ())))
-    return Plan(standing, actions, facts.window(seen), dataset, adapters, **more)
+    state = JobState(stage, reason, message, (*reached, *more.pop("reached", ())))
+    return Plan(state, actions, facts.window(seen), dataset, adapters, **more)
 
 
 def _told(seen: Snapshot) -> tuple[AdapterStatus, ...]:
@@ -50,7 +50,7 @@ def refused(plan: Plan, error: Exception, *, for_good: bool) -> Plan:
     quota or a Role may be mended. An end stays said, though its Jobs cannot be deleted."""
     if plan.ends:
         return replace(plan, actions=())
-    stage, reason = (Stage.FAILED, "InvalidSpec") if for_good else (plan.standing.stage, "NotAllowed")
+    stage, reason = (Stage.FAILED, "InvalidSpec") if for_good else (plan.state.stage, "NotAllowed")
     who = "the API server" if for_good else "a quota, an admission rule or a Role"
-    standing = replace(plan.standing, stage=stage, reason=reason, message=f"{who} refuses it: {error}")
-    return replace(plan, standing=standing, actions=())
+    state = replace(plan.state, stage=stage, reason=reason, message=f"{who} refuses it: {error}")
+    return replace(plan, state=state, actions=())

@@ -41,7 +41,7 @@ async def reconcile(context: Context, key: Key) -> float | None:
             await act(context.kube, context.settings, seen, action)
     except NeedsEdit as error:
         decided = refused(decided, error, for_good=isinstance(error, Rejected))
-    context.metrics.job(key, decided.standing.stage.value)
+    context.metrics.job(key, decided.state.stage.value)
     old = body.get("status", {})
     new, again = throttled(status(seen, decided, old, body["metadata"]["generation"]), old, seen.now)
     await report(context.kube, FINE_TUNE_JOBS, body, new)
@@ -55,7 +55,7 @@ def _next_look(seen: Snapshot, decided: Plan) -> float | None:
     if decided.actions:
         return SECONDS_AFTER_ACTS
     if not decided.ends:
-        return SECONDS_WHEN_SUSPENDED if decided.standing.stage == Stage.SUSPENDED else SECONDS_WHEN_WAITING
+        return SECONDS_WHEN_SUSPENDED if decided.state.stage == Stage.SUSPENDED else SECONDS_WHEN_WAITING
     return seconds_to_expiry(seen)
 
 

@@ -11,7 +11,7 @@ from tuneloop_operator.finetunejob.decision import Plan, decided
 from tuneloop_operator.finetunejob.jobs import Owner, Phase, Trouble
 from tuneloop_operator.finetunejob.outcome import Outcome, described, end, outcome, summary
 from tuneloop_operator.finetunejob.snapshot import Snapshot
-from tuneloop_operator.finetunejob.stages import STAGES, Standing
+from tuneloop_operator.finetunejob.stages import STAGES, JobState
 from tuneloop_operator.settings import Settings
 
 Rule = Callable[[Snapshot, Settings], Plan | None]
@@ -26,8 +26,8 @@ def ended(seen: Snapshot, settings: Settings) -> Plan | None:
     adapters = tuple(
         described(seen, adapter, Outcome(adapter.published)) if adapter.published else adapter for adapter in seen.old.adapters
     )
-    standing = Standing(stage, ready.reason if ready else stage.value, ready.message if ready else "")
-    return Plan(standing, facts.expired(seen, DeleteJob), seen.old.window, seen.old.dataset, adapters)
+    state = JobState(stage, ready.reason if ready else stage.value, ready.message if ready else "")
+    return Plan(state, facts.expired(seen, DeleteJob), seen.old.window, seen.old.dataset, adapters)
 
 
 def foreign_job(seen: Snapshot, settings: Settings) -> Plan | None:

@@ -8,7 +8,7 @@ from tuneloop_operator.api.finetunejob import Stage
 
 
 @dataclass(frozen=True)
-class Row:
+class StageConditions:
     """What the conditions say in a stage."""
 
     ready: bool
@@ -19,23 +19,23 @@ class Row:
     ends: bool = False
 
 
-_RUNNING = Row(ready=False, reconciling=True, stalled=False)
-_RESULT = Row(ready=True, reconciling=False, stalled=False, also="Complete", ends=True)
+_RUNNING = StageConditions(ready=False, reconciling=True, stalled=False)
+_RESULT = StageConditions(ready=True, reconciling=False, stalled=False, also="Complete", ends=True)
 
-STAGES: dict[Stage, Row] = {
+STAGES: dict[Stage, StageConditions] = {
     Stage.PENDING: _RUNNING,
     Stage.HARVESTING: _RUNNING,
     Stage.QUEUED: _RUNNING,
     Stage.TRAINING: _RUNNING,
     Stage.EVALUATING: _RUNNING,
     Stage.PUBLISHING: _RUNNING,
-    Stage.SUSPENDED: Row(ready=False, reconciling=False, stalled=False, also="Suspended"),
+    Stage.SUSPENDED: StageConditions(ready=False, reconciling=False, stalled=False, also="Suspended"),
     Stage.COMPLETE: _RESULT,
     Stage.INSUFFICIENT_DATA: _RESULT,
     Stage.COLLECTED: _RESULT,
     Stage.REJECTED: _RESULT,
     Stage.INCONCLUSIVE: _RESULT,
-    Stage.FAILED: Row(ready=False, reconciling=False, stalled=True, also="Failed", ends=True),
+    Stage.FAILED: StageConditions(ready=False, reconciling=False, stalled=True, also="Failed", ends=True),
 }
 
 
@@ -47,7 +47,7 @@ MARKS = ("Suspended", "Complete", "Failed")
 
 
 @dataclass(frozen=True)
-class Standing:
+class JobState:
     """Where a job stands."""
 
     stage: Stage
@@ -57,12 +57,12 @@ class Standing:
     """Harvested, Trained, Evaluated, Published, as far as it got."""
 
 
-def conditions(standing: Standing) -> Iterator[Condition]:
-    row, reason, message = STAGES[standing.stage], standing.reason, standing.message
+def conditions(state: JobState) -> Iterator[Condition]:
+    row, reason, message = STAGES[state.stage], state.reason, state.message
     yield Condition(READY, row.ready, reason, message)
     yield Condition(RECONCILING, row.reconciling, reason, message if row.reconciling else "")
     yield Condition(STALLED, row.stalled, reason, message if row.stalled else "")
     for mark in MARKS:
         holds = mark == row.also
-        yield Condition(mark, holds, reason if holds else standing.stage.value, message if holds else "")
-    yield from standing.reached
+        yield Condition(mark, holds, reason if holds else state.stage.value, message if holds else "")
+    yield from state.reached

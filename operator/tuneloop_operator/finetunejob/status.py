@@ -17,7 +17,7 @@ PROGRESS_EVERY = timedelta(seconds=5)
 def status(seen: Snapshot, plan: Plan, old: dict[str, Any], generation: int) -> dict[str, Any]:
     new = FineTuneJobStatus(
         observed_generation=generation,
-        stage=plan.standing.stage,
+        stage=plan.state.stage,
         progress=_progress(seen, plan),
         window=plan.window,
         dataset=plan.dataset,
@@ -26,7 +26,7 @@ def status(seen: Snapshot, plan: Plan, old: dict[str, Any], generation: int) -> 
         run_url=seen.old.run_url or (seen.train.report.run_url if seen.train and seen.train.report else None),
         completed_at=(seen.old.completed_at or timestamp(seen.now)) if plan.ends else None,
     ).to_wire()
-    said = set_conditions(old.get("conditions", []), conditions(plan.standing), generation=generation, now=seen.now)
+    said = set_conditions(old.get("conditions", []), conditions(plan.state), generation=generation, now=seen.now)
     return new | {"conditions": said}
 
 

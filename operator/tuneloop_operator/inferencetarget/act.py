@@ -13,7 +13,7 @@ LARGEST = 2**20
 """Bytes of a ConfigMap's data: https://kubernetes.io/docs/concepts/configuration/configmap/"""
 
 
-class NotKept(Exception):
+class ConfigMapRefused(Exception):
     """The ConfigMap cannot be written until somebody edits something: the target itself or the ConfigMap, unless `needs_edit` is False."""
 
     def __init__(self, reason: str, message: str, *, needs_edit: bool = True) -> None:
@@ -24,7 +24,7 @@ class NotKept(Exception):
 async def keep_config_map(kube: Kube, wanted: Object, found: Object | None) -> bool:
     """Create it, or replace the very version that was read; True if anything was written.
 
-    Raises NotKept, and Stale if somebody was quicker: the next pass reads again.
+    Raises ConfigMapRefused, and Stale if somebody was quicker: the next pass reads again.
     """
     namespace, name = wanted["metadata"]["namespace"], wanted["metadata"]["name"]
     try:
@@ -33,7 +33,7 @@ async def keep_config_map(kube: Kube, wanted: Object, found: Object | None) -> b
         raise Stale(f"ConfigMap {namespace}/{name} has just been made by somebody else") from None
     except NotAllowed as error:
         message = f"a quota, an admission rule or a Role refuses ConfigMap {name}: {error}"
-        raise NotKept("NotAllowed", message, needs_edit=False) from None
+        raise ConfigMapRefused("NotAllowed", message, needs_edit=False) from None
     except Rejected as error:
         size = sum(len(text.encode()) for text in wanted["data"].values())
         too_long = (
@@ -41,7 +41,7 @@ async def keep_config_map(kube: Kube, wanted: Object, found: Object | None) -> b
             "give the target fewer domains, keywords or examples, or its LoRAAdapters a lower revisionHistoryLimit"
         )
         why = too_long if size > LARGEST else f"{error}; if somebody made it immutable, delete it"
-        raise NotKept("ManifestRefused", f"the API server refuses ConfigMap {name}: {why}") from None
+        raise ConfigMapRefused("ManifestRefused", f"the API server refuses ConfigMap {name}: {why}") from None
 
 
 async def _kept(kube: Kube, wanted: Object, found: Object | None) -> bool:
@@ -53,7 +53,7 @@ async def _kept(kube: Kube, wanted: Object, found: Object | None) -> bool:
     if theirs.get("uid") != ours["uid"]:
         if (theirs.get("kind"), theirs.get("name")) == (ours["kind"], ours["name"]):
             raise Stale(f"ConfigMap {namespace}/{name} of an earlier target of this name is being cleaned up")
-        raise NotKept("NameConflict", f"ConfigMap {name} exists and is not this target's; rename or delete it")
+        raise ConfigMapRefused("NameConflict", f"ConfigMap {name} exists and is not this target's; rename or delete it")
     if found.get("data") == wanted["data"] and wanted["metadata"]["labels"].items() <= found["metadata"].get("labels", {}).items():
         return False
     version = {"resourceVersion": found["metadata"]["resourceVersion"], "uid": found["metadata"]["uid"]}

@@ -16,12 +16,12 @@ from tuneloop_operator.api.model import InvalidSpec
 from tuneloop_operator.clients.errors import AlreadyExists
 from tuneloop_operator.context import Context
 from tuneloop_operator.inferencetarget import autotrain, manifests
-from tuneloop_operator.inferencetarget.act import NotKept, keep_config_map
+from tuneloop_operator.inferencetarget.act import ConfigMapRefused, keep_config_map
 from tuneloop_operator.inferencetarget.observe import observe
 from tuneloop_operator.inferencetarget.plan import plan
 from tuneloop_operator.inferencetarget.snapshot import Snapshot
 from tuneloop_operator.ledger.model import read_ledger
-from tuneloop_operator.ledger.settle import Settled, settle
+from tuneloop_operator.ledger.settle import SettleResult, settle
 from tuneloop_operator.queue import Key
 from tuneloop_operator.reporting import report, report_invalid
 
@@ -57,13 +57,13 @@ async def reconcile(context: Context, key: Key) -> float | None:
     return min(SECONDS_WHEN_READY, await _train_if_due(context, key, body, seen, status.get("lastJobTime")))
 
 
-async def _keep(context: Context, seen: Snapshot, readiness: Readiness, settled: Settled) -> tuple[Readiness, bool]:
+async def _keep(context: Context, seen: Snapshot, readiness: Readiness, settled: SettleResult) -> tuple[Readiness, bool]:
     """The ConfigMap is kept whatever the pods are like: they need it to become ready. Only a second target keeps none."""
-    if seen.elder:
+    if seen.older_target:
         return readiness, False
     try:
         return readiness, await keep_config_map(context.kube, manifests.config_map(seen, settled.manifest, settled.ledger), seen.config_map)
-    except NotKept as why:
+    except ConfigMapRefused as why:
         return replace(readiness, ready=False, reason=why.reason, message=str(why), needs_edit=why.needs_edit), False
 
 

@@ -10,8 +10,8 @@ from tuneloop_operator.api.conditions import READY, is_true
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.kinds import ADAPTERS, CLAIMS, CONFIG_MAPS, DEPLOYMENTS, FINE_TUNE_JOBS, PODS, TARGETS, Object
 from tuneloop_operator.clients.kube import Kube
+from tuneloop_operator.inferencetarget.claims import ClaimConflict, find_conflict, is_shareable
 from tuneloop_operator.inferencetarget.follow import Address, Followers
-from tuneloop_operator.inferencetarget.sharing import Unshared, is_shareable, unshared
 from tuneloop_operator.inferencetarget.snapshot import Snapshot, claims_of
 from tuneloop_operator.ledger.inputs import Adapter, read_adapter
 from tuneloop_operator.queue import Key
@@ -30,9 +30,9 @@ async def observe(kube: Kube, followers: Followers, key: Key, body: Object, spec
         spec=spec,
         deployment=deployment,
         pods=await followers.look(key, [address_of(pod) for pod in pods]),
-        elder=_elder(body, await kube.list(TARGETS, namespace)),
+        older_target=_older_target(body, await kube.list(TARGETS, namespace)),
         absent_claims=tuple(claim for claim, found in claims.items() if found is None),
-        unshared=await _unshared(kube, namespace, claims, now),
+        claim_conflict=await _claim_conflict(kube, namespace, claims, now),
         config_map=await kube.get(CONFIG_MAPS, namespace, manifest_configmap(key.name)),
         adapters=await adapters_of(kube, namespace, key.name),
         jobs=tuple(job for job in await kube.list(FINE_TUNE_JOBS, namespace) if job["spec"]["targetRef"]["name"] == key.name),
@@ -44,10 +44,10 @@ async def adapters_of(kube: Kube, namespace: str, target: str) -> tuple[Adapter,
     return tuple(adapter for adapter in read if adapter and adapter.spec.target_ref.name == target)
 
 
-async def _unshared(kube: Kube, namespace: str, claims: Mapping[str, Object | None], now: datetime) -> Unshared | None:
+async def _claim_conflict(kube: Kube, namespace: str, claims: Mapping[str, Object | None], now: datetime) -> ClaimConflict | None:
     """Job pods mount them as server pods do."""
     exclusive = [name for name, claim in claims.items() if claim and not is_shareable(claim)]
-    return unshared(exclusive, await kube.list(PODS, namespace), now) if exclusive else None
+    return find_conflict(exclusive, await kube.list(PODS, namespace), now) if exclusive else None
 
 
 async def _ready_pods(kube: Kube, namespace: str, deployment: Object | None) -> list[Object]:
@@ -81,7 +81,7 @@ def address_of(pod: Object) -> Address:
     return Address(pod["metadata"]["name"], pod["metadata"]["uid"], f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}")
 
 
-def _elder(body: Object, targets: Sequence[Object]) -> str:
+def _older_target(body: Object, targets: Sequence[Object]) -> str:
     """The oldest other target on the same Deployment, if it is older than this one."""
 
     def age(target: Object) -> tuple[str, str]:

@@ -15,9 +15,11 @@ Rule = Callable[[Snapshot], Readiness | None]
 
 
 def duplicate_target(seen: Snapshot) -> Readiness | None:
-    if not seen.elder:
+    if not seen.older_target:
         return None
-    message = f"Deployment {seen.spec.deployment_ref.name} already belongs to InferenceTarget {seen.elder}, which is older; delete one"
+    message = (
+        f"Deployment {seen.spec.deployment_ref.name} already belongs to InferenceTarget {seen.older_target}, which is older; delete one"
+    )
     return Readiness(False, "DuplicateTarget", message, needs_edit=True)
 
 
@@ -55,9 +57,9 @@ def mounts(seen: Snapshot, claim: str) -> bool:
 
 
 def store_not_shareable(seen: Snapshot) -> Readiness | None:
-    if not seen.unshared:
+    if not seen.claim_conflict:
         return None
-    claim, waiting, holding = seen.unshared.claim, seen.unshared.waiting, seen.unshared.holding
+    claim, waiting, holding = seen.claim_conflict.claim, seen.claim_conflict.waiting, seen.claim_conflict.holding
     message = (
         f"claim {claim} goes to one node at a time: pod {waiting} waits for it while pod {holding} has it; make the claim ReadWriteMany, "
         "or keep the pods on one node (spec.pods.nodeSelector of a FineTuneJob)"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from tuneloop_contracts.stores import claim_of
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.kinds import Object
-from tuneloop_operator.inferencetarget.sharing import Unshared
+from tuneloop_operator.inferencetarget.claims import ClaimConflict
 from tuneloop_operator.ledger.inputs import Adapter, Pod
 
 
@@ -20,11 +20,11 @@ class Snapshot:
     deployment: Object | None
     pods: tuple[Pod, ...]
     """Ready pods of the Deployment."""
-    elder: str = ""
+    older_target: str = ""
     """Another target that points at the same Deployment and is older."""
     absent_claims: tuple[str, ...] = ()
     """Claims that stores name and that do not exist."""
-    unshared: Unshared | None = None
+    claim_conflict: ClaimConflict | None = None
     config_map: Object | None = None
     adapters: tuple[Adapter, ...] = ()
     jobs: tuple[Object, ...] = ()

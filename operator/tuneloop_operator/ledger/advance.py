@@ -14,7 +14,7 @@ from tuneloop_operator.ledger.model import NEVER_SERVED, Entry, Revision
 
 
 @dataclass(frozen=True)
-class Moment:
+class StepContext:
     """What a step may look at."""
 
     adapter: Adapter
@@ -30,10 +30,10 @@ class Moment:
         return self.adapter.spec.artifact.digest if self.adapter.spec.artifact else ""
 
 
-Step = Callable[[Entry, Moment], Entry]
+Step = Callable[[Entry, StepContext], Entry]
 
 
-def obey_rollback(entry: Entry, at: Moment) -> Entry:
+def obey_rollback(entry: Entry, at: StepContext) -> Entry:
     """The named revision becomes the candidate: it takes over as soon as it is loaded, which the last one still is."""
     asked = at.adapter.rollback_to
     if asked == entry.rolled_back_to:
@@ -53,7 +53,7 @@ def obey_rollback(entry: Entry, at: Moment) -> Entry:
     return entry.with_revision(asked, state=RevisionState.CANDIDATE, since=at.stamp, reason="", message="")
 
 
-def drop_without_artifact(entry: Entry, at: Moment) -> Entry:
+def drop_without_artifact(entry: Entry, at: StepContext) -> Entry:
     """An artifact taken out of the spec is no longer served: the base answers."""
     if at.digest:
         return entry
@@ -63,7 +63,7 @@ def drop_without_artifact(entry: Entry, at: Moment) -> Entry:
     return entry
 
 
-def take_up_new_digest(entry: Entry, at: Moment) -> Entry:
+def take_up_new_digest(entry: Entry, at: StepContext) -> Entry:
     """A digest that nobody refused becomes the candidate, in place of one that still waits; or one that was refused at another place."""
     artifact = at.adapter.spec.artifact
     if artifact is None:
@@ -82,7 +82,7 @@ def take_up_new_digest(entry: Entry, at: Moment) -> Entry:
     return _numbered(entry, artifact.digest, artifact.uri, at)
 
 
-def _moved(entry: Entry, digest: str, uri: str, at: Moment) -> Entry:
+def _moved(entry: Entry, digest: str, uri: str, at: StepContext) -> Entry:
     """The same weights elsewhere; and a candidate that the spec has returned from is given up."""
     active, candidate = entry.active, entry.candidate
     if active and candidate and active.digest == digest and not _is_rollback(entry, candidate):
@@ -95,7 +95,7 @@ def _is_rollback(entry: Entry, candidate: Revision) -> bool:
     return candidate.name == entry.rolled_back_to
 
 
-def _numbered(entry: Entry, digest: str, uri: str, at: Moment) -> Entry:
+def _numbered(entry: Entry, digest: str, uri: str, at: StepContext) -> Entry:
     number = entry.last_number + 1
     new = Revision(
         name=revision_name(entry.domain, number, digest), digest=digest, uri=uri, fine_tune_job=at.adapter.trained_by,
@@ -104,7 +104,7 @@ def _numbered(entry: Entry, digest: str, uri: str, at: Moment) -> Entry:
     return entry.model_copy(update={"last_number": number, "revisions": (new, *entry.revisions)})
 
 
-def refuse(entry: Entry, at: Moment) -> Entry:
+def refuse(entry: Entry, at: StepContext) -> Entry:
     """One ready pod that finds the weights wrong is enough: the others would find the same."""
     candidate = entry.candidate
     if candidate is None:
@@ -122,7 +122,7 @@ def refuse(entry: Entry, at: Moment) -> Entry:
     return entry
 
 
-def promote(entry: Entry, at: Moment) -> Entry:
+def promote(entry: Entry, at: StepContext) -> Entry:
     """Loaded, under this name and with these weights, on every ready pod: it takes over."""
     candidate = entry.candidate
     if candidate is None or not at.pods or not all(_loaded(pod, candidate) for pod in at.pods):
@@ -139,7 +139,7 @@ def _loaded(pod: Pod, revision: Revision) -> bool:
     return said is not None and said.state == AdapterState.LOADED
 
 
-def forget_old(entry: Entry, at: Moment) -> Entry:
+def forget_old(entry: Entry, at: StepContext) -> Entry:
     """What serves, may serve or served last is never forgotten."""
     needed = {revision.name for revision in (entry.active, entry.candidate, entry.fall_back) if revision}
     newest = sorted(entry.revisions, key=lambda r: (r.name in needed, revision_number(r.name)), reverse=True)
@@ -150,7 +150,7 @@ def forget_old(entry: Entry, at: Moment) -> Entry:
 STEPS: tuple[Step, ...] = (obey_rollback, drop_without_artifact, take_up_new_digest, refuse, promote, forget_old)
 
 
-def advance(entry: Entry, at: Moment) -> Entry:
+def advance(entry: Entry, at: StepContext) -> Entry:
     if at.adapter.spec.suspend:
         return entry
     for step in STEPS:

@@ -8,14 +8,14 @@ from tuneloop_contracts.manifest import AdapterManifest, ManifestAdapter, Route,
 from tuneloop_contracts.names import revision_number
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.loraadapter import RevisionState
-from tuneloop_operator.ledger.advance import Moment, advance
+from tuneloop_operator.ledger.advance import StepContext, advance
 from tuneloop_operator.ledger.claims import Note, refusals, unreachable_store
 from tuneloop_operator.ledger.inputs import Adapter, Pod
 from tuneloop_operator.ledger.model import Entry, Ledger, Revision
 
 
 @dataclass(frozen=True)
-class Settled:
+class SettleResult:
     """What the ConfigMap should hold, and what to say to whom."""
 
     ledger: Ledger
@@ -26,7 +26,7 @@ class Settled:
 
 def settle(
     target: InferenceTargetSpec, uid: str, adapters: Sequence[Adapter], ledger: Ledger, pods: Sequence[Pod], now: datetime
-) -> Settled:
+) -> SettleResult:
     """`uid` is the target's: it salts the hashes of users."""
     notes = refusals(target, adapters)
     entries: dict[str, Entry] = {}
@@ -34,14 +34,14 @@ def settle(
         entry = entry_of(adapter, ledger)
         if adapter.name not in notes:
             stuck = unreachable_store(target, adapter)
-            entry = entry if stuck else advance(entry, Moment(adapter, pods, now))
+            entry = entry if stuck else advance(entry, StepContext(adapter, pods, now))
             if note := stuck or _unknown_revision(entry, adapter):
                 notes[adapter.name] = note
         entries[adapter.name] = entry
     speaking = {name: entry for name, entry in entries.items() if name not in notes or not notes[name].blocks}
     loaded, waiting = _fit(speaking, target.max_loaded_adapters)
     notes |= {name: note for name, note in waiting.items() if name not in notes}
-    return Settled(Ledger(entries=entries), _manifest(target, uid, speaking, loaded), notes)
+    return SettleResult(Ledger(entries=entries), _manifest(target, uid, speaking, loaded), notes)
 
 
 def entry_of(adapter: Adapter, ledger: Ledger) -> Entry:

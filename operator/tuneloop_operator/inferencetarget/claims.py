@@ -12,12 +12,12 @@ from tuneloop_operator.api.conditions import HAS_VOLUMES, find_condition, is_tru
 from tuneloop_operator.api.kinds import Object
 
 SHAREABLE = {"ReadWriteMany", "ReadOnlyMany"}
-PATIENCE = timedelta(seconds=60)
+ATTACH_TIMEOUT = timedelta(seconds=60)
 """From a pod's node to its volumes; attaching a disk takes some twenty."""
 
 
 @dataclass(frozen=True)
-class Unshared:
+class ClaimConflict:
     """What cannot go on until somebody moves."""
 
     claim: str
@@ -31,14 +31,14 @@ def is_shareable(claim: Object) -> bool:
     return bool(SHAREABLE & set(claim["spec"].get("accessModes", [])))
 
 
-def unshared(claims: Sequence[str], pods: Sequence[Object], now: datetime) -> Unshared | None:
+def find_conflict(claims: Sequence[str], pods: Sequence[Object], now: datetime) -> ClaimConflict | None:
     """The first, of claims that are not shareable. `pods`: of their namespace."""
     for claim in claims:
         users = [pod for pod in pods if _mounts(pod, claim) and pod["spec"].get("nodeName") and not _is_over(pod)]
         for waiting in users:
             elsewhere = [pod for pod in users if pod["spec"]["nodeName"] != waiting["spec"]["nodeName"] and _has_volumes(pod)]
-            if elsewhere and not _has_volumes(waiting) and now - _placed(waiting) > PATIENCE:
-                return Unshared(claim, _told(waiting), _told(elsewhere[0]))
+            if elsewhere and not _has_volumes(waiting) and now - _placed(waiting) > ATTACH_TIMEOUT:
+                return ClaimConflict(claim, _told(waiting), _told(elsewhere[0]))
     return None
 
 
