@@ -4,7 +4,7 @@
     api/                    the custom resources as values; crds/*.yaml is written from them
     context                 what every pass works with
     queue                   keys of objects that deserve a look
-    links                   which objects point at which, so that a change reaches all that it concerns
+    reference_index         which objects point at which, so that a change reaches all that it concerns
     inferencetarget/ finetunejob/ loraadapter/
                             one pass each: handlers -> observe -> plan (pure) -> manifests (pure) -> act
     ledger/                 the revisions of a target's adapters and how they move (pure)

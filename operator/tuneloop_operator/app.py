@@ -17,11 +17,11 @@ from tuneloop_operator.clients.access import check_access
 from tuneloop_operator.clients.kube import Kube, configuration
 from tuneloop_operator.clients.lease import Lease
 from tuneloop_operator.clients.pods import Pods
-from tuneloop_operator.clients.reviews import Reviews
+from tuneloop_operator.clients.token_reviews import TokenReviews
 from tuneloop_operator.context import Context
 from tuneloop_operator.finetunejob import handlers as fine_tune_jobs
 from tuneloop_operator.inferencetarget import handlers as targets
-from tuneloop_operator.inferencetarget.follow import Followers
+from tuneloop_operator.inferencetarget.follow import PodFollowers
 from tuneloop_operator.loraadapter import handlers as adapters
 from tuneloop_operator.metrics import Metrics
 from tuneloop_operator.probes import probes_app
@@ -49,7 +49,7 @@ async def run(settings: Settings) -> None:
         stack.push_async_callback(lease.release)
         kube.may_write = lease.is_ours
         log.info("this operator is the active one")
-        await stack.enter_async_context(served(progress_app(Reviews(kube), context.inbox, context.queue), settings.progress_port))
+        await stack.enter_async_context(served(progress_app(TokenReviews(kube), context.inbox, context.queue), settings.progress_port))
         await first_of(watch(context, namespaces), context.queue.run(lambda key: reconcile(context, key)), lease.hold())
 
 
@@ -60,10 +60,10 @@ def make_context(settings: Settings, kube: Kube, pods: Pods) -> Context:
 
     def changed(target: Key) -> None:
         queue.add(target)
-        for adapter in context.links.pointing_at(target, ADAPTERS.name):
+        for adapter in context.references.pointing_at(target, ADAPTERS.name):
             queue.add(adapter)
 
-    context = Context(settings, kube, queue, Followers(pods, changed), metrics)
+    context = Context(settings, kube, queue, PodFollowers(pods, changed), metrics)
     return context
 
 

@@ -1,4 +1,4 @@
-"""Settings, links, status patches, automatic training: the small pure parts."""
+"""Settings, references, status patches, automatic training: the small pure parts."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
@@ -14,8 +14,8 @@ from tuneloop_operator.clients.kube import Kube
 from tuneloop_operator.finetunejob.snapshot import read_adapter
 from tuneloop_operator.inferencetarget.autotrain import at_work, due_in, fine_tune_job, job_name, newest, trained_at
 from tuneloop_operator.ledger.inputs import Adapter
-from tuneloop_operator.links import Links
 from tuneloop_operator.queue import Key
+from tuneloop_operator.reference_index import ReferenceIndex
 from tuneloop_operator.reporting import difference
 from tuneloop_operator.settings import InvalidSettings, Settings
 
@@ -44,15 +44,15 @@ def test_every_fault_is_named_at_once() -> None:
 
 
 def test_a_change_reaches_what_points_at_it_and_no_longer_what_did() -> None:
-    links, target, other = Links(), Key("T", "n", "t"), Key("T", "n", "o")
+    references, target, other = ReferenceIndex(), Key("T", "n", "t"), Key("T", "n", "o")
     job, adapter = Key("J", "n", "j"), Key("A", "n", "a")
-    links.set(job, frozenset({target}))
-    links.set(adapter, frozenset({target}))
-    assert links.pointing_at(target) == [adapter, job]
-    assert links.pointing_at(target, "J") == [job]
-    links.set(job, frozenset({other}))
-    links.forget(adapter)
-    assert (links.pointing_at(target), links.pointing_at(other)) == ([], [job])
+    references.set(job, frozenset({target}))
+    references.set(adapter, frozenset({target}))
+    assert references.pointing_at(target) == [adapter, job]
+    assert references.pointing_at(target, "J") == [job]
+    references.set(job, frozenset({other}))
+    references.forget(adapter)
+    assert (references.pointing_at(target), references.pointing_at(other)) == ([], [job])
 
 
 @pytest.mark.parametrize(

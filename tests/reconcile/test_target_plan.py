@@ -11,7 +11,7 @@ from tuneloop_contracts.manifest import AdapterManifest, Route
 from tuneloop_contracts.pods import PodReport, RedisState
 from tuneloop_operator.api.conditions import timestamp
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
-from tuneloop_operator.inferencetarget.claims import ClaimConflict, find_conflict, is_shareable
+from tuneloop_operator.inferencetarget.claim_conflict import ClaimConflict, find_conflict, is_shareable
 from tuneloop_operator.inferencetarget.manifests import config_map, status
 from tuneloop_operator.inferencetarget.observe import address_of, selector_of
 from tuneloop_operator.inferencetarget.plan import RULES, plan

@@ -73,10 +73,10 @@ def watch(registry: kopf.OperatorRegistry, context: Context) -> None:
         key = Key(FINE_TUNE_JOBS.name, namespace or "", name or "")
         context.queue.add(key)
         if type == "DELETED":
-            return context.links.forget(key)
+            return context.references.forget(key)
         target = body.get("spec", {}).get("targetRef", {}).get("name", "")
         over = is_end(body.get("status", {}).get("stage"))
-        context.links.set(key, frozenset() if over else frozenset({Key(TARGETS.name, key.namespace, target)}))
+        context.references.set(key, frozenset() if over else frozenset({Key(TARGETS.name, key.namespace, target)}))
 
     async def owned_changed(labels: kopf.Labels, namespace: str | None, **_: Any) -> None:
         context.queue.add(Key(FINE_TUNE_JOBS.name, namespace or "", labels[JOB_LABEL]))

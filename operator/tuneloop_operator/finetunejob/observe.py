@@ -15,7 +15,7 @@ from tuneloop_operator.clients.kube import Kube
 from tuneloop_operator.finetunejob import facts
 from tuneloop_operator.finetunejob.jobs import JobSnapshot, Trouble, read_job
 from tuneloop_operator.finetunejob.snapshot import Snapshot, TargetSnapshot, read_adapter
-from tuneloop_operator.finetunejob.turn import trains_before
+from tuneloop_operator.finetunejob.training_order import trains_before
 from tuneloop_operator.progress.inbox import Inbox
 from tuneloop_operator.queue import Key
 

@@ -37,7 +37,7 @@ class _Followed:
     task: asyncio.Task[None] | None = None
 
 
-class Followers:
+class PodFollowers:
     """One task a ready pod. `changed` is told the target whose pods say something new."""
 
     def __init__(self, pods: Pods, changed: Callable[[Key], None]) -> None:

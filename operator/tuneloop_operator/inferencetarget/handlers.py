@@ -87,7 +87,7 @@ async def _train_if_due(context: Context, key: Key, body: Object, seen: Snapshot
 
 def wake_dependents(context: Context, target: Key) -> None:
     for kind in (ADAPTERS, FINE_TUNE_JOBS):
-        for dependent in context.links.pointing_at(target, kind.name):
+        for dependent in context.references.pointing_at(target, kind.name):
             context.queue.add(dependent)
 
 
@@ -99,13 +99,13 @@ def watch(registry: kopf.OperatorRegistry, context: Context) -> None:
         key = Key(TARGETS.name, namespace or "", name or "")
         context.queue.add(key)
         if type == "DELETED":
-            return context.links.forget(key)
+            return context.references.forget(key)
         deployment = body.get("spec", {}).get("deploymentRef", {}).get("name", "")
-        context.links.set(key, frozenset({Key(DEPLOYMENTS.name, key.namespace, deployment)}))
+        context.references.set(key, frozenset({Key(DEPLOYMENTS.name, key.namespace, deployment)}))
 
     @kopf.on.event(DEPLOYMENTS.group, DEPLOYMENTS.version, DEPLOYMENTS.plural, registry=registry)
     async def deployment_changed(namespace: str | None, name: str | None, **_: Any) -> None:
-        for target in context.links.pointing_at(Key(DEPLOYMENTS.name, namespace or "", name or "")):
+        for target in context.references.pointing_at(Key(DEPLOYMENTS.name, namespace or "", name or "")):
             context.queue.add(target)
 
     @kopf.on.event(CONFIG_MAPS.version, CONFIG_MAPS.plural, registry=registry, labels={TARGET_LABEL: kopf.PRESENT})

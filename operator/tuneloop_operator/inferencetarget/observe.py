@@ -10,14 +10,14 @@ from tuneloop_operator.api.conditions import READY, is_true
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.kinds import ADAPTERS, CLAIMS, CONFIG_MAPS, DEPLOYMENTS, FINE_TUNE_JOBS, PODS, TARGETS, Object
 from tuneloop_operator.clients.kube import Kube
-from tuneloop_operator.inferencetarget.claims import ClaimConflict, find_conflict, is_shareable
-from tuneloop_operator.inferencetarget.follow import Address, Followers
+from tuneloop_operator.inferencetarget.claim_conflict import ClaimConflict, find_conflict, is_shareable
+from tuneloop_operator.inferencetarget.follow import Address, PodFollowers
 from tuneloop_operator.inferencetarget.snapshot import Snapshot, claims_of
 from tuneloop_operator.ledger.inputs import Adapter, read_adapter
 from tuneloop_operator.queue import Key
 
 
-async def observe(kube: Kube, followers: Followers, key: Key, body: Object, spec: InferenceTargetSpec, now: datetime) -> Snapshot:
+async def observe(kube: Kube, followers: PodFollowers, key: Key, body: Object, spec: InferenceTargetSpec, now: datetime) -> Snapshot:
     """Several reads, none of which may be of an older world than the pass itself."""
     namespace = key.namespace
     deployment = await kube.get(DEPLOYMENTS, namespace, spec.deployment_ref.name)

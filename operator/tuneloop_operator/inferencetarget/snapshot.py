@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from tuneloop_contracts.stores import claim_of
 from tuneloop_operator.api.inferencetarget import InferenceTargetSpec
 from tuneloop_operator.api.kinds import Object
-from tuneloop_operator.inferencetarget.claims import ClaimConflict
+from tuneloop_operator.inferencetarget.claim_conflict import ClaimConflict
 from tuneloop_operator.ledger.inputs import Adapter, Pod
 
 

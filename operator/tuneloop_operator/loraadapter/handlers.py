@@ -44,5 +44,5 @@ def watch(registry: kopf.OperatorRegistry, context: Context) -> None:
         if job := body.get("metadata", {}).get("annotations", {}).get(TRAINED_BY_ANNOTATION):
             context.queue.add(Key(FINE_TUNE_JOBS.name, key.namespace, job))
         if type == "DELETED":
-            return context.links.forget(key)
-        context.links.set(key, frozenset({target}))
+            return context.references.forget(key)
+        context.references.set(key, frozenset({target}))

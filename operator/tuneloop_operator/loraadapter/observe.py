@@ -8,7 +8,7 @@ from tuneloop_operator.api.kinds import CONFIG_MAPS, TARGETS
 from tuneloop_operator.api.model import InvalidSpec
 from tuneloop_operator.clients.errors import TryLater
 from tuneloop_operator.clients.kube import Kube
-from tuneloop_operator.inferencetarget.follow import Followers
+from tuneloop_operator.inferencetarget.follow import PodFollowers
 from tuneloop_operator.inferencetarget.observe import adapters_of
 from tuneloop_operator.ledger.inputs import Adapter
 from tuneloop_operator.ledger.model import read_ledger
@@ -17,7 +17,7 @@ from tuneloop_operator.loraadapter.snapshot import Snapshot
 from tuneloop_operator.queue import Key
 
 
-async def observe(kube: Kube, followers: Followers, adapter: Adapter, key: Key, now: datetime) -> Snapshot:
+async def observe(kube: Kube, followers: PodFollowers, adapter: Adapter, key: Key, now: datetime) -> Snapshot:
     """Raises TryLater while the pods are unknown: a status must not say that none is ready because nobody has looked."""
     target = Key(TARGETS.name, key.namespace, adapter.spec.target_ref.name)
     body = await kube.get(TARGETS, target.namespace, target.name)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tuneloop_contracts.dataset import Dataset, DomainCounts
-from tuneloop_operator.finetunejob.turn import trains_before
+from tuneloop_operator.finetunejob.training_order import trains_before
 
 Object = dict[str, Any]
 

@@ -5,7 +5,7 @@ from collections import defaultdict
 from tuneloop_operator.queue import Key
 
 
-class Links:
+class ReferenceIndex:
     def __init__(self) -> None:
         self._from: dict[Key, frozenset[Key]] = {}
         self._to: defaultdict[Key, set[Key]] = defaultdict(set)

@@ -16,7 +16,7 @@ _POD_NAME, _POD_UID = "authentication.kubernetes.io/pod-name", "authentication.k
 
 
 @dataclass(frozen=True)
-class Poster:
+class JobIdentity:
     """A pod of a Job of a FineTuneJob."""
 
     namespace: str
@@ -24,14 +24,14 @@ class Poster:
     job_uid: str
 
 
-class Reviews:
+class TokenReviews:
     """Remembers answers for a minute by the token's hash, refusals too; the token itself is never kept."""
 
     def __init__(self, kube: Kube) -> None:
         self._kube = kube
-        self._known: dict[str, tuple[float, Poster | None]] = {}
+        self._known: dict[str, tuple[float, JobIdentity | None]] = {}
 
-    async def poster(self, token: str) -> Poster | None:
+    async def identity(self, token: str) -> JobIdentity | None:
         """None for anybody who is not such a pod. Raises TryLater if the API server cannot say."""
         mark = hashlib.sha256(token.encode()).hexdigest()
         known = self._known.get(mark)
@@ -43,7 +43,7 @@ class Reviews:
         self._known[mark] = (time.monotonic() + REMEMBERED_SECONDS, found)
         return found
 
-    async def _review(self, token: str) -> Poster | None:
+    async def _review(self, token: str) -> JobIdentity | None:
         review = await self._kube.review(token, PROGRESS_AUDIENCE)
         if not review.get("authenticated") or PROGRESS_AUDIENCE not in review.get("audiences", []):
             return None
@@ -54,7 +54,7 @@ class Reviews:
             return None
         return await self._owner(parts[2], extra[_POD_NAME], extra.get(_POD_UID, ""))
 
-    async def _owner(self, namespace: str, pod_name: str, pod_uid: str) -> Poster | None:
+    async def _owner(self, namespace: str, pod_name: str, pod_uid: str) -> JobIdentity | None:
         """Pod -> Job -> FineTuneJob, by uid at every step: a label alone may be set by anybody who may make pods."""
         pod = await self._kube.get(PODS, namespace, pod_name)
         if pod is None or pod["metadata"]["uid"] != pod_uid:
@@ -68,7 +68,7 @@ class Reviews:
         whole = await self._kube.get(FINE_TUNE_JOBS, namespace, name) if grandparent.get("name") == name else None
         if whole is None or whole["metadata"]["uid"] != grandparent["uid"]:
             return None
-        return Poster(namespace, name, job["metadata"]["uid"])
+        return JobIdentity(namespace, name, job["metadata"]["uid"])
 
 
 def _controller(body: Object, kind: Kind) -> Object:
