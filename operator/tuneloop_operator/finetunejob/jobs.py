@@ -70,6 +70,11 @@ class JobSnapshot:
     """The document it was started with."""
 
 
+def job_name(fine_tune_job: str, step: str) -> str:
+    """The Job of a step: `harvest` or `train`."""
+    return f"{fine_tune_job}-{step}"
+
+
 def read_job(job: Object, pods: Sequence[Object], *, name: str, uid: str, posted: Report | None = None) -> JobSnapshot:
     """`name` and `uid` are the FineTuneJob's; `posted` is the report that came over HTTP, which is whole."""
     mine = sorted((pod for pod in pods if controller_of(pod).get("uid") == job["metadata"]["uid"]), key=_created)

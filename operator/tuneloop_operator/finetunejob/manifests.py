@@ -17,6 +17,7 @@ from tuneloop_operator.api.model import NameRef
 from tuneloop_operator.api.owners import owner_reference
 from tuneloop_operator.finetunejob.facts import least_examples
 from tuneloop_operator.finetunejob.indexed import indexed
+from tuneloop_operator.finetunejob.jobs import job_name
 from tuneloop_operator.finetunejob.rendezvous import over_nodes
 from tuneloop_operator.finetunejob.snapshot import Snapshot
 from tuneloop_operator.settings import Settings
@@ -150,7 +151,7 @@ def _job(seen: Snapshot, step: str, pod: Object) -> Object:
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": f"{seen.name}-{step}", "namespace": seen.namespace, "labels": labels, "ownerReferences": [owner]},
+        "metadata": {"name": job_name(seen.name, step), "namespace": seen.namespace, "labels": labels, "ownerReferences": [owner]},
         "spec": {
             "activeDeadlineSeconds": seen.spec.active_deadline_seconds,  # the Job controller stops this clock while it is suspended
             "backoffLimit": seen.spec.backoff_limit,

@@ -13,7 +13,7 @@ from tuneloop_operator.api.kinds import ADAPTERS, FINE_TUNE_JOBS, JOBS, PODS, TA
 from tuneloop_operator.api.model import InvalidSpec
 from tuneloop_operator.clients.kube import Kube
 from tuneloop_operator.finetunejob import facts
-from tuneloop_operator.finetunejob.jobs import JobSnapshot, Trouble, read_job
+from tuneloop_operator.finetunejob.jobs import JobSnapshot, Trouble, job_name, read_job
 from tuneloop_operator.finetunejob.snapshot import Snapshot, TargetSnapshot, read_adapter
 from tuneloop_operator.finetunejob.training_order import trains_before
 from tuneloop_operator.progress.inbox import Inbox
@@ -22,8 +22,8 @@ from tuneloop_operator.queue import Key
 
 async def observe(kube: Kube, inbox: Inbox, key: Key, body: Object, spec: FineTuneJobSpec, now: datetime) -> Snapshot:
     harvest, train, pods, target, adapters = await asyncio.gather(
-        kube.get(JOBS, key.namespace, f"{key.name}-harvest"),
-        kube.get(JOBS, key.namespace, f"{key.name}-train"),
+        kube.get(JOBS, key.namespace, job_name(key.name, "harvest")),
+        kube.get(JOBS, key.namespace, job_name(key.name, "train")),
         kube.list(PODS, key.namespace, labels=f"{JOB_LABEL}={key.name}"),
         kube.get(TARGETS, key.namespace, spec.target_ref.name),
         kube.list(ADAPTERS, key.namespace),
