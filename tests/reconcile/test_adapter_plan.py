@@ -103,7 +103,11 @@ CASES = [  # what is seen, then Ready's status and reason, then Available, Progr
     ),
     pytest.param(seen("b", entry=entry(b=CANDIDATE), pods=()), False, "NoReadyPods", "FTF", id="no pod to load a candidate"),
     pytest.param(
-        seen("b", entry=entry(b=CANDIDATE, a=ACTIVE), note=Note("NoCapacity", "m", blocks=False)), False, "NoCapacity", "TTF", id="no room"
+        seen("b", entry=entry(b=CANDIDATE, a=ACTIVE), note=Note("NoCapacity", "m", blocks=False, needs_edit=False)),
+        False,
+        "NoCapacity",
+        "TTF",
+        id="no room",
     ),
     pytest.param(seen("b", entry=entry("b", b=REFUSED, a=ACTIVE)), False, "UnsafeFormat", "TFT", id="refused"),
     pytest.param(seen("b", entry=entry("b", b=RevisionState.ROLLED_BACK, a=ACTIVE)), True, "RolledBack", "TFF", id="rolled back"),

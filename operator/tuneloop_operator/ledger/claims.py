@@ -16,6 +16,8 @@ class Note:
     message: str
     blocks: bool = True
     """Whether nothing of it may be served at all."""
+    needs_edit: bool = True
+    """Whether the LoRAAdapter is not ready until somebody edits something."""
 
 
 def refusals(target: InferenceTargetSpec, adapters: Sequence[Adapter]) -> dict[str, Note]:

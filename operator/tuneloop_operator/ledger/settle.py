@@ -71,7 +71,8 @@ def _unknown_revision(entry: Entry, adapter: Adapter) -> Note | None:
     if not adapter.rollback_to or adapter.rollback_to == entry.rolled_back_to or adapter.spec.suspend:
         return None
     known = ", ".join(revision.name for revision in entry.revisions) or "none"
-    return Note("UnknownRevision", f"there is no revision {adapter.rollback_to} to roll back to; known: {known}", blocks=False)
+    message = f"there is no revision {adapter.rollback_to} to roll back to; known: {known}"
+    return Note("UnknownRevision", message, blocks=False, needs_edit=False)
 
 
 def _fit(entries: dict[str, Entry], room: int) -> tuple[set[str], dict[str, Note]]:
@@ -85,7 +86,7 @@ def _fit(entries: dict[str, Entry], room: int) -> tuple[set[str], dict[str, Note
             loaded.add(entry.candidate.name)
         else:
             message = f"{entry.candidate.name} waits: the target's maxLoadedAdapters ({room}) is used up; raise it or delete a LoRAAdapter"
-            waiting[name] = Note("NoCapacity", message, blocks=False)
+            waiting[name] = Note("NoCapacity", message, blocks=False, needs_edit=False)
     newest_first = sorted((e.fall_back for e in entries.values() if e.fall_back), key=lambda r: (r.since, r.name), reverse=True)
     for revision in newest_first:
         if len(loaded) < room:

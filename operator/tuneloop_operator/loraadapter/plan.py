@@ -9,14 +9,11 @@ from tuneloop_operator.ledger.inputs import Pod
 from tuneloop_operator.ledger.model import Entry, Revision
 from tuneloop_operator.loraadapter.snapshot import Snapshot
 
-WAITS_FOR_EDIT = ("DomainTaken", "UnknownDomain", "StoreNotMounted", "InvalidSpec")
-
-
 Rule = Callable[[Snapshot, Entry], Readiness | None]
 
 
 def cannot_speak(seen: Snapshot, entry: Entry) -> Readiness | None:
-    if seen.note is None or seen.note.reason not in WAITS_FOR_EDIT:
+    if seen.note is None or not seen.note.needs_edit:
         return None
     return Readiness(False, seen.note.reason, seen.note.message, needs_edit=True)
 
