@@ -50,25 +50,25 @@ PEERS_BUDGET = 0.01
 
 
 @dataclass(frozen=True)
-class Labelled:
+class LabelledPair:
     pair: Pair
     same: bool
 
 
-def labelled_pairs() -> list[Labelled]:
+def labelled_pairs() -> list[LabelledPair]:
     lines = files("fow_cache").joinpath("data", "pairs.jsonl").read_text("utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
-    return [Labelled(Pair(row["id"], row["a"], row["b"]), row["same_answer"]) for row in rows]
+    return [LabelledPair(Pair(row["id"], row["a"], row["b"]), row["same_answer"]) for row in rows]
 
 
-def shares(pairs: list[Labelled], hits: list[bool]) -> tuple[float, float]:
+def shares(pairs: list[LabelledPair], hits: list[bool]) -> tuple[float, float]:
     """Recall and false hits."""
     right = [hit for one, hit in zip(pairs, hits, strict=True) if one.same]
     wrong = [hit for one, hit in zip(pairs, hits, strict=True) if not one.same]
     return float(np.mean(right)), float(np.mean(wrong))
 
 
-async def quality(pairs: list[Labelled], static: Embedder, minilm: Embedder) -> tuple[list[bool], list[Row]]:
+async def quality(pairs: list[LabelledPair], static: Embedder, minilm: Embedder) -> tuple[list[bool], list[Row]]:
     """Which pairs ours takes for the same, and the rows."""
     ours = [(await decide(one.pair, static))["match"] for one in pairs]
     rows = await minilm.embed([text for one in pairs for text in (one.pair.a, one.pair.b)])

@@ -42,7 +42,7 @@ def load(port: int, asked: bytes, seconds: float, connections: int) -> Hits:
     for _ in range(connections):
         connection = socket.create_connection(("127.0.0.1", port))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        selector.register(connection, selectors.EVENT_READ, _Asked(connection, asked))
+        selector.register(connection, selectors.EVENT_READ, _Request(connection, asked))
     while time.perf_counter() - began < seconds:
         for key, _ in selector.select(1):
             if (latency := key.data.read()) is not None:
@@ -52,7 +52,7 @@ def load(port: int, asked: bytes, seconds: float, connections: int) -> Hits:
     return Hits(count / (time.perf_counter() - began), 1000 * latencies[count // 2], 1000 * latencies[int(count * 0.99)])
 
 
-class _Asked:
+class _Request:
     def __init__(self, connection: socket.socket, asked: bytes) -> None:
         self._connection = connection
         self._asked = asked

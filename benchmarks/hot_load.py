@@ -137,7 +137,7 @@ async def whole(ours: Ours) -> float:
 
 
 @dataclass
-class Gaps:
+class StreamGaps:
     """Seconds between two tokens of streams that run all the while."""
 
     alone: list[float] = field(default_factory=list)
@@ -147,7 +147,7 @@ class Gaps:
     """Seconds that each load took beside them."""
 
 
-async def under_load(ours: Ours, gaps: Gaps) -> None:
+async def under_load(ours: Ours, gaps: StreamGaps) -> None:
     """After each load as long a time without: so both see the same machine. No stream may end."""
     done = asyncio.Event()
     streams = [Stream() for _ in range(STREAMS)]
@@ -201,7 +201,7 @@ def measure(folders: dict[str, Path], vllm: VllmProcess, runner: asyncio.Runner)
     took = medians(runs, ROUNDS)
     vllm.kill()
     gc.freeze()  # as the server does when its engine is there; here the peers' objects are among them
-    gaps = Gaps()
+    gaps = StreamGaps()
     for _ in range(LOADS // LOADS_OF_A_STREAM):
         runner.run(under_load(ours, gaps))
     gc.unfreeze()  # or libraries complain at the end of what they think is leaked
@@ -215,7 +215,7 @@ def measure(folders: dict[str, Path], vllm: VllmProcess, runner: asyncio.Runner)
     report("hot-load", rows_of(took, gaps))
 
 
-def rows_of(took: dict[str, float], gaps: Gaps) -> list[Row]:
+def rows_of(took: dict[str, float], gaps: StreamGaps) -> list[Row]:
     ms = {name: 1000 * spent for name, spent in took.items()}
     peers = (("peft load_adapter", "PEFT"), ("vLLM load_lora_adapter", "vLLM"))
     rows = [lower_is_better("file to slot, beside digest and probe (goal 30)", "ms", ms["copy"], peer, ms[name]) for peer, name in peers]

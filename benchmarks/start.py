@@ -28,7 +28,7 @@ ANSWER = "Please send us the number of your order, and we will look at once wher
 
 
 @dataclass(frozen=True)
-class Start:
+class StartCommand:
     """A command, and the line that it writes after its first step: the loss is in it."""
 
     command: list[str]
@@ -70,19 +70,19 @@ def base_without_last_newline(folder: Path) -> Path:
     return folder
 
 
-def ours(config: TrainConfig) -> Start:
+def ours(config: TrainConfig) -> StartCommand:
     settings = {CONFIG_ENV: config.model_dump_json(by_alias=True), "OMP_NUM_THREADS": str(THREADS)}
-    return Start([sys.executable, "-m", "tuneloop_trainer", "train"], settings, re.compile(r"step 1/\d+ loss ([\d.]+)"))
+    return StartCommand([sys.executable, "-m", "tuneloop_trainer", "train"], settings, re.compile(r"step 1/\d+ loss ([\d.]+)"))
 
 
-def theirs(base: Path, rows: Path, folder: Path) -> Start:
+def theirs(base: Path, rows: Path, folder: Path) -> StartCommand:
     command = [
         *in_its_environment(), "trl", "sft", "--model_name_or_path", str(base), "--dataset_name", str(rows), "--output_dir", str(folder),
         "--use_peft", "--lora_r", "16", "--lora_target_modules", "all-linear", "--bf16", "false", "--use_cpu", "--max_steps", "1",
         "--logging_steps", "1", "--save_strategy", "no", "--report_to", "none",
     ]  # fmt: skip
     settings = QUIET | {"PYTHONPATH": "", "OMP_NUM_THREADS": str(THREADS), "HF_DATASETS_CACHE": str(folder / "cache")}
-    return Start(command, settings, re.compile(r"'loss': '?([\d.]+)"), not_counted=uv_seconds())
+    return StartCommand(command, settings, re.compile(r"'loss': '?([\d.]+)"), not_counted=uv_seconds())
 
 
 def uv_seconds() -> float:

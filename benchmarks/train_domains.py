@@ -34,7 +34,7 @@ CHATS, HELD_OUT, EIGHT, ROUNDS = 8, 2, 8, 2
 
 
 @dataclass(frozen=True)
-class Done:
+class JobResult:
     seconds: float
     peak_mb: float
     report: Report
@@ -45,7 +45,7 @@ class Done:
         return self.seconds - self.report.seconds["evaluating"]
 
 
-def own_job(folder: Path, *lessons: tuple[list[Row], list[Row]]) -> Done:
+def own_job(folder: Path, *lessons: tuple[list[Row], list[Row]]) -> JobResult:
     """`python -m tuneloop_trainer train`."""
     place = Path(tempfile.mkdtemp(dir=folder))
     training, data = Training(epochs=1, precision="Float32"), dataset(place / "data", *lessons)
@@ -58,7 +58,7 @@ def own_job(folder: Path, *lessons: tuple[list[Row], list[Row]]) -> Done:
     assert status == 0
     found = finished_report(config)
     assert found
-    return Done(seconds, used.ru_maxrss / 1024, found)
+    return JobResult(seconds, used.ru_maxrss / 1024, found)
 
 
 def split(domain: str, learned: int = CHATS) -> tuple[list[Row], list[Row]]:

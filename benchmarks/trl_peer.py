@@ -32,7 +32,7 @@ several in a batch would share one dense mask, the slower the more there are."""
 
 
 @dataclass
-class Watch(TrainerCallback):
+class StepTimer(TrainerCallback):
     """Seconds between the beginning and the end of each optimizer step; and, where wanted, its gradients before they are used."""
 
     seconds: list[float] = field(default_factory=list)
@@ -51,7 +51,7 @@ class Watch(TrainerCallback):
         self.seconds.append(time.perf_counter() - self._began)
 
 
-class Counting(SFTTrainer):  # type: ignore[misc]
+class TokenCountingTrainer(SFTTrainer):  # type: ignore[misc]
     """Counts what it is given, padding left out."""
 
     tokens = supervised = 0
@@ -78,34 +78,34 @@ class Peer:
 
     def train(self, rows: str, steps: int, adapter: str = "") -> dict[str, Any]:
         """That many optimizer steps of a fresh adapter, or of one given as safetensors under PEFT's names."""
-        return asdict(self._run(rows, Watch(), adapter, max_steps=steps))
+        return asdict(self._run(rows, StepTimer(), adapter, max_steps=steps))
 
     def gradients(self, rows: str, into: str, adapter: str = "") -> dict[str, Any]:
         """Of one step over all rows, before clipping and under PEFT's names: of the mean over their supervised tokens."""
-        watch = Watch(wanted=True)
-        done = self._run(rows, watch, adapter, max_steps=1, gradient_accumulation_steps=10**6, max_grad_norm=0.0, num_train_epochs=1)
-        save_file(watch.gradients, into)
+        timer = StepTimer(wanted=True)
+        done = self._run(rows, timer, adapter, max_steps=1, gradient_accumulation_steps=10**6, max_grad_norm=0.0, num_train_epochs=1)
+        save_file(timer.gradients, into)
         return asdict(done)
 
-    def _run(self, rows: str, watch: Watch, adapter: str, **settings: Any) -> Run:
+    def _run(self, rows: str, timer: StepTimer, adapter: str, **settings: Any) -> Run:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak of memory counts from here
         began = time.perf_counter()
-        trainer = self._trainer(rows, watch, **settings)
+        trainer = self._trainer(rows, timer, **settings)
         if adapter:
             set_peft_model_state_dict(trainer.model, load_file(adapter))
         prepared = time.perf_counter() - began
         trainer.train()
         losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
         trainer.model.unload()
-        return Run(watch.seconds, prepared, trainer.tokens, trainer.supervised, losses[-1], peak_mb())
+        return Run(timer.seconds, prepared, trainer.tokens, trainer.supervised, losses[-1], peak_mb())
 
-    def _trainer(self, rows: str, watch: Watch, **settings: Any) -> Counting:
+    def _trainer(self, rows: str, timer: StepTimer, **settings: Any) -> TokenCountingTrainer:
         quiet = {"report_to": [], "save_strategy": "no", "disable_tqdm": True, "logging_steps": 1, "output_dir": tempfile.mkdtemp()}
         dataset = load_dataset("json", data_files=rows, split="train", cache_dir=tempfile.mkdtemp())
-        trainer = Counting(
+        trainer = TokenCountingTrainer(
             model=self._base, args=SFTConfig(bf16=False, use_cpu=True, **quiet, **(self._settings | settings)), train_dataset=dataset,
             processing_class=self._tokenizer, peft_config=LoraConfig(**self._lora, target_modules="all-linear", task_type="CAUSAL_LM"),
-            callbacks=[watch],
+            callbacks=[timer],
         )  # fmt: skip
         trainer.remove_callback(PrinterCallback)
         return trainer

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tuneloop_demo import kube, story
+from tuneloop_demo import kube, scenario
 from tuneloop_demo.installation import Installation
 from tuneloop_demo.questions import Question
 from tuneloop_demo.traffic import Answer, Replica
@@ -15,7 +15,7 @@ TRAINING = {"epochs": 1, "learningRate": 0.001, "maxSequenceLength": 64, "tokens
 
 
 def finetune_job(name: str, domains: Sequence[str], installation: Installation, **spec: object) -> kube.Manifest:
-    job = story.finetune_job(name, domains, target=installation.target)
+    job = scenario.finetune_job(name, domains, target=installation.target)
     job["spec"] |= {"training": TRAINING, "lora": {"rank": 4, "alpha": 8}, **spec}
     return job
 

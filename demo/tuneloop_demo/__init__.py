@@ -1,7 +1,7 @@
 """The whole loop in one sitting, on a real cluster with a real model: what `make demo` runs, and the end-to-end tests borrow.
 
 __main__      the steps in order
-story         what is asked and trained, and what must come of it
+scenario      what is asked and trained, and what must come of it
 questions     what people really asked, and what people answered
 installation  a chart installed with its quickstart: its pods, its API, its jobs
 kube          kubectl and helm, as a user calls them

@@ -14,7 +14,7 @@ TURNS = {"Training": "Training and evaluating", "Evaluating": "Training and eval
 
 
 @dataclass
-class Moments:
+class Timeline:
     """Seconds on this machine's monotonic clock."""
 
     applied: float
@@ -27,7 +27,7 @@ class Moments:
         return {name: after - at for name, at, after in zip(names, times, times[1:], strict=False)}
 
 
-class Line:
+class StatusLine:
     """One line that is drawn over on a terminal; elsewhere a line whenever it has changed enough to matter."""
 
     def __init__(self) -> None:
@@ -42,14 +42,14 @@ class Line:
             self._shown, self._at = text, time.monotonic()
 
 
-def follow(name: str, *, namespace: str, applied: float) -> tuple[kube.Manifest, Moments]:
+def follow(name: str, *, namespace: str, applied: float) -> tuple[kube.Manifest, Timeline]:
     """Until the job is Complete or Failed; returns it as it ended."""
-    line, moments = Line(), Moments(applied)
+    line, timeline = StatusLine(), Timeline(applied)
 
     def look() -> kube.Manifest | None:
         job: kube.Manifest = kube.get("finetunejob", name, namespace=namespace)
         stage = job["status"].get("stage", "Pending")
-        moments.stages.setdefault(TURNS.get(stage, stage), time.monotonic())
+        timeline.stages.setdefault(TURNS.get(stage, stage), time.monotonic())
         line.show(describe(job))
         return job if kube.is_true(job, "Complete") or kube.is_true(job, "Failed") else None
 
@@ -57,13 +57,13 @@ def follow(name: str, *, namespace: str, applied: float) -> tuple[kube.Manifest,
         return bool(kube.get("pods", namespace=namespace, selector=f"{JOB_LABEL}={name}"))
 
     kube.until(f"a pod of FineTuneJob {name}", first_pod, seconds=FIRST_POD_SECONDS, every=0.05)
-    moments.first_pod = time.monotonic()
+    timeline.first_pod = time.monotonic()
     try:
         # each look starts a kubectl, on the cores that train: not more often than it takes to be live
         ended = kube.until(f"FineTuneJob {name}", look, seconds=JOB_SECONDS, every=2)
     finally:
         line.show(describe(kube.get("finetunejob", name, namespace=namespace)), last=True)
-    return ended, moments
+    return ended, timeline
 
 
 def describe(job: kube.Manifest) -> str:

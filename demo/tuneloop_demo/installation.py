@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tuneloop_contracts.names import JOB_LABEL, STEP_LABEL
 from tuneloop_demo import kube
-from tuneloop_demo.follow import Moments, follow
+from tuneloop_demo.follow import Timeline, follow
 from tuneloop_demo.questions import Question
 from tuneloop_demo.traffic import Replica
 
@@ -49,7 +49,7 @@ class Installation:
             timeout=130,
         )
 
-    def train(self, job: kube.Manifest) -> tuple[kube.Manifest, Moments]:
+    def train(self, job: kube.Manifest) -> tuple[kube.Manifest, Timeline]:
         """Apply a FineTuneJob and follow it to its end, on the terminal."""
         kube.apply(job, namespace=self.namespace)
         return follow(job["metadata"]["name"], namespace=self.namespace, applied=time.monotonic())

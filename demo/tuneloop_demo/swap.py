@@ -20,7 +20,7 @@ BETWEEN_TRIES = 0.1
 
 
 @dataclass
-class SwapClock:
+class SwapTimes:
     """When each revision was first written to the manifest, and first loaded on each pod (monotonic seconds)."""
 
     written: dict[str, float] = field(default_factory=dict)
@@ -32,20 +32,20 @@ class SwapClock:
 
 
 @contextmanager
-def watch_swaps(target: str, pods: Sequence[str], *, namespace: str) -> Iterator[SwapClock]:
-    clock, stop = SwapClock(), Event()
+def watch_swaps(target: str, pods: Sequence[str], *, namespace: str) -> Iterator[SwapTimes]:
+    times, stop = SwapTimes(), Event()
     words = ["kubectl", "get", "configmap", manifest_configmap(target), "-n", namespace, "--watch", "-o", "json"]
     with ExitStack() as stack:
         process = stack.enter_context(
             subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)  # noqa: S603 - our own words
         )
         urls = {pod: stack.enter_context(kube.port_forward(pod, STATUS_PORT, namespace=namespace)) for pod in pods}
-        threads = [Thread(target=_follow_manifest, args=(process, clock), daemon=True)]
-        threads += [Thread(target=_follow_pod, args=(pod, url, clock, stop), daemon=True) for pod, url in urls.items()]
+        threads = [Thread(target=_follow_manifest, args=(process, times), daemon=True)]
+        threads += [Thread(target=_follow_pod, args=(pod, url, times, stop), daemon=True) for pod, url in urls.items()]
         for thread in threads:
             thread.start()
         try:
-            yield clock
+            yield times
         finally:
             stop.set()
             process.terminate()
@@ -53,7 +53,7 @@ def watch_swaps(target: str, pods: Sequence[str], *, namespace: str) -> Iterator
                 thread.join(timeout=5)
 
 
-def _follow_manifest(process: "subprocess.Popen[str]", clock: SwapClock) -> None:
+def _follow_manifest(process: "subprocess.Popen[str]", times: SwapTimes) -> None:
     decoder, text = json.JSONDecoder(), ""
     for line in process.stdout or ():
         text += line
@@ -61,10 +61,10 @@ def _follow_manifest(process: "subprocess.Popen[str]", clock: SwapClock) -> None
             continue
         configmap, text = decoder.decode(text), ""
         for adapter in AdapterManifest.model_validate_json(configmap["data"][MANIFEST_KEY]).adapters:
-            clock.written.setdefault(adapter.name, time.monotonic())
+            times.written.setdefault(adapter.name, time.monotonic())
 
 
-def _follow_pod(pod: str, url: str, clock: SwapClock, stop: Event) -> None:
+def _follow_pod(pod: str, url: str, times: SwapTimes, stop: Event) -> None:
     seen = 0
     while not stop.is_set():
         try:
@@ -76,4 +76,4 @@ def _follow_pod(pod: str, url: str, clock: SwapClock, stop: Event) -> None:
         seen = report.revision
         for adapter in report.adapters:
             if adapter.state is AdapterState.LOADED:
-                clock.loaded.setdefault(adapter.name, {}).setdefault(pod, time.monotonic())
+                times.loaded.setdefault(adapter.name, {}).setdefault(pod, time.monotonic())

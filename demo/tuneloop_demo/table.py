@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from tuneloop_demo import kube
-from tuneloop_demo.follow import Moments
+from tuneloop_demo.follow import Timeline
 
 
 def by_domain(job: kube.Manifest) -> str:
@@ -16,10 +16,10 @@ def by_domain(job: kube.Manifest) -> str:
     return columns(("domain", "train", "held out", "held-out loss base -> adapter", "verdict", "revision"), rows)
 
 
-def by_stage(moments: Moments, extra: Mapping[str, float]) -> str:
-    seconds = {**extra, **moments.seconds_by_stage()}
-    if moments.first_pod is not None:
-        seconds = {"job applied -> harvest pod exists": moments.first_pod - moments.applied, **seconds}
+def by_stage(timeline: Timeline, extra: Mapping[str, float]) -> str:
+    seconds = {**extra, **timeline.seconds_by_stage()}
+    if timeline.first_pod is not None:
+        seconds = {"job applied -> harvest pod exists": timeline.first_pod - timeline.applied, **seconds}
     return columns(("stage", "seconds"), [(name, f"{value:.1f}") for name, value in seconds.items()])
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from builders_e2e import NAMESPACE, RELEASE, ConstantTraffic, Trained, finetune_job
-from tuneloop_demo import kube, story
+from tuneloop_demo import kube, scenario
 from tuneloop_demo.installation import Installation
 from tuneloop_demo.questions import Question, general
 from tuneloop_demo.traffic import send
@@ -75,7 +75,7 @@ def trained(installation: Installation, recorded: Sequence[Question]) -> Trained
         traffic = (ConstantTraffic(servers[0], "general", pause=2), ConstantTraffic(servers[1], "general", pause=2))
         with traffic[0], traffic[1]:
             job, _ = installation.train(finetune_job("first", ["general"], installation))
-            story.published(job)
+            scenario.published(job)
             (revision,) = installation.wait_until_swapped(servers, ["general"])
             for one in traffic:
                 kube.until("an answer of the adapter", lambda seen=one.answers: seen[-1].adapter == revision, seconds=60)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import httpx
 
 from builders_e2e import Trained, finetune_job
-from tuneloop_demo import kube, story
+from tuneloop_demo import kube, scenario
 from tuneloop_demo.installation import Installation
 from tuneloop_demo.questions import Question
 
@@ -43,7 +43,7 @@ def test_every_name_of_the_model_answers(installation: Installation, trained: Tr
 
 def test_too_little_data_never_trains(installation: Installation, recorded: Sequence[Question]) -> None:
     job, _ = installation.train(finetune_job("short", ["legal"], installation))
-    story.expect_insufficient(job, installation)
+    scenario.expect_insufficient(job, installation)
     assert "legal" in kube.condition(job, "Complete")["message"]
     assert kube.find("job", "short-train", namespace=installation.namespace) is None
 

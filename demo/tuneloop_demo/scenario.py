@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from tuneloop_contracts.names import GROUP, VERSION
 from tuneloop_demo import kube, questions
-from tuneloop_demo.follow import Line
+from tuneloop_demo.follow import StatusLine
 from tuneloop_demo.installation import Installation
 from tuneloop_demo.questions import Question
 from tuneloop_demo.traffic import Replica, send
@@ -26,7 +26,7 @@ SETTINGS = (
 )
 
 
-class LoopBroken(Exception):
+class DemoFailed(Exception):
     """The demo did not get what it promises; the message says what it got."""
 
 
@@ -41,7 +41,7 @@ def real_questions() -> list[tuple[str, Question]]:
 
 def chat(servers: Sequence[Replica], asked: Sequence[tuple[str, Question]]) -> float:
     """Seconds it took to ask and correct them all."""
-    line, started = Line(), time.monotonic()
+    line, started = StatusLine(), time.monotonic()
 
     def progress(done: int, total: int) -> None:
         line.show(f"{done} of {total} answered and corrected, {time.monotonic() - started:.0f} s", last=done == total)
@@ -64,7 +64,7 @@ def published(job: kube.Manifest) -> list[str]:
     """The domains whose adapter passed the gate; there must be one."""
     domains = [adapter["domain"] for adapter in job["status"].get("adapters", []) if adapter["verdict"] == "Promote"]
     if not kube.is_true(job, "Complete") or not domains:
-        raise LoopBroken(f"no adapter was published: {kube.condition(job, 'Ready')}")
+        raise DemoFailed(f"no adapter was published: {kube.condition(job, 'Ready')}")
     return domains
 
 
@@ -72,5 +72,5 @@ def expect_insufficient(job: kube.Manifest, installation: Installation) -> None:
     complete = kube.condition(job, "Complete")
     trained = installation.job_pods(job["metadata"]["name"], "train")
     if complete.get("reason") != "InsufficientData" or trained:
-        raise LoopBroken(f"expected InsufficientData and no training pod, got {complete} and {len(trained)} pods")
+        raise DemoFailed(f"expected InsufficientData and no training pod, got {complete} and {len(trained)} pods")
     print(f"  {complete['reason']}: {complete['message']}")
