@@ -8,7 +8,7 @@ import yaml
 from training.questions import OF_NONE, QUESTIONS
 from tuneloop_contracts.domains import DEFAULT_DOMAINS, Domain, Keywords
 from tuneloop_trainer.domains.classify import UNASSIGNED, Classifier
-from tuneloop_trainer.domains.given import domains_in
+from tuneloop_trainer.domains.file import domains_in
 from tuneloop_trainer.domains.portuguese import in_english
 from tuneloop_trainer.domains.seeds import built_in
 from tuneloop_trainer.domains.similarity import BLOCK, Centroids

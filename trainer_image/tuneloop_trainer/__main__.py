@@ -84,7 +84,7 @@ def redact(options: argparse.Namespace) -> int:
 
 def classify(options: argparse.Namespace) -> int:
     from tuneloop_trainer.domains.classify import Classifier
-    from tuneloop_trainer.domains.given import domains_in
+    from tuneloop_trainer.domains.file import domains_in
     from tuneloop_trainer.lines import answer_stdin
 
     def work() -> int:

@@ -39,17 +39,17 @@ def tied_by_text(threads: Sequence[Thread]) -> list[Group]:
 
 def tied(talks: Sequence[str], asked: Sequence[Sequence[Question]]) -> list[list[int]]:
     """The places of each group of `talks`, which have these questions."""
-    ties = _Ties(len(talks))
+    sets = _UnionFind(len(talks))
     first: dict[str, int] = {}
     questions = [(question, n) for n, each in enumerate(asked) for question in each]
     index: Index[int] = Index(SAME_QUESTION, [question for question, _ in questions], ())
     for n, talk in enumerate(talks):
-        ties.tie(n, first.setdefault(talk, n))
+        sets.union(n, first.setdefault(talk, n))
     for question, n in questions:
         for other in index.alike(question):
-            ties.tie(n, other)
+            sets.union(n, other)
         index.add(question, n)
-    return ties.groups()
+    return sets.groups()
 
 
 def tied_by_user(groups: Sequence[Group], limit: Mapping[str, int]) -> list[Group]:
@@ -58,23 +58,23 @@ def tied_by_user(groups: Sequence[Group], limit: Mapping[str, int]) -> list[Grou
     A user who is tied never praises what he taught. One who made most of a domain is not tied: his rows would be all of one side,
     and there would be no other. Who is anonymous is tied to nobody.
     """
-    ties = _Ties(len(groups))
+    sets = _UnionFind(len(groups))
     weights = [group.sizes for group in groups]
     users: dict[str, list[int]] = defaultdict(list)
     for n, group in enumerate(groups):
         for user in {turn.user for thread in group.threads for turn in thread.turns} - {""}:
             users[user].append(n)
     for _, members in sorted(users.items(), key=lambda item: (sum(weights[n].total() for n in item[1]), item[0])):
-        roots = sorted({ties.root(n) for n in members})
+        roots = sorted({sets.root(n) for n in members})
         whole = sum((weights[root] for root in roots), Counter())
         if all(size <= limit.get(domain, 0) for domain, size in whole.items()):
             for root in roots:
-                ties.tie(root, roots[0])
-            weights[ties.root(roots[0])] = whole
-    return [Group(tuple(thread for n in members for thread in groups[n].threads)) for members in ties.groups()]
+                sets.union(root, roots[0])
+            weights[sets.root(roots[0])] = whole
+    return [Group(tuple(thread for n in members for thread in groups[n].threads)) for members in sets.groups()]
 
 
-class _Ties:
+class _UnionFind:
     """Union-find over 0..count-1."""
 
     def __init__(self, count: int) -> None:
@@ -85,7 +85,7 @@ class _Ties:
             self._parent[n] = n = self._parent[self._parent[n]]
         return n
 
-    def tie(self, one: int, other: int) -> None:
+    def union(self, one: int, other: int) -> None:
         self._parent[self.root(one)] = self.root(other)
 
     def groups(self) -> list[list[int]]:
