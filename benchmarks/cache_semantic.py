@@ -22,8 +22,8 @@ from redis.asyncio import Redis
 from redisserver import RedisServer
 from report import Row, higher_is_better, lower_is_better, report
 from tuneloop_server.cache.tiers import Lookup, Stored
+from tuneloop_server.circuit import CircuitBreaker
 from tuneloop_server.engine.base import Message, Sampling
-from tuneloop_server.link import Link
 from tuneloop_server.semcache.embed.base import Embedder
 from tuneloop_server.semcache.embed.choose import make_embedder
 from tuneloop_server.semcache.guard.reading import read
@@ -90,15 +90,15 @@ def ask(question: str) -> Lookup:
 @asynccontextmanager
 async def our_cache(url: str, embedder: Embedder, stored: list[str]) -> AsyncIterator[SemanticTier]:
     """A tier with these questions and fillers in the same partition."""
-    link, shelf = Link(url, name="bench", timeout=1.0), Shelf(time.time)
-    tier = SemanticTier({"support"}, embedder, EntryStore(link, "bench/bench", 86400), shelf, SemanticMetrics(CollectorRegistry()), "t")
+    breaker, shelf = CircuitBreaker(url, name="bench", timeout=1.0), Shelf(time.time)
+    tier = SemanticTier({"support"}, embedder, EntryStore(breaker, "bench/bench", 86400), shelf, SemanticMetrics(CollectorRegistry()), "t")
     where = partition(ask("x"), embedder=embedder.name, template="t") or ""
     for number, row in enumerate(made_vectors(FILLERS, await word_vectors(embedder))):
         shelf.put(Entry(f"{number}", f"0-{number + 1}", where, f"filler {number}", row, time.time() + 86400))
     for question in stored:
         await tier.put(ask(question), Stored("An answer of some length. " * 20, "stop", 20, 128, "int", 0.0))
     yield tier
-    await link.close()
+    await breaker.close()
 
 
 class PeerCache:

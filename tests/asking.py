@@ -10,8 +10,8 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from tuneloop_server.cache.tiers import Lookup, Stored
+from tuneloop_server.circuit import CircuitBreaker
 from tuneloop_server.engine.base import Message, Sampling
-from tuneloop_server.link import Link
 from tuneloop_server.semcache.embed.static import StaticEmbedder
 from tuneloop_server.semcache.follow import Follower
 from tuneloop_server.semcache.metrics import SemanticMetrics
@@ -64,10 +64,10 @@ class Pod:
 
 @asynccontextmanager
 async def pod(url: str, now: Callable[[], float], template: str = "t") -> AsyncIterator[Pod]:
-    link, waiting = Link(url, name="test", timeout=1.0), Link(url, name="news", timeout=5.0)
+    breaker, waiting = CircuitBreaker(url, name="test", timeout=1.0), CircuitBreaker(url, name="news", timeout=5.0)
     registry, shelf = CollectorRegistry(), Shelf(now)
     metrics = SemanticMetrics(registry)
-    tier = SemanticTier({"support"}, embedder(), EntryStore(link, "chat/llm", TTL), shelf, metrics, template, now)
+    tier = SemanticTier({"support"}, embedder(), EntryStore(breaker, "chat/llm", TTL), shelf, metrics, template, now)
     yield Pod(tier, Follower(EntryStore(waiting, "chat/llm", TTL), shelf), shelf, registry, metrics)
-    await link.close()
+    await breaker.close()
     await waiting.close()

@@ -15,7 +15,7 @@
     cache                    finished answers of deterministic requests
     semcache embeddings      answers to the same question in other words; and its embedder, for clients
     record                   what was asked and answered, to Redis, in the background
-    connect link             to a Redis, however it is deployed, that may be away
+    connect circuit          to a Redis, however it is deployed, that may be unavailable
     metrics                  what Prometheus scrapes
 
 The law: routes speak HTTP and nothing else; nothing that came over HTTP changes what is served.

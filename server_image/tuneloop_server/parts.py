@@ -18,11 +18,11 @@ from tuneloop_server.cache.watch import watch
 from tuneloop_server.chat.books import Books
 from tuneloop_server.chat.reading import Readings
 from tuneloop_server.chat.service import ChatService
+from tuneloop_server.circuit import CircuitBreaker
 from tuneloop_server.embeddings.service import EmbeddingsService
 from tuneloop_server.engine.base import Engine
 from tuneloop_server.feedback.service import FeedbackService
 from tuneloop_server.lifecycle import Lifecycle
-from tuneloop_server.link import Link
 from tuneloop_server.manifest.current import Current
 from tuneloop_server.manifest.follow import follow
 from tuneloop_server.metrics import Metrics
@@ -65,7 +65,7 @@ class Parts:
         self._tracing = start_tracing() if settings.traces else None
         self._template = template_digest(settings.model_path)
         self._connect()
-        self.health = RecordHealth(self._record_link, settings.target, news.tell)
+        self.health = RecordHealth(self._record_redis, settings.target, news.tell)
         self.readings = Readings(settings.max_new_tokens)
         books = Books(self.metrics, self.recorder, self._tracing)
         self.chat = ChatService(engine, self.adapters, self.world, self._marks, self._tiers, self._template, books)
@@ -105,8 +105,8 @@ class Parts:
         }
         if settings.api_keys_file:
             works["API keys"] = partial(self.tenants.follow, settings.api_keys_file)
-        if self.exact and self._cache_link:
-            works["cache watch"] = partial(watch, self._cache_link, EXACT_PREFIX, self.exact)
+        if self.exact and self._cache_redis:
+            works["cache watch"] = partial(watch, self._cache_redis, EXACT_PREFIX, self.exact)
         if self.semantic:
             works |= {"semantic cache": self.semantic.follower.run, "verification": self.semantic.shadow.run}
         if self.recorder:
@@ -122,7 +122,7 @@ class Parts:
         await self.adapters.close()
         if self._tracing:
             await asyncio.to_thread(self._tracing.flush)
-        for part in (self.semantic, self._embedder, self._cache_link, self._record_link):
+        for part in (self.semantic, self._embedder, self._cache_redis, self._record_redis):
             if part:
                 with suppress(OSError):
                     await part.close()
@@ -131,20 +131,22 @@ class Parts:
         """Two connections even to one Redis: the record's slow batches must not eat the cache's small budget."""
         settings, metrics = self.settings, self.metrics
         caching = settings.redis_url and settings.cache_ttl
-        self._cache_link = Link(settings.redis_url, settings.redis_mode, name="cache", timeout=BUDGET) if caching else None
-        self.exact = ExactTier(self._cache_link, settings.cache_ttl, metrics.cache_errors.inc) if self._cache_link else None
-        self.semantic = self._semantic(self._cache_link) if self._cache_link and settings.semantic_cache_domains else None
+        self._cache_redis = CircuitBreaker(settings.redis_url, settings.redis_mode, name="cache", timeout=BUDGET) if caching else None
+        self.exact = ExactTier(self._cache_redis, settings.cache_ttl, metrics.cache_errors.inc) if self._cache_redis else None
+        self.semantic = self._semantic(self._cache_redis) if self._cache_redis and settings.semantic_cache_domains else None
         self._tiers: tuple[Tier, ...] = tuple(tier for tier in (self.exact, self.semantic and self.semantic.tier) if tier)
         url, mode = settings.record_redis
-        self._record_link = Link(url, mode, name="record", timeout=recording.TIMEOUT) if url else None
+        self._record_redis = CircuitBreaker(url, mode, name="record", timeout=recording.TIMEOUT) if url else None
         self.recorder = (
-            Recorder(self._record_link, settings.target, settings.record_retention, metrics.written.inc, metrics.dropped.inc)
-            if self._record_link
+            Recorder(self._record_redis, settings.target, settings.record_retention, metrics.written.inc, metrics.dropped.inc)
+            if self._record_redis
             else None
         )
 
-    def _semantic(self, link: Link) -> SemanticCache:
-        return semantic_cache(self.settings, link, self.engine, self.adapters, self._embedder.get(), self._template, self.metrics.registry)
+    def _semantic(self, breaker: CircuitBreaker) -> SemanticCache:
+        return semantic_cache(
+            self.settings, breaker, self.engine, self.adapters, self._embedder.get(), self._template, self.metrics.registry
+        )
 
     def _observe(self) -> None:
         """Gauges that are read at each scrape."""
@@ -152,9 +154,9 @@ class Parts:
         if self.exact:
             exact = self.exact
             self.metrics.follow_memory(lambda: exact.remembered)
-        for role, link in (("cache", self._cache_link), ("record", self._record_link)):
-            if link:
-                self.metrics.redis_up.labels(role).set_function(partial(_up, link))
+        for role, breaker in (("cache", self._cache_redis), ("record", self._record_redis)):
+            if breaker:
+                self.metrics.redis_up.labels(role).set_function(partial(_up, breaker))
         for state in AdapterState:
             self.metrics.adapters.labels(state).set_function(partial(self._count, state))
 
@@ -171,5 +173,5 @@ def start_tracing() -> Tracing:
         raise BadSettings(f"OTEL_*: {error}") from error
 
 
-def _up(link: Link) -> float:
-    return float(bool(link.up))
+def _up(breaker: CircuitBreaker) -> float:
+    return float(bool(breaker.up))

@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from tuneloop_contracts.record import Feedback, Record
-from tuneloop_server.link import Link
+from tuneloop_server.circuit import CircuitBreaker
 from tuneloop_server.record.recorder import Recorder
 from tuneloop_trainer.harvest.connect import connect
 from tuneloop_trainer.harvest.retry import RetryPolicy
@@ -23,14 +23,14 @@ JUDGED = Feedback("int-2", "down", "Na sua conta.", "77aa", "wrong place")
 
 
 async def write(url: str) -> None:
-    link = Link(url, name="record", timeout=5.0)
+    breaker = CircuitBreaker(url, name="record", timeout=5.0)
     done = asyncio.Event()
-    recorder = Recorder(link, TARGET, timedelta(days=35), on_written=lambda _: done.set(), on_dropped=lambda _: None)
+    recorder = Recorder(breaker, TARGET, timedelta(days=35), on_written=lambda _: done.set(), on_dropped=lambda _: None)
     for entry in (ANSWERED, REPEATED, JUDGED):
         recorder.put(entry)
     async with beside(recorder.run()):
         await asyncio.wait_for(done.wait(), 10)
-    await link.close()
+    await breaker.close()
 
 
 async def test_written_by_the_server_read_by_the_harvest(redis_url: str) -> None:

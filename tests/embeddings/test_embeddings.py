@@ -20,7 +20,7 @@ from tuneloop_server import errors
 from tuneloop_server.embeddings.routes import embeddings_routes
 from tuneloop_server.embeddings.service import EmbeddingsService
 from tuneloop_server.semcache.embed import remote as embed_remote
-from tuneloop_server.semcache.embed.base import Away
+from tuneloop_server.semcache.embed.base import EmbedderUnavailable
 from tuneloop_server.semcache.embed.choose import OnDemand, make_embedder
 from tuneloop_server.semcache.embed.remote import RemoteEmbedder
 from tuneloop_server.semcache.embed.static import StaticEmbedder
@@ -151,7 +151,7 @@ async def test_an_embedder_over_http_has_its_time_for_each_text(monkeypatch: pyt
         remote = RemoteEmbedder(url)
         remote._model = "theirs"
         assert (await remote.embed(["a"] * 1000)).shape == (1000, 2)
-        with pytest.raises(Away):
+        with pytest.raises(EmbedderUnavailable):
             await remote.embed(["a"])
         asked.set()
         await remote.close()
@@ -159,7 +159,7 @@ async def test_an_embedder_over_http_has_its_time_for_each_text(monkeypatch: pyt
 
 async def test_an_embedder_that_is_away_says_so() -> None:
     remote = RemoteEmbedder(f"http://127.0.0.1:{free_port()}/v1/embeddings")
-    with pytest.raises(Away):
+    with pytest.raises(EmbedderUnavailable):
         await remote.embed(["a"])
     await remote.close()
 

@@ -10,7 +10,7 @@ import redis as sync_redis
 from asking import ANSWER, LOOKUP, TTL, ask, pod
 from redisserver import RedisServer
 from tuneloop_server.cache.tiers import Stored
-from tuneloop_server.link import Away
+from tuneloop_server.circuit import RedisUnavailable
 
 REWORDED = ask("Could you tell me how to reset my password?")
 
@@ -114,7 +114,7 @@ async def test_a_redis_that_is_away_is_a_miss(redis_url: str) -> None:
             server.stop()
             assert await one.tier.find(REWORDED) is None
             await one.tier.put(LOOKUP, ANSWER)
-            with pytest.raises(Away):
+            with pytest.raises(RedisUnavailable):
                 await one.tier.forget(LOOKUP.key)
             assert one.counted("tuneloop_semantic_lookups_total", domain="support", result="error") == 2
     finally:

@@ -21,8 +21,8 @@ from tuneloop_contracts.pods import RedisState
 from tuneloop_contracts.record import Feedback, Record, meta_key
 from tuneloop_server.cache.exact import BUDGET, ExactTier
 from tuneloop_server.cache.tiers import Lookup, Stored
+from tuneloop_server.circuit import LAST_PAUSE, CircuitBreaker, RedisUnavailable, within
 from tuneloop_server.engine.base import Message, Sampling
-from tuneloop_server.link import LAST_PAUSE, Away, Link, within
 from tuneloop_server.record import recorder as recording
 from tuneloop_server.record.health import RecordHealth, may_evict_records
 from tuneloop_server.record.recorder import Recorder
@@ -51,17 +51,17 @@ def a_record(number: int) -> Record:
 
 
 @asynccontextmanager
-async def link_to(url: str, clock: Callable[[], float] = time.monotonic) -> AsyncIterator[Link]:
-    link = Link(url, name="test", timeout=1.0, clock=clock)
-    yield link
-    await link.close()
+async def link_to(url: str, clock: Callable[[], float] = time.monotonic) -> AsyncIterator[CircuitBreaker]:
+    breaker = CircuitBreaker(url, name="test", timeout=1.0, clock=clock)
+    yield breaker
+    await breaker.close()
 
 
 @asynccontextmanager
 async def recording_to(url: str) -> AsyncIterator[tuple[Recorder, Tally, Tally]]:
     written, dropped = Tally(), Tally()
-    async with link_to(url) as link:
-        recorder = Recorder(link, TARGET, timedelta(days=35), written.add, dropped.add)
+    async with link_to(url) as breaker:
+        recorder = Recorder(breaker, TARGET, timedelta(days=35), written.add, dropped.add)
         async with beside(recorder.run()):
             yield recorder, written, dropped
 
@@ -75,26 +75,26 @@ async def test_a_dead_redis_is_asked_once_and_then_left_alone() -> None:
         asked += 1
         await client.ping()
 
-    async with link_to(f"redis://127.0.0.1:{free_port()}", clock=lambda: now) as link:
+    async with link_to(f"redis://127.0.0.1:{free_port()}", clock=lambda: now) as breaker:
         for _ in range(50):
-            with pytest.raises(Away):
-                await link.run(ask)
+            with pytest.raises(RedisUnavailable):
+                await breaker.run(ask)
         assert asked == 1
         now += LAST_PAUSE
-        with pytest.raises(Away):
-            await link.run(ask)
-        assert (asked, link.up) == (2, False)
+        with pytest.raises(RedisUnavailable):
+            await breaker.run(ask)
+        assert (asked, breaker.up) == (2, False)
 
 
 async def test_a_connection_that_was_closed_while_it_was_idle_is_made_anew(redis_url: str) -> None:
     async def ask(redis: Any) -> object:
         return await redis.ping()
 
-    async with link_to(redis_url) as link:
-        assert await link.run(ask)
+    async with link_to(redis_url) as breaker:
+        assert await breaker.run(ask)
         with sync_redis.Redis.from_url(redis_url) as client:
             assert client.client_kill_filter(_type="normal", skipme=True)
-        assert await link.run(ask)
+        assert await breaker.run(ask)
 
 
 async def test_an_answer_that_came_while_the_model_kept_the_loop_busy_is_not_late() -> None:
@@ -124,18 +124,18 @@ async def test_one_that_does_not_answer_is_given_its_time_and_no_more() -> None:
 async def test_what_must_not_be_given_up_lightly_is_tried_behind_an_open_circuit() -> None:
     server = RedisServer()
     try:
-        async with link_to(server.url) as link:
+        async with link_to(server.url) as breaker:
 
             async def ask(redis: Any) -> object:
                 return await redis.ping()
 
-            with pytest.raises(Away):
-                await link.run(ask)
+            with pytest.raises(RedisUnavailable):
+                await breaker.run(ask)
             server.start()
-            with pytest.raises(Away):
-                await link.run(ask)
-            assert await link.run(ask, patience=5)
-            assert await link.run(ask), "and it is known to be back"
+            with pytest.raises(RedisUnavailable):
+                await breaker.run(ask)
+            assert await breaker.run(ask, patience=5)
+            assert await breaker.run(ask), "and it is known to be back"
     finally:
         server.stop()
 
@@ -146,8 +146,8 @@ async def test_the_cache_misses_counts_and_comes_back() -> None:
     errors = Tally()
     answer = Stored("hello", "stop", 1, 1, "int-1", time.time())
     try:
-        async with link_to(server.url, clock=lambda: now) as link:
-            cache = ExactTier(link, 60, errors.add)
+        async with link_to(server.url, clock=lambda: now) as breaker:
+            cache = ExactTier(breaker, 60, errors.add)
             await cache.put(look_up("key"), answer)
             hit = await cache.find(look_up("key"))
             assert hit
@@ -159,7 +159,7 @@ async def test_the_cache_misses_counts_and_comes_back() -> None:
             server.start()
             now += LAST_PAUSE
             assert await cache.find(look_up("key")) is None
-            assert (errors.count, link.up) == (2, True)
+            assert (errors.count, breaker.up) == (2, True)
     finally:
         server.stop()
 
@@ -167,10 +167,10 @@ async def test_the_cache_misses_counts_and_comes_back() -> None:
 async def test_a_crowd_waits_for_its_turn_and_takes_redis_for_nothing_else(redis_url: str) -> None:
     """The client breaks when asked for more connections than it may have."""
     errors = Tally()
-    async with link_to(redis_url) as link:
-        cache = ExactTier(link, 60, errors.add)
+    async with link_to(redis_url) as breaker:
+        cache = ExactTier(breaker, 60, errors.add)
         await asyncio.gather(*(cache.find(look_up(str(number))) for number in range(500)))
-        assert (errors.count, link.up) == (0, True)
+        assert (errors.count, breaker.up) == (0, True)
 
 
 async def test_an_entry_that_is_not_ours_is_a_miss(redis_url: str) -> None:
@@ -178,8 +178,8 @@ async def test_an_entry_that_is_not_ours_is_a_miss(redis_url: str) -> None:
         for key, value in {"a": "not json", "b": "{}", "c": "[1]", "d": json.dumps({"text": "x", "new": 1})}.items():
             client.set(f"tuneloop:cache:{{{key}}}", value)
     errors = Tally()
-    async with link_to(redis_url) as link:
-        cache = ExactTier(link, 60, errors.add)
+    async with link_to(redis_url) as breaker:
+        cache = ExactTier(breaker, 60, errors.add)
         assert [await cache.find(look_up(key)) for key in "abcd"] == [None] * 4
     assert errors.count == 4
 
@@ -187,8 +187,8 @@ async def test_an_entry_that_is_not_ours_is_a_miss(redis_url: str) -> None:
 async def test_a_redis_of_the_wrong_type_or_full_is_away_not_an_error(redis_url: str) -> None:
     with sync_redis.Redis.from_url(redis_url) as client:
         client.lpush("tuneloop:cache:{key}", "x")
-    async with link_to(redis_url) as link:
-        assert await ExactTier(link, 60, Tally().add).find(look_up("key")) is None
+    async with link_to(redis_url) as breaker:
+        assert await ExactTier(breaker, 60, Tally().add).find(look_up("key")) is None
 
 
 async def test_the_record_waits_for_redis_and_loses_nothing() -> None:
@@ -268,8 +268,8 @@ async def test_long_records_are_written_a_few_at_a_time(redis_url: str, monkeypa
 
 async def test_what_is_queued_at_the_end_is_written(redis_url: str) -> None:
     written, dropped = Tally(), Tally()
-    async with link_to(redis_url) as link:
-        recorder = Recorder(link, TARGET, timedelta(days=35), written.add, dropped.add)
+    async with link_to(redis_url) as breaker:
+        recorder = Recorder(breaker, TARGET, timedelta(days=35), written.add, dropped.add)
         recorder.put(a_record(1))
         await recorder.flush(5)
     assert (written.count, dropped.count) == (1, 0)
@@ -277,8 +277,8 @@ async def test_what_is_queued_at_the_end_is_written(redis_url: str) -> None:
 
 async def test_what_cannot_be_written_at_the_end_is_counted() -> None:
     written, dropped = Tally(), Tally()
-    async with link_to(f"redis://127.0.0.1:{free_port()}") as link:
-        recorder = Recorder(link, TARGET, timedelta(days=35), written.add, dropped.add)
+    async with link_to(f"redis://127.0.0.1:{free_port()}") as breaker:
+        recorder = Recorder(breaker, TARGET, timedelta(days=35), written.add, dropped.add)
         recorder.put(a_record(1))
         await recorder.flush(0.1)
     assert (written.count, dropped.count) == (0, 1)
@@ -300,9 +300,9 @@ async def look(url: str, **settings: str) -> RedisState:
         with sync_redis.Redis.from_url(url) as client:
             for name, value in settings.items():
                 client.config_set(name.replace("_", "-"), value)
-    async with link_to(url) as link:
+    async with link_to(url) as breaker:
         changes = Tally()
-        health = RecordHealth(link, TARGET, changes.add)
+        health = RecordHealth(breaker, TARGET, changes.add)
         await health.look()
         assert changes.count == (health.state is not RedisState.UNREACHABLE), "the operator hears of a change, and only of that"
         return health.state
@@ -333,14 +333,14 @@ async def test_a_password_that_is_changed_while_records_wait_is_told_apart() -> 
     server = RedisServer(password="old").start()
     try:
         async with recording_to(server.url) as (recorder, written, _):
-            health = RecordHealth(recorder._link, TARGET, lambda: None)
+            health = RecordHealth(recorder._breaker, TARGET, lambda: None)
             recorder.put(a_record(1))
             await until(lambda: written.count == 1)
             with sync_redis.Redis.from_url(server.url) as client:
                 client.config_set("requirepass", "new")
                 client.client_kill_filter(_type="normal", skipme=True)
             recorder.put(a_record(2))
-            await until(lambda: recorder._link.up is False)
+            await until(lambda: recorder._breaker.up is False)
             await health.look()
             assert health.state is RedisState.UNAUTHORIZED
     finally:
@@ -364,8 +364,8 @@ def test_which_policy_may_evict_records(settings: dict[str, str], want: bool) ->
 async def test_a_denied_answer_is_neither_given_nor_kept(redis_url: str) -> None:
     """Each by itself: a generation may have begun before the denial, and end after it."""
     answer = Stored("hello", "stop", 1, 1, "int-1", time.time())
-    async with link_to(redis_url) as link:
-        tier = ExactTier(link, 60, Tally().add)
+    async with link_to(redis_url) as breaker:
+        tier = ExactTier(breaker, 60, Tally().add)
         await tier.put(look_up("written"), answer)
         with sync_redis.Redis.from_url(redis_url) as client:
             kept = client.get("tuneloop:cache:{written}")

@@ -14,10 +14,10 @@ from ports import free_port
 from redisserver import RedisServer
 from tuneloop_contracts.record import DEFAULT_RETENTION
 from tuneloop_server.cache.tiers import Hit, Lookup, Stored
+from tuneloop_server.circuit import CircuitBreaker, RedisUnavailable
 from tuneloop_server.errors import Unavailable
 from tuneloop_server.feedback.protocol import FeedbackRequest
 from tuneloop_server.feedback.service import FeedbackService
-from tuneloop_server.link import Away, Link
 from tuneloop_server.record.marks import Marks
 from tuneloop_server.record.recorder import Recorder
 from waiting import until
@@ -75,14 +75,14 @@ class _Tier:
 
     async def forget(self, key: str) -> None:
         if self._away:
-            raise Away
+            raise RedisUnavailable
         self.forgot.append(key)
 
 
 async def test_a_tier_that_cannot_tell_redis_does_not_keep_the_next_from_forgetting() -> None:
-    async with link_to_nothing() as link:
+    async with link_to_nothing() as breaker:
         marks, tiers = Marks(lambda: "salt"), (_Tier(away=True), _Tier(away=False))
-        recorder = Recorder(link, TARGET, DEFAULT_RETENTION, lambda _: None, lambda _: None)
+        recorder = Recorder(breaker, TARGET, DEFAULT_RETENTION, lambda _: None, lambda _: None)
         down = FeedbackRequest(interaction_id=marks.new_id("acme", "k" * 32), rating="down")
         with pytest.raises(Unavailable):
             await FeedbackService(marks, recorder, tiers).take(down, "acme")
@@ -90,10 +90,10 @@ async def test_a_tier_that_cannot_tell_redis_does_not_keep_the_next_from_forgett
 
 
 @asynccontextmanager
-async def link_to_nothing() -> AsyncIterator[Link]:
-    link = Link(f"redis://127.0.0.1:{free_port()}", name="test", timeout=1.0)
-    yield link
-    await link.close()
+async def link_to_nothing() -> AsyncIterator[CircuitBreaker]:
+    breaker = CircuitBreaker(f"redis://127.0.0.1:{free_port()}", name="test", timeout=1.0)
+    yield breaker
+    await breaker.close()
 
 
 async def test_a_thumbs_down_that_the_cache_cannot_hear_is_not_called_done(own_redis: RedisServer) -> None:

@@ -18,7 +18,7 @@ from redis.asyncio import Redis
 from tuneloop_contracts.answers import EXACT_PREFIX, exact_entry
 from tuneloop_server.cache.memory import Memory
 from tuneloop_server.cache.tiers import FORGET_SECONDS, Hit, Lookup, Stored
-from tuneloop_server.link import Away, Link
+from tuneloop_server.circuit import CircuitBreaker, RedisUnavailable
 
 BUDGET = 0.045
 """Seconds a request may lose to one look at Redis: with all else below the 50 ms that a Redis in trouble may cost an answer."""
@@ -31,8 +31,8 @@ OVERHEAD = 1000
 class ExactTier:
     """A Tier (see tiers). A Redis that is away is a miss, counted by `on_error`."""
 
-    def __init__(self, link: Link, ttl: int, on_error: Callable[[], None], now: Callable[[], float] = time.time) -> None:
-        self._link = link
+    def __init__(self, breaker: CircuitBreaker, ttl: int, on_error: Callable[[], None], now: Callable[[], float] = time.time) -> None:
+        self._breaker = breaker
         self._ttl = ttl
         self._on_error = on_error
         self._now = now
@@ -59,8 +59,8 @@ class ExactTier:
                 await redis.set(exact_entry(lookup.key), json.dumps(asdict(answer)), ex=self._ttl)
 
         try:
-            await self._link.run(write)
-        except Away:
+            await self._breaker.run(write)
+        except RedisUnavailable:
             self._on_error()
 
     async def forget(self, key: str) -> None:
@@ -73,7 +73,7 @@ class ExactTier:
             await pipe.execute()
 
         self._memory.drop(key)
-        await self._link.run(deny, patience=FORGET_SECONDS)
+        await self._breaker.run(deny, patience=FORGET_SECONDS)
 
     def watched(self, yes: bool) -> None:
         """Whether changes will be told: only then is memory used, and it begins empty."""
@@ -95,9 +95,9 @@ class ExactTier:
             return await redis.mget(exact_entry(key), _denied(key))
 
         try:
-            raw, denied = await self._link.run(get)
+            raw, denied = await self._breaker.run(get)
             answer = Stored(**json.loads(raw)) if raw and denied is None else None
-        except (Away, ValueError, TypeError):
+        except (RedisUnavailable, ValueError, TypeError):
             self._on_error()
             return None
         if answer and self._watched and before == self._changes:

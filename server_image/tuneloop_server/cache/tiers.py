@@ -74,5 +74,5 @@ class Tier(Protocol):
 
     async def forget(self, key: str) -> None:
         """Remove the answer that was made under this key, here and in every other pod, and keep none under it for the time to live.
-        Raises Away: a judgement must not be lost in silence."""
+        Raises RedisUnavailable: a judgement must not be lost in silence."""
         ...

@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError, RedisError, ResponseError
 
-from tuneloop_server.link import Away, Link
+from tuneloop_server.circuit import CircuitBreaker, RedisUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -32,28 +32,28 @@ class Watched(Protocol):
     def changed(self, keys: list[str] | None) -> None: ...
 
 
-async def watch(link: Link, prefix: str, cache: Watched) -> None:
-    """Until cancelled; `cache` is told whenever this begins and ends to work. `link`: the one that the cache is read by."""
+async def watch(breaker: CircuitBreaker, prefix: str, cache: Watched) -> None:
+    """Until cancelled; `cache` is told whenever this begins and ends to work. `breaker`: the one that the cache is read by."""
     told = False
     while True:
         try:
-            await link.run(_ping, patience=PERIOD)  # after which it knows the nodes
-            await _follow(link, prefix, cache)
+            await breaker.run(_ping, patience=PERIOD)  # after which it knows the nodes
+            await _follow(breaker, prefix, cache)
         except* ResponseError as refused:
             if not told:
                 why = type(refused.exceptions[0]).__name__
                 log.warning("Redis of the cache does not tell of changes (%s): each hit is read from it", why)
                 told = True
-        except* (Away, RedisError, OSError, TimeoutError):
+        except* (RedisUnavailable, RedisError, OSError, TimeoutError):
             pass
         finally:
             cache.watched(False)
         await asyncio.sleep(PAUSE)
 
 
-async def _follow(link: Link, prefix: str, cache: Watched) -> None:
+async def _follow(breaker: CircuitBreaker, prefix: str, cache: Watched) -> None:
     """Until one of the nodes is lost, or others hold keys. Raises RedisError or OSError, also in groups."""
-    followed = link.nodes()
+    followed = breaker.nodes()
     connections = [
         dial(protocol=2, socket_connect_timeout=PERIOD, socket_timeout=PERIOD, decode_responses=True) for dial in followed.values()
     ]
@@ -63,7 +63,7 @@ async def _follow(link: Link, prefix: str, cache: Watched) -> None:
         cache.watched(True)
         async with asyncio.TaskGroup() as group:
             for connection in connections:
-                group.create_task(_listen(connection, cache, lambda: link.nodes().keys() == followed.keys()))
+                group.create_task(_listen(connection, cache, lambda: breaker.nodes().keys() == followed.keys()))
     finally:
         for connection in connections:
             await connection.disconnect(nowait=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from tuneloop_server.embeddings.protocol import EmbeddingsRequest
 from tuneloop_server.errors import BadRequest, NotFound, Unavailable
-from tuneloop_server.semcache.embed.base import Away
+from tuneloop_server.semcache.embed.base import EmbedderUnavailable
 from tuneloop_server.semcache.embed.choose import OnDemand
 from tuneloop_vectors.files import tokenizer
 from tuneloop_vectors.words import Vectors
@@ -23,7 +23,7 @@ class EmbeddingsService:
             raise NotFound(message, param="model", code="model_not_found")
         try:
             rows = await embedder.embed(request.input)
-        except Away as error:
+        except EmbedderUnavailable as error:
             raise Unavailable("the embedder is away; try again") from error
         if request.dimensions not in (None, rows.shape[1]):
             raise BadRequest(f"this model gives {rows.shape[1]} dimensions and no others", param="dimensions")

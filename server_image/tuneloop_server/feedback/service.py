@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from tuneloop_contracts.answers import key_of
 from tuneloop_contracts.record import Feedback
 from tuneloop_server.cache.tiers import Tier
+from tuneloop_server.circuit import RedisUnavailable
 from tuneloop_server.errors import NotFound, Unavailable
 from tuneloop_server.feedback.protocol import FeedbackRequest
-from tuneloop_server.link import Away
 from tuneloop_server.record.marks import Marks
 from tuneloop_server.record.recorder import Recorder
 
@@ -33,11 +33,11 @@ class FeedbackService:
 
     async def _forget(self, key: str) -> None:
         """By each tier, also after one that could not tell Redis: this pod then gives it no more in any case."""
-        away: Away | None = None
+        away: RedisUnavailable | None = None
         for tier in self._tiers if key else ():
             try:
                 await tier.forget(key)
-            except Away as error:
+            except RedisUnavailable as error:
                 away = error
         if away:
             said = "recorded, but the cache cannot be told at the moment and may repeat the answer; send it again"

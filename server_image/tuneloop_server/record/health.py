@@ -10,7 +10,7 @@ from redis.exceptions import ResponseError
 
 from tuneloop_contracts.pods import RecordedReport, RedisState
 from tuneloop_contracts.record import counts_in, meta_key
-from tuneloop_server.link import Away, Link
+from tuneloop_server.circuit import CircuitBreaker, RedisUnavailable
 from tuneloop_server.record.recorder import TIMEOUT
 
 log = logging.getLogger(__name__)
@@ -29,11 +29,11 @@ MEANING = {
 
 
 class RecordHealth:
-    def __init__(self, link: Link | None, target: str, on_change: Callable[[], None]) -> None:
-        self._link = link
+    def __init__(self, breaker: CircuitBreaker | None, target: str, on_change: Callable[[], None]) -> None:
+        self._breaker = breaker
         self._target = target
         self._on_change = on_change
-        self.state = RedisState.OFF if link is None else RedisState.UNREACHABLE
+        self.state = RedisState.OFF if breaker is None else RedisState.UNREACHABLE
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -48,25 +48,25 @@ class RecordHealth:
             self._on_change()
 
     async def recorded(self) -> RecordedReport:
-        """Examples so far by domain; empty while Redis is away."""
+        """Examples so far by domain; empty while Redis is unavailable."""
 
         async def meta(redis: Redis) -> Any:
             return await redis.hgetall(meta_key(self._target))
 
         try:
-            fields = await self._link.run(meta) if self._link else {}
-        except Away:
+            fields = await self._breaker.run(meta) if self._breaker else {}
+        except RedisUnavailable:
             fields = {}
         return RecordedReport(recorded=counts_in(fields), redis=self.state)
 
     async def _judge(self) -> RedisState:
-        if self._link is None:
+        if self._breaker is None:
             return RedisState.OFF
         try:
             # also behind an open circuit, which the recorder keeps so: all the same it matters why
-            memory = await self._link.run(_memory_settings, patience=TIMEOUT)
-        except Away as away:
-            return RedisState.UNAUTHORIZED if away.unauthorized else RedisState.UNREACHABLE
+            memory = await self._breaker.run(_memory_settings, patience=TIMEOUT)
+        except RedisUnavailable as unavailable:
+            return RedisState.UNAUTHORIZED if unavailable.unauthorized else RedisState.UNREACHABLE
         return RedisState.UNSAFE_EVICTION if any(map(may_evict_records, memory)) else RedisState.OK
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from redis.asyncio import Redis
 
 from tuneloop_contracts.record import SCHEMA, Feedback, Record, count_field, feedback_stream, meta_key, record_stream, repeats_key
-from tuneloop_server.link import Away, Link
+from tuneloop_server.circuit import CircuitBreaker, RedisUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -67,14 +67,14 @@ class Recorder:
 
     def __init__(
         self,
-        link: Link,
+        breaker: CircuitBreaker,
         target: str,
         retention: timedelta,
         on_written: Callable[[int], None],
         on_dropped: Callable[[int], None],
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._link = link
+        self._breaker = breaker
         self._target = target
         self._retention = retention
         self._on_written = on_written
@@ -144,8 +144,8 @@ class Recorder:
             self._batch.append(self._queue.get_nowait())
             room -= len(self._batch[-1].text)
         try:
-            await self._link.run(self._write)
-        except Away:
+            await self._breaker.run(self._write)
+        except RedisUnavailable:
             await asyncio.sleep(PAUSE)
             return
         self._on_written(len(self._batch))
@@ -155,8 +155,8 @@ class Recorder:
     async def _count_or_pause(self) -> None:
         told = self._repeats.copy()
         try:
-            await self._link.run(lambda redis: self._tell(redis, told))
-        except Away:
+            await self._breaker.run(lambda redis: self._tell(redis, told))
+        except RedisUnavailable:
             await asyncio.sleep(PAUSE)
             return
         self._on_written(told.total())

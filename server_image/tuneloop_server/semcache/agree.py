@@ -11,7 +11,7 @@ static vectors, 99 % of paragraphs of one handbook on different things lie under
 
 
 async def agree(served: str, fresh: str, embedder: Embedder) -> bool:
-    """Raises embed.base.Away."""
+    """Raises EmbedderUnavailable."""
     one, other = read(served), read(fresh)
     if one.folded == other.folded:
         return True

@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry
 
 from tuneloop_server.adapters.service import AdapterService
 from tuneloop_server.cache.tiers import Tier
+from tuneloop_server.circuit import CircuitBreaker
 from tuneloop_server.engine.base import Engine, Pressure
-from tuneloop_server.link import Link
 from tuneloop_server.semcache.embed.base import Embedder
 from tuneloop_server.semcache.follow import Follower
 from tuneloop_server.semcache.metrics import SemanticMetrics
@@ -30,19 +30,25 @@ class SemanticCache:
     tier: Tier
     shadow: Shadow
     follower: Follower
-    news: Link
+    news: CircuitBreaker
 
     async def close(self) -> None:
         await self.news.close()
 
 
 def semantic_cache(
-    settings: Settings, link: Link, engine: Engine, adapters: AdapterService, embedder: Embedder, template: str, registry: CollectorRegistry
+    settings: Settings,
+    breaker: CircuitBreaker,
+    engine: Engine,
+    adapters: AdapterService,
+    embedder: Embedder,
+    template: str,
+    registry: CollectorRegistry,
 ) -> SemanticCache:
-    """`link`: the exact tier's, so that a Redis in trouble costs a request its budget once. News come by a link of their own: they are
-    waited for."""
-    news = Link(settings.redis_url, settings.redis_mode, name="cache news", timeout=NEWS_TIMEOUT)
-    store, heard = (EntryStore(each, settings.target, settings.cache_ttl) for each in (link, news))
+    """`breaker`: the exact tier's, so that a Redis in trouble costs a request its budget once. Changes come by a connection of their
+    own: they are waited for."""
+    news = CircuitBreaker(settings.redis_url, settings.redis_mode, name="cache news", timeout=NEWS_TIMEOUT)
+    store, heard = (EntryStore(each, settings.target, settings.cache_ttl) for each in (breaker, news))
     shelf, metrics = Shelf(time.time), SemanticMetrics(registry)
     tier = SemanticTier(settings.semantic_cache_domains, embedder, store, shelf, metrics, template)
     again = partial(regenerate, engine, adapters)

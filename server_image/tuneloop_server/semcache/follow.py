@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tuneloop_server.link import Away
+from tuneloop_server.circuit import RedisUnavailable
 from tuneloop_server.semcache.shelf import Shelf
 from tuneloop_server.semcache.store import EntryStore, Forgotten
 
@@ -24,11 +24,11 @@ class Follower:
         while True:
             try:
                 await self.step()
-            except Away:
+            except RedisUnavailable:
                 await asyncio.sleep(PAUSE)
 
     async def step(self) -> None:
-        """One page of news. Raises Away."""
+        """One page of news. Raises RedisUnavailable."""
         async for place, news in self._store.news(self._place):
             self._place = place
             if isinstance(news, Forgotten):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TextIO
 
-from tuneloop_server.semcache.embed.base import Away, Embedder
+from tuneloop_server.semcache.embed.base import Embedder, EmbedderUnavailable
 from tuneloop_server.semcache.embed.choose import DEFAULT, make_embedder
 from tuneloop_server.semcache.guard.judge import objection
 from tuneloop_server.semcache.partition import LONGEST_QUESTION
@@ -61,7 +61,7 @@ def parse(line: str) -> Pair:
 
 
 async def decide(pair: Pair, embedder: Embedder) -> dict[str, Any]:
-    """As the tier decides. Raises embed.base.Away."""
+    """As the tier decides. Raises EmbedderUnavailable."""
     a, b = pair.a.strip(), pair.b.strip()
     vectors = await embedder.embed([a, b])
     similarity = float(vectors[0] @ vectors[1])
@@ -80,7 +80,7 @@ async def answer(lines: Iterable[str], embedder: Embedder, out: TextIO, err: Tex
             continue
         try:
             decided = await decide(parse(line), embedder)
-        except (BadLine, Away) as error:
+        except (BadLine, EmbedderUnavailable) as error:
             bad += 1
             print(f"line {number}: {error or 'the embedder gave no vectors'}", file=err)
             continue

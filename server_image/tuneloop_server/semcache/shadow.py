@@ -6,11 +6,10 @@ from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 from tuneloop_server.cache.tiers import Hit, Lookup, Stored
+from tuneloop_server.circuit import RedisUnavailable
 from tuneloop_server.errors import ApiError
-from tuneloop_server.link import Away
 from tuneloop_server.semcache.agree import agree
-from tuneloop_server.semcache.embed.base import Away as EmbedderAway
-from tuneloop_server.semcache.embed.base import Embedder
+from tuneloop_server.semcache.embed.base import Embedder, EmbedderUnavailable
 from tuneloop_server.semcache.metrics import SemanticMetrics
 from tuneloop_server.semcache.tier import SemanticTier
 
@@ -73,7 +72,7 @@ class Shadow:
         try:
             fresh = await self._regenerate(drawn.lookup)
             right = await agree(drawn.hit.answer.text, fresh, self._embedder)
-        except (ApiError, EmbedderAway):
+        except (ApiError, EmbedderUnavailable):
             self._metrics.skipped.inc()
             return
         self._metrics.judged(drawn.lookup.domain, "right" if right else "wrong")
@@ -84,7 +83,7 @@ class Shadow:
     async def _drop(self, key: str) -> None:
         try:
             await self._tier.forget(key)
-        except Away:
+        except RedisUnavailable:
             log.warning("a wrong entry could not be taken out of Redis; this pod serves it no more")
 
 

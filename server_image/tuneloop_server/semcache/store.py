@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 
 from tuneloop_contracts.answers import FORGET_FIELD, KEY_FIELD, semantic_stream
 from tuneloop_server.cache.tiers import FORGET_SECONDS, Lookup, Stored
-from tuneloop_server.link import Link
+from tuneloop_server.circuit import CircuitBreaker
 from tuneloop_server.semcache.shelf import Entry
 from tuneloop_vectors.words import Vectors
 
@@ -37,10 +37,10 @@ class Forgotten:
 
 
 class EntryStore:
-    """Every method raises link.Away."""
+    """Every method raises RedisUnavailable."""
 
-    def __init__(self, link: Link, target: str, ttl: int) -> None:
-        self._link = link
+    def __init__(self, breaker: CircuitBreaker, target: str, ttl: int) -> None:
+        self._breaker = breaker
         self._stream = semantic_stream(target)
         self._ttl = ttl
 
@@ -61,7 +61,7 @@ class EntryStore:
             await pipe.execute()
             return written
 
-        entry_id = await self._link.run(write)
+        entry_id = await self._breaker.run(write)
         return self._entry(entry_id, fields) if entry_id else None
 
     async def fetch(self, key: str, entry_id: str) -> Stored | None:
@@ -73,7 +73,7 @@ class EntryStore:
             pipe.exists(self._denied(key))
             return await pipe.execute()
 
-        found, denied = await self._link.run(read)
+        found, denied = await self._breaker.run(read)
         if not found or denied:
             return None
         fields = found[0][1]
@@ -93,7 +93,7 @@ class EntryStore:
                 pipe.xdel(self._stream, entry_id)
             await pipe.execute()
 
-        await self._link.run(deny, patience=FORGET_SECONDS)
+        await self._breaker.run(deny, patience=FORGET_SECONDS)
 
     async def news(self, after: str) -> AsyncIterator[tuple[str, Entry | Forgotten | None]]:
         """What was written after that place, a page at most; waits a moment when there is nothing. None: unreadable, as from a newer
@@ -102,7 +102,7 @@ class EntryStore:
         async def read(redis: Redis) -> Any:
             return await redis.xread({self._stream: after}, count=PAGE, block=PATIENCE)
 
-        found = await self._link.run(read)
+        found = await self._breaker.run(read)
         streams = found.values() if isinstance(found, dict) else [messages for _, messages in found or []]
         for messages in streams:
             for entry_id, fields in messages:

@@ -4,9 +4,8 @@ import time
 from collections.abc import Callable, Collection
 
 from tuneloop_server.cache.tiers import Hit, Lookup, Stored
-from tuneloop_server.link import Away
-from tuneloop_server.semcache.embed.base import Away as EmbedderAway
-from tuneloop_server.semcache.embed.base import Embedder
+from tuneloop_server.circuit import RedisUnavailable
+from tuneloop_server.semcache.embed.base import Embedder, EmbedderUnavailable
 from tuneloop_server.semcache.guard.judge import objection
 from tuneloop_server.semcache.metrics import SemanticMetrics
 from tuneloop_server.semcache.partition import partition
@@ -60,7 +59,7 @@ class SemanticTier:
         try:
             vector = await self._vector(lookup.question)
             entry = await self._store.add(where, lookup, vector, answer)
-        except (Away, EmbedderAway):
+        except (RedisUnavailable, EmbedderUnavailable):
             self._metrics.lookups.labels(lookup.domain, "error").inc()
             return
         if entry:
@@ -80,7 +79,7 @@ class SemanticTier:
                     self._metrics.objections.labels(reason).inc()
                 elif hit := await self._fetch(candidate):
                     return "hit", hit
-        except (Away, EmbedderAway):
+        except (RedisUnavailable, EmbedderUnavailable):
             return "error", None
         return ("guarded" if near else "miss"), None
 

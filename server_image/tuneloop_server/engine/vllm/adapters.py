@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from tuneloop_server.engine.base import AdapterWeights
-from tuneloop_server.engine.vllm.client import Away, Client, Refusal
+from tuneloop_server.engine.vllm.client import Client, VllmError, VllmUnavailable
 from tuneloop_server.engine.vllm.files import content_digest, empty, remove, write
 from tuneloop_server.engine.vllm.probe import look, probe
 
@@ -72,7 +72,7 @@ class Adapters:
             await self._forget(name)
 
     async def restore(self) -> None:
-        """Load again what is not there. One that cannot be is lost, and does not hold up the others. Raises Away and Refusal."""
+        """Load again what is not there. One that cannot be is lost, and does not hold up the others. Raises VllmUnavailable, VllmError."""
         async with self._one_at_a_time:
             listed = {card.id for card in await self._client.models()}
             if not self._up.is_set() and listed.isdisjoint(self._names.values()):  # a new life of its own, and nobody asks anything yet
@@ -82,7 +82,7 @@ class Adapters:
                     await self._take_back(handle, name)
 
     async def clear(self) -> None:
-        """Of what an earlier life of this process left behind. Raises Away."""
+        """Of what an earlier life of this process left behind. Raises VllmUnavailable."""
         for card in await self._client.models():
             if card.parent is not None:
                 await self._client.unload_adapter(card.id)
@@ -92,7 +92,7 @@ class Adapters:
         while True:
             await self._up.wait()
             async with self._one_at_a_time:
-                with suppress(Away):
+                with suppress(VllmUnavailable):
                     return await self._load(name)
                 self._up.clear()  # until the next look at it
 
@@ -109,7 +109,7 @@ class Adapters:
             log.info("vLLM restarted; %s is loaded again, and moves the probe by %.3f", name, delta)
 
     async def _load(self, name: str) -> float:
-        """Unless an earlier try got through after all; then see whether it is there. Raises Away and NotLoaded."""
+        """Unless an earlier try got through after all; then see whether it is there. Raises VllmUnavailable and NotLoaded."""
         if self._deaths[name] >= MOST_DEATHS:
             raise NotLoaded(f"vLLM went away {MOST_DEATHS} times while it loaded this")
         there = await self._listed(name)
@@ -119,10 +119,10 @@ class Adapters:
             if not await self._listed(name):
                 raise NotLoaded("vLLM says that it is loaded, and does not list it")
             delta = await probe(self._client, self._base, self._base_alone, name)
-        except Refusal as refusal:
+        except VllmError as refusal:
             log.warning("vLLM does not load %s: %s", name, refusal)
             raise NotLoaded(str(refusal)) from refusal
-        except Away:
+        except VllmUnavailable:
             self._deaths[name] += 1
             raise
         del self._deaths[name]
@@ -132,6 +132,6 @@ class Adapters:
         return any((card.id, card.root) == (name, str(self._folder / name)) for card in await self._client.models())
 
     async def _forget(self, name: str) -> None:
-        with suppress(Away, Refusal):  # then it is not there anyway
+        with suppress(VllmUnavailable, VllmError):  # then it is not there anyway
             await self._client.unload_adapter(name)
         await asyncio.to_thread(remove, self._folder / name)

@@ -20,11 +20,11 @@ KEEP_ALIVE_SECONDS = 2.0
 """Of idle connections; vLLM closes its own end after 5, and a request that is just being sent then would be lost."""
 
 
-class Away(Exception):
+class VllmUnavailable(Exception):
     """vLLM is not there, or it broke off: try later."""
 
 
-class Refusal(Exception):
+class VllmError(Exception):
     """vLLM answered, but not with what was asked for."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -35,7 +35,7 @@ class Refusal(Exception):
 
 
 @dataclass(frozen=True)
-class Card:
+class ModelCard:
     """An entry of /v1/models."""
 
     id: str
@@ -48,16 +48,16 @@ class Card:
 
 
 class Client:
-    """Raises Away and Refusal. `session` has vLLM's URL as its base."""
+    """Raises VllmUnavailable and VllmError. `session` has vLLM's URL as its base."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
 
-    async def models(self) -> tuple[Card, ...]:
+    async def models(self) -> tuple[ModelCard, ...]:
         """The base, then the adapters that were loaded."""
         async with self._call("GET", "/v1/models", QUICK) as response:
             listed = json.loads(await response.read())["data"]
-            return tuple(Card(card["id"], card["root"], card.get("parent"), card.get("max_model_len")) for card in listed)
+            return tuple(ModelCard(card["id"], card["root"], card.get("parent"), card.get("max_model_len")) for card in listed)
 
     async def tokens(self, request: Generation) -> list[int]:
         """The prompt that the model's chat template makes of the messages, up to where the answer begins; or the bare one, as it is."""
@@ -72,7 +72,7 @@ class Client:
             response = await self._session.post("/v1/completions", json=body, timeout=STREAM)
             await _check(response)
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Away from error
+            raise VllmUnavailable from error
         return response
 
     async def next_logprobs(self, model: str, prompt: str) -> Mapping[str, float]:
@@ -103,9 +103,9 @@ class Client:
                 await _check(response)
                 yield response
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise Away from error
+            raise VllmUnavailable from error
         except (ValueError, KeyError, TypeError, IndexError) as error:  # whoever reads the answer does so in here
-            raise Refusal(200, "an answer that is not vLLM's") from error
+            raise VllmError(200, "an answer that is not vLLM's") from error
 
 
 def connector() -> aiohttp.TCPConnector:
@@ -114,7 +114,7 @@ def connector() -> aiohttp.TCPConnector:
 
 
 async def _check(response: aiohttp.ClientResponse) -> None:
-    """Raises Refusal with vLLM's own words."""
+    """Raises VllmError with vLLM's own words."""
     if response.status == 200:
         return
     try:
@@ -123,4 +123,4 @@ async def _check(response: aiohttp.ClientResponse) -> None:
         message = ""
     finally:
         response.release()
-    raise Refusal(response.status, message)
+    raise VllmError(response.status, message)

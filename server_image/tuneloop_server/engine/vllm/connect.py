@@ -10,7 +10,7 @@ import aiohttp
 from tuneloop_contracts.base import base_digest
 from tuneloop_server.engine.base import QUEUE_PER_ROW, BaseFacts
 from tuneloop_server.engine.vllm.adapters import Adapters
-from tuneloop_server.engine.vllm.client import Away, Card, Client, Refusal, connector
+from tuneloop_server.engine.vllm.client import Client, ModelCard, VllmError, VllmUnavailable, connector
 from tuneloop_server.engine.vllm.engine import LOOK_SECONDS, VllmEngine
 from tuneloop_server.engine.vllm.outline import linears
 from tuneloop_server.settings import BadSettings, Settings
@@ -28,7 +28,7 @@ async def connected(settings: Settings) -> AsyncIterator[VllmEngine]:
         client = Client(session)
         try:
             base = await _arrived(client)
-        except Refusal as refusal:
+        except VllmError as refusal:
             raise BadSettings(f"VLLM_URL: what answers there is not vLLM: {refusal}") from refusal
         if base.root != str(folder):
             raise BadSettings(f"vLLM serves {base.root}, and MODEL_PATH is {folder}: give both the same folder under the same path")
@@ -45,10 +45,10 @@ async def connected(settings: Settings) -> AsyncIterator[VllmEngine]:
             await asyncio.gather(keeping, return_exceptions=True)
 
 
-async def _arrived(client: Client) -> Card:
+async def _arrived(client: Client) -> ModelCard:
     """The base, as soon as vLLM has loaded it."""
     log.info("waiting for vLLM")
     while True:
-        with suppress(Away):
+        with suppress(VllmUnavailable):
             return (await client.models())[0]
         await asyncio.sleep(LOOK_SECONDS)

@@ -9,7 +9,7 @@ from typing import Any, Never
 from tuneloop_server.engine.base import RETRY_AFTER, AdapterWeights, Answer, BaseFacts, Generation, Pressure
 from tuneloop_server.engine.vllm.adapters import Adapters
 from tuneloop_server.engine.vllm.answer import VllmAnswer
-from tuneloop_server.engine.vllm.client import Away, Client, Refusal
+from tuneloop_server.engine.vllm.client import Client, VllmError, VllmUnavailable
 from tuneloop_server.errors import BadRequest, Failed, PromptTooLong, TryLater, Unavailable
 
 log = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class VllmEngine:
         self._asking += 1
         try:
             return await self._ask(request)
-        except (Away, Refusal) as error:
+        except (VllmUnavailable, VllmError) as error:
             raise self._told(error) from error
         finally:
             self._asking -= 1
@@ -101,12 +101,12 @@ class VllmEngine:
         response = await self._client.stream(to_body(request, self._adapters.name(request.adapter), prompt, room))
         return VllmAnswer(len(prompt), response, self._open)
 
-    def _told(self, error: Away | Refusal) -> Exception:
+    def _told(self, error: VllmUnavailable | VllmError) -> Exception:
         """As a client should hear it."""
-        if isinstance(error, Refusal) and error.status == 400:
+        if isinstance(error, VllmError) and error.status == 400:
             return BadRequest(f"the model refuses this request: {error.message}", param="messages")
         self._doubt.set()
-        if isinstance(error, Refusal) and error.status == 500:
+        if isinstance(error, VllmError) and error.status == 500:
             return Failed("the model failed on this request")
         return _unavailable()  # 404: it does not know the adapter, and so has just restarted
 

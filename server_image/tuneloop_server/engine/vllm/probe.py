@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 
 from tuneloop_server.engine.base import PROBE_TEXT
-from tuneloop_server.engine.vllm.client import Client, Refusal
+from tuneloop_server.engine.vllm.client import Client, VllmError
 
 GONE = 404
 MOST_NOISE = 0.05
@@ -12,12 +12,12 @@ MOST_NOISE = 0.05
 
 
 async def look(client: Client, model: str) -> Mapping[str, float]:
-    """What there is to compare. Raises Away and Refusal."""
+    """What there is to compare. Raises VllmUnavailable and VllmError."""
     return await client.next_logprobs(model, PROBE_TEXT)
 
 
 async def probe(client: Client, base: str, alone: Mapping[str, float], adapter: str) -> float:
-    """The largest difference of a log probability; 0 = without effect, NaN = broken. Raises Away and Refusal.
+    """The largest difference of a log probability; 0 = without effect, NaN = broken. Raises VllmUnavailable and VllmError.
 
     `alone`: the base's look, from when nothing else ran. It is looked at again: what differs is what other requests in the same batch
     do, and an adapter has to do more. But not more than MOST_NOISE: vLLM 0.32 on a CPU gives a base request that is batched with those
@@ -25,7 +25,7 @@ async def probe(client: Client, base: str, alone: Mapping[str, float], adapter: 
     """
     try:
         moved = await look(client, adapter)
-    except Refusal as refusal:
+    except VllmError as refusal:
         if refusal.status == GONE:
             raise
         return math.nan  # a question that the base answers, and an answer that cannot be written: JSON has no NaN

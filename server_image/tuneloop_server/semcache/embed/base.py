@@ -6,7 +6,7 @@ from typing import Protocol
 from tuneloop_vectors.words import Vectors
 
 
-class Away(Exception):
+class EmbedderUnavailable(Exception):
     """No vectors at the moment; the text is in nobody's message."""
 
 
@@ -27,7 +27,7 @@ class Embedder(Protocol):
         ...
 
     async def embed(self, texts: Sequence[str]) -> Vectors:
-        """[texts, dimensions], rows of length 1. Raises Away."""
+        """[texts, dimensions], rows of length 1. Raises EmbedderUnavailable."""
         ...
 
     async def close(self) -> None: ...

@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 import numpy as np
 
-from tuneloop_server.semcache.embed.base import Away
+from tuneloop_server.semcache.embed.base import EmbedderUnavailable
 from tuneloop_vectors.words import Vectors, unit
 
 TIMEOUT = 0.25
@@ -37,10 +37,10 @@ class RemoteEmbedder:
                 answer.raise_for_status()
                 rows = _rows(await answer.json())
         except (aiohttp.ClientError, TimeoutError, KeyError, TypeError, ValueError) as error:
-            raise Away from error
+            raise EmbedderUnavailable from error
         self._dimensions = self._dimensions or rows.shape[1]
         if rows.shape != (len(texts), self._dimensions) or not np.isfinite(rows).all():
-            raise Away
+            raise EmbedderUnavailable
         return unit(rows)
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""A connection to a Redis that may be away: known to be so, it costs a request nothing."""
+"""A circuit breaker around a Redis client: while Redis is known to be unavailable, it costs a request nothing."""
 
 import asyncio
 import logging
@@ -38,7 +38,7 @@ ONLY_READ = ("MISCONF", "NOREPLICAS")
 """How Redis begins to say that it writes nothing at the moment: its disk is full, or its replicas are gone."""
 
 
-class Away(Exception):
+class RedisUnavailable(Exception):
     """Try later; `unauthorized` says that the password must be mended first."""
 
     def __init__(self, *, unauthorized: bool = False) -> None:
@@ -46,8 +46,8 @@ class Away(Exception):
         self.unauthorized = unauthorized
 
 
-class Link:
-    """A circuit breaker around one client: after a failure it answers Away at once, and lets one try through when the pause is over."""
+class CircuitBreaker:
+    """Around one client: opens after a failure and raises RedisUnavailable at once; lets one call through when the pause is over."""
 
     def __init__(
         self, url: str, mode: RedisMode = RedisMode.STANDALONE, *, name: str, timeout: float, clock: Callable[[], float] = time.monotonic
@@ -66,13 +66,13 @@ class Link:
         """None before the first try."""
 
     async def run(self, work: Callable[[Redis], Awaitable[T]], *, patience: float | None = None) -> T:
-        """Raises Away. With `patience` (seconds, instead of the timeout) it is tried even behind an open circuit: for what must not be
-        given up lightly."""
+        """Raises RedisUnavailable. With `patience` (seconds, instead of the timeout) it is tried even while the circuit is open:
+        for what must not be given up lightly."""
         if patience is not None:
             return await self._try(work, patience)
         async with self._turns:
             if self._clock() < self._closed_until:
-                raise Away
+                raise RedisUnavailable
             return await self._try(work, self._timeout)
 
     async def _try(self, work: Callable[[Redis], Awaitable[T]], seconds: float) -> T:
@@ -81,12 +81,12 @@ class Link:
                 result = await work(self._client)
         except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
             if isinstance(error, OutOfMemoryError) or str(error).startswith(ONLY_READ):
-                raise Away from error  # what is in it can be read
+                raise RedisUnavailable from error  # what is in it can be read
             self._failed(error)
             if isinstance(error, ReadOnlyError):
                 await self._leave_replica()
             why = error.__cause__ if isinstance(error, RedisClusterException) else error
-            raise Away(unauthorized=isinstance(why, AuthenticationError | NoPermissionError)) from error
+            raise RedisUnavailable(unauthorized=isinstance(why, AuthenticationError | NoPermissionError)) from error
         self._came_back()
         return result
 
