@@ -4,7 +4,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tuneloop_server import errors
-from tuneloop_server.chat.door import Door
+from tuneloop_server.chat.fast_path import FastPath
 from tuneloop_server.chat.routes import chat_routes
 from tuneloop_server.completions.routes import completion_routes
 from tuneloop_server.embeddings.routes import embeddings_routes
@@ -17,16 +17,16 @@ from tuneloop_server.tenants.gate import Gate
 
 
 def create_app(parts: Parts) -> FastAPI:
-    """OpenAI's API, probes and metrics. The middleware added last comes first: the door answers only whom guard and gate let in."""
+    """OpenAI's API, probes and metrics. The middleware added last comes first: the fast path answers only what guard and gate let in."""
     app = _bare()
-    app.include_router(chat_routes(parts.chat, parts.readings))
+    app.include_router(chat_routes(parts.chat, parts.parser))
     app.include_router(completion_routes(parts.chat, parts.settings.max_new_tokens))
     app.include_router(embeddings_routes(parts.embeddings))
     app.include_router(model_routes(parts.world))
     app.include_router(feedback_routes(parts.feedback))
     app.include_router(probe_routes(parts.status, parts.lifecycle, parts.metrics))
     refused = parts.metrics.refused
-    app.add_middleware(Door, service=parts.chat, readings=parts.readings)
+    app.add_middleware(FastPath, service=parts.chat, parser=parts.parser)
     app.add_middleware(Gate, tenants=parts.tenants, concurrency=parts.concurrency, on_refused=lambda reason: refused.labels(reason).inc())
     app.add_middleware(Guard, lifecycle=parts.lifecycle)
     return app

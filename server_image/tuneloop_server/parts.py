@@ -15,9 +15,9 @@ from tuneloop_server.cache.exact import BUDGET, ExactTier
 from tuneloop_server.cache.template import template_digest
 from tuneloop_server.cache.tiers import Tier
 from tuneloop_server.cache.watch import watch
-from tuneloop_server.chat.books import Books
-from tuneloop_server.chat.reading import Readings
+from tuneloop_server.chat.parsing import RequestParser
 from tuneloop_server.chat.service import ChatService
+from tuneloop_server.chat.telemetry import Telemetry
 from tuneloop_server.circuit import CircuitBreaker
 from tuneloop_server.embeddings.service import EmbeddingsService
 from tuneloop_server.engine.base import Engine
@@ -29,7 +29,7 @@ from tuneloop_server.metrics import Metrics
 from tuneloop_server.news import News
 from tuneloop_server.record import recorder as recording
 from tuneloop_server.record.health import RecordHealth
-from tuneloop_server.record.marks import Marks
+from tuneloop_server.record.interaction_ids import InteractionIds
 from tuneloop_server.record.recorder import Recorder
 from tuneloop_server.routing import World
 from tuneloop_server.semcache.build import SemanticCache, semantic_cache
@@ -60,16 +60,16 @@ class Parts:
         news = News()
         self.adapters = AdapterService(engine, settings.max_lora_rank, news)
         self.current = Current(self._apply)
-        self._marks = Marks(lambda: self.current.manifest.salt)
+        self._ids = InteractionIds(lambda: self.current.manifest.salt)
         self._embedder = OnDemand(settings.embedder)
         self._tracing = start_tracing() if settings.traces else None
         self._template = template_digest(settings.model_path)
         self._connect()
         self.health = RecordHealth(self._record_redis, settings.target, news.tell)
-        self.readings = Readings(settings.max_new_tokens)
-        books = Books(self.metrics, self.recorder, self._tracing)
-        self.chat = ChatService(engine, self.adapters, self.world, self._marks, self._tiers, self._template, books)
-        self.feedback = FeedbackService(self._marks, self.recorder, self._tiers)
+        self.parser = RequestParser(settings.max_new_tokens)
+        telemetry = Telemetry(self.metrics, self.recorder, self._tracing)
+        self.chat = ChatService(engine, self.adapters, self.world, self._ids, self._tiers, self._template, telemetry)
+        self.feedback = FeedbackService(self._ids, self.recorder, self._tiers)
         self.embeddings = EmbeddingsService(self._embedder)
         self.status = StatusService(self.adapters, self.current, self.health, news, engine, settings.model_name, settings.max_lora_rank)
         self._observe()

@@ -259,9 +259,9 @@ def test_a_redis_that_is_away_is_another_time() -> None:
 
 
 def test_the_hash_is_the_one_that_the_server_records() -> None:
-    from tuneloop_server.record.marks import Marks
+    from tuneloop_server.record.interaction_ids import InteractionIds
 
-    assert Marks(lambda: SALT).hide("default", "ana") == ANA
+    assert InteractionIds(lambda: SALT).hash_user("default", "ana") == ANA
     assert json.loads(AdapterManifest(salt=SALT).model_dump_json(by_alias=True))["salt"] == SALT
 
 

@@ -367,7 +367,7 @@ def age_all(redis_url: str, seconds: float) -> None:
 async def test_a_thumbs_down_removes_the_answer_in_every_pod_and_denies_it(redis_url: str, judged: str) -> None:
     async with light_server(redis_url) as pod, light_server(redis_url) as other:
         other.parts.current.take(pod.parts.current._seen)  # type: ignore[arg-type]
-        other.parts._marks._own = pod.parts._marks._own  # as the manifest's salt does in a cluster
+        other.parts._ids._own = pod.parts._ids._own  # as the manifest's salt does in a cluster
         made = await pod.ask()
         await warm(pod)
         await warm(other)

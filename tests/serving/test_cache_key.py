@@ -7,8 +7,8 @@ import pytest
 
 from tuneloop_server.cache.control import parse_cache_control
 from tuneloop_server.cache.key import exact_key, request_digest
+from tuneloop_server.chat.parsing import ParsedRequest, RequestParser
 from tuneloop_server.chat.protocol import ChatRequest
-from tuneloop_server.chat.reading import Reading, Readings
 from tuneloop_server.engine.base import Message, Sampling
 from tuneloop_server.errors import BadRequest
 
@@ -54,15 +54,15 @@ def test_another_request_is_another_answer(messages: tuple[Message, ...], sampli
     assert request_digest(messages, sampling) != REQUEST
 
 
-def reading(**fields: Any) -> Reading:
+def parsed(**fields: Any) -> ParsedRequest:
     body = {"model": "m", "messages": [{"role": "user", "content": "hello"}]} | fields
-    return Reading.of(ChatRequest.model_validate(body), 9)
+    return ParsedRequest.of(ChatRequest.model_validate(body), 9)
 
 
 def test_streamed_or_not_and_unknown_fields_share() -> None:
     parts = {"role": "user", "content": [{"type": "text", "text": "hello"}]}
-    fancy = reading(model="n", messages=[parts], temperature=0.0, stream=True, user="u", service_tier="auto")
-    assert reading(temperature=0).digest == fancy.digest
+    fancy = parsed(model="n", messages=[parts], temperature=0.0, stream=True, user="u", service_tier="auto")
+    assert parsed(temperature=0).digest == fancy.digest
 
 
 OTHERWISE: dict[str, Any] = {
@@ -75,8 +75,8 @@ NO_PART_OF_IT = {"model", "n", "stream", "stream_options", "user", "metadata"}
 
 def test_a_field_that_is_read_changes_the_answer_and_the_key_or_neither() -> None:
     assert ChatRequest.model_fields.keys() == OTHERWISE.keys() | NO_PART_OF_IT
-    assert len({reading().digest, *(reading(**{name: value}).digest for name, value in OTHERWISE.items())}) == len(OTHERWISE)
-    assert reading(max_tokens=3).digest == reading(max_completion_tokens=3).digest
+    assert len({parsed().digest, *(parsed(**{name: value}).digest for name, value in OTHERWISE.items())}) == len(OTHERWISE)
+    assert parsed(max_tokens=3).digest == parsed(max_completion_tokens=3).digest
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_a_field_that_is_read_changes_the_answer_and_the_key_or_neither() -> Non
     ],
 )
 def test_only_what_repeats_may_be_cached(fields: dict[str, object], control: str, want: bool) -> None:
-    assert reading(**fields).repeatable(parse_cache_control(control)) is want
+    assert parsed(**fields).repeatable(parse_cache_control(control)) is want
 
 
 @pytest.mark.parametrize(
@@ -112,9 +112,9 @@ def test_cache_control(header: str, want: tuple[object, ...]) -> None:
 
 
 def test_a_body_is_read_once_and_a_refused_one_each_time() -> None:
-    readings = Readings(9)
+    parser = RequestParser(9)
     good = b'{"model": "m", "messages": [{"role": "user", "content": "hello"}]}'
-    assert readings.of(good) is readings.of(good)
+    assert parser.parse(good) is parser.parse(good)
     for _ in range(2):
         with pytest.raises(BadRequest):
-            readings.of(good.replace(b'"hello"', b"7"))
+            parser.parse(good.replace(b'"hello"', b"7"))

@@ -18,7 +18,7 @@ from tuneloop_server.circuit import CircuitBreaker, RedisUnavailable
 from tuneloop_server.errors import Unavailable
 from tuneloop_server.feedback.protocol import FeedbackRequest
 from tuneloop_server.feedback.service import FeedbackService
-from tuneloop_server.record.marks import Marks
+from tuneloop_server.record.interaction_ids import InteractionIds
 from tuneloop_server.record.recorder import Recorder
 from waiting import until
 
@@ -81,11 +81,11 @@ class _Tier:
 
 async def test_a_tier_that_cannot_tell_redis_does_not_keep_the_next_from_forgetting() -> None:
     async with link_to_nothing() as breaker:
-        marks, tiers = Marks(lambda: "salt"), (_Tier(away=True), _Tier(away=False))
+        ids, tiers = InteractionIds(lambda: "salt"), (_Tier(away=True), _Tier(away=False))
         recorder = Recorder(breaker, TARGET, DEFAULT_RETENTION, lambda _: None, lambda _: None)
-        down = FeedbackRequest(interaction_id=marks.new_id("acme", "k" * 32), rating="down")
+        down = FeedbackRequest(interaction_id=ids.new_id("acme", "k" * 32), rating="down")
         with pytest.raises(Unavailable):
-            await FeedbackService(marks, recorder, tiers).take(down, "acme")
+            await FeedbackService(ids, recorder, tiers).take(down, "acme")
         assert tiers[1].forgot == ["k" * 32]
 
 

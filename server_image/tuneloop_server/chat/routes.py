@@ -11,8 +11,8 @@ from starlette.types import Receive, Scope, Send
 
 from tuneloop_server.body import read_bytes
 from tuneloop_server.chat.caller import caller_of
-from tuneloop_server.chat.door import EVENTS, PATH
-from tuneloop_server.chat.reading import Reading, Readings
+from tuneloop_server.chat.fast_path import EVENTS, PATH
+from tuneloop_server.chat.parsing import ParsedRequest, RequestParser
 from tuneloop_server.chat.service import ChatService, Reply
 from tuneloop_server.chat.turn import Caller
 from tuneloop_server.chat.wire import Envelope, events
@@ -21,30 +21,30 @@ from tuneloop_server.errors import CLIENT_CLOSED_REQUEST
 T = TypeVar("T")
 
 
-def chat_routes(service: ChatService, readings: Readings) -> APIRouter:
+def chat_routes(service: ChatService, parser: RequestParser) -> APIRouter:
     router = APIRouter()
 
     @router.post(PATH)
     async def chat(request: Request) -> Response:
         caller = caller_of(request.scope)
-        return await answer(request, service, readings.of(await read_bytes(request)), caller, Envelope)
+        return await answer(request, service, parser.parse(await read_bytes(request)), caller, Envelope)
 
     return router
 
 
-async def answer(request: Request, service: ChatService, reading: Reading, caller: Caller, envelope: type[Envelope]) -> Response:
+async def answer(request: Request, service: ChatService, parsed: ParsedRequest, caller: Caller, envelope: type[Envelope]) -> Response:
     """Streamed or in one piece, as it was asked for."""
-    work = in_a_stream if reading.request.stream else in_one_piece
-    answered = await unless_gone(request, work(service, reading, caller, envelope))
+    work = in_a_stream if parsed.request.stream else in_one_piece
+    answered = await unless_gone(request, work(service, parsed, caller, envelope))
     return answered or Response(status_code=CLIENT_CLOSED_REQUEST)
 
 
-async def in_a_stream(service: ChatService, reading: Reading, caller: Caller, envelope: type[Envelope]) -> Response:
-    return AnswerStream(await service.reply(reading, caller), envelope)
+async def in_a_stream(service: ChatService, parsed: ParsedRequest, caller: Caller, envelope: type[Envelope]) -> Response:
+    return AnswerStream(await service.reply(parsed, caller), envelope)
 
 
-async def in_one_piece(service: ChatService, reading: Reading, caller: Caller, envelope: type[Envelope]) -> Response:
-    reply = await service.reply(reading, caller)
+async def in_one_piece(service: ChatService, parsed: ParsedRequest, caller: Caller, envelope: type[Envelope]) -> Response:
+    reply = await service.reply(parsed, caller)
     try:
         answer = await reply.answer()
     finally:
@@ -70,7 +70,7 @@ class AnswerStream(StreamingResponse):
 
 
 def _filled(envelope: type[Envelope], reply: Reply) -> Envelope:
-    request = reply.turn.reading.request
+    request = reply.turn.parsed.request
     return envelope(reply.turn.id, reply.turn.created, request.model, request.wants_usage)
 
 

@@ -9,13 +9,13 @@ from functools import partial
 from tuneloop_server.adapters.service import AdapterService
 from tuneloop_server.cache.key import exact_key
 from tuneloop_server.cache.tiers import Hit, Lookup, Stored, Tier
-from tuneloop_server.chat.books import Books, outcome_of
 from tuneloop_server.chat.flight import Flight, Flights, Head
-from tuneloop_server.chat.reading import Reading
+from tuneloop_server.chat.parsing import ParsedRequest
+from tuneloop_server.chat.telemetry import Telemetry, outcome_of
 from tuneloop_server.chat.turn import Caller, Turn
 from tuneloop_server.engine.base import Engine, Generation, Piece
 from tuneloop_server.errors import ApiError, NotCached
-from tuneloop_server.record.marks import Marks, conversation_id
+from tuneloop_server.record.interaction_ids import InteractionIds, conversation_id
 from tuneloop_server.routing import Ask, World, decide
 
 NAME_LIMIT = 128
@@ -43,7 +43,7 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Repeat:
+class CachedReply:
     """An answer from before, whole."""
 
     turn: Turn
@@ -57,74 +57,74 @@ class ChatService:
         engine: Engine,
         adapters: AdapterService,
         world: Callable[[], World],
-        marks: Marks,
+        ids: InteractionIds,
         tiers: Sequence[Tier],
         template: str,
-        books: Books,
+        telemetry: Telemetry,
     ) -> None:
         """`tiers`: asked in this order; the first one, which must answer fast, also before a request is let in.
         `template`: digest of the base's chat template."""
         self._engine = engine
         self._adapters = adapters
         self._world = world
-        self._marks = marks
+        self._ids = ids
         self._tiers = tuple(tiers)
         self._template = template
-        self._books = books
+        self._telemetry = telemetry
         self._flights = Flights()
 
-    async def repeat(self, reading: Reading, caller: Caller) -> Repeat | None:
+    async def cached_reply(self, parsed: ParsedRequest, caller: Caller) -> CachedReply | None:
         """What the first tier has, written down as given. Raises NotFound or BadRequest."""
-        turn = self._turn(reading, caller)
+        turn = self._turn(parsed, caller)
         hit = await self._ask(turn, self._tiers[:1])
         if hit is None:
             return None
         turn = self._named(turn, hit)
-        self._books.hit(turn, hit.answer)
+        self._telemetry.hit(turn, hit.answer)
         used = {"prompt_tokens": hit.answer.prompt_tokens, "completion_tokens": hit.answer.completion_tokens}
-        self._books.ended(turn, hit.answer.finish, hit, **used)
-        return Repeat(turn, hit.answer, _headers(turn, hit))
+        self._telemetry.ended(turn, hit.answer.finish, hit, **used)
+        return CachedReply(turn, hit.answer, _headers(turn, hit))
 
-    async def reply(self, reading: Reading, caller: Caller) -> Reply:
+    async def reply(self, parsed: ParsedRequest, caller: Caller) -> Reply:
         """Raises ApiError: NotFound, BadRequest, PromptTooLong, TryLater, NotCached."""
-        turn = self._named(self._turn(reading, caller))
+        turn = self._named(self._turn(parsed, caller))
         flight, led = self._board(turn)  # without waiting in between: the revision must not leave meanwhile
         try:
             head = await flight.head()
         except BaseException as error:
             flight.leave()
-            self._books.ended(turn, outcome_of(error), None)
+            self._telemetry.ended(turn, outcome_of(error), None)
             raise
         if head.hit:
             turn = self._named(turn, head.hit)
         return Reply(turn, self._pieces(turn, flight, head, led), head.prompt_tokens, _headers(turn, head.hit), flight)
 
-    def _turn(self, reading: Reading, caller: Caller) -> Turn:
+    def _turn(self, parsed: ParsedRequest, caller: Caller) -> Turn:
         """Without a name yet."""
         world = self._world()
-        request, texts = reading.request, reading.texts
-        user = self._marks.hide(caller.tenant, request.user or "")
+        request, texts = parsed.request, parsed.texts
+        user = self._ids.hash_user(caller.tenant, request.user or "")
         named = (caller.conversation or request.conversation)[:NAME_LIMIT]
         conversation = conversation_id(named, texts[0] if texts else "", user)
         decision = decide(Ask(request.model, caller.tag, "\n".join(texts), user or conversation), world)
         digest = world.loaded[decision.revision].digest if decision.revision else ""
-        lookup = self._lookup(reading, caller, decision.domain, digest)
-        return Turn("", reading, caller, conversation, user, decision, lookup, created=int(time.time()))
+        lookup = self._lookup(parsed, caller, decision.domain, digest)
+        return Turn("", parsed, caller, conversation, user, decision, lookup, created=int(time.time()))
 
-    def _lookup(self, reading: Reading, caller: Caller, domain: str, adapter_digest: str) -> Lookup | None:
+    def _lookup(self, parsed: ParsedRequest, caller: Caller, domain: str, adapter_digest: str) -> Lookup | None:
         control = caller.control
-        if not (self._tiers and (control.read or control.write) and reading.repeatable(control)):
+        if not (self._tiers and (control.read or control.write) and parsed.repeatable(control)):
             return None
         base, tenant = self._engine.facts.digest, caller.tenant
-        key = exact_key(reading.digest, base_digest=base, template=self._template, adapter_digest=adapter_digest, tenant=tenant)
-        return Lookup(key, caller.tenant, domain, base, adapter_digest, reading.messages, reading.sampling)
+        key = exact_key(parsed.digest, base_digest=base, template=self._template, adapter_digest=adapter_digest, tenant=tenant)
+        return Lookup(key, caller.tenant, domain, base, adapter_digest, parsed.messages, parsed.sampling)
 
     def _named(self, turn: Turn, hit: Hit | None = None) -> Turn:
         """With an id by which feedback finds the interaction that the answer comes from, and a thumbs-down its entry in the cache."""
         if not turn.caller.record:
-            return replace(turn, id=f"{turn.reading.request.id_prefix}-{secrets.token_hex(14)}")
+            return replace(turn, id=f"{turn.parsed.request.id_prefix}-{secrets.token_hex(14)}")
         key, origin = (hit.key, hit.answer.origin) if hit else (turn.lookup.key if turn.lookup else "", "")
-        return replace(turn, id=self._marks.new_id(turn.caller.tenant, key, origin))
+        return replace(turn, id=self._ids.new_id(turn.caller.tenant, key, origin))
 
     async def _ask(self, turn: Turn, tiers: Sequence[Tier]) -> Hit | None:
         if turn.lookup and turn.reads:
@@ -154,8 +154,8 @@ class ChatService:
     async def _fly(self, turn: Turn, handle: str | None, flight: Flight) -> None:
         if hit := await self._ask(turn, self._tiers):
             return flight.bring(hit)
-        meter = self._books.meter()
-        answer = await self._engine.generate(Generation(turn.reading.messages, turn.reading.sampling, handle))
+        meter = self._telemetry.meter()
+        answer = await self._engine.generate(Generation(turn.parsed.messages, turn.parsed.sampling, handle))
         flight.begin(Head(answer.prompt_tokens))
         texts: list[str] = []
         try:
@@ -174,7 +174,7 @@ class ChatService:
 
     async def _keep(self, turn: Turn, answer: Stored) -> None:
         """Before the last piece goes out: who has seen an answer end finds it in the cache."""
-        self._books.answered(turn, answer, repeated=False)
+        self._telemetry.answered(turn, answer, repeated=False)
         if turn.lookup and turn.caller.control.write:
             for tier in self._tiers:
                 await tier.put(turn.lookup, answer)
@@ -184,19 +184,19 @@ class ChatService:
         try:
             async for piece in flight.pieces():
                 if not (tokens or head.hit):
-                    self._books.first_piece(turn)
+                    self._telemetry.first_piece(turn)
                 tokens += piece.tokens
                 outcome = piece.finish or outcome
                 if piece.finish and head.hit:
-                    self._books.hit(turn, flight.answer)
+                    self._telemetry.hit(turn, flight.answer)
                 elif piece.finish and not led:
-                    self._books.answered(turn, flight.answer, repeated=True)
+                    self._telemetry.answered(turn, flight.answer, repeated=True)
                 yield piece
         except ApiError as error:
             outcome = outcome_of(error)
             raise
         finally:
-            self._books.ended(turn, outcome, head.hit, prompt_tokens=head.prompt_tokens, completion_tokens=tokens)
+            self._telemetry.ended(turn, outcome, head.hit, prompt_tokens=head.prompt_tokens, completion_tokens=tokens)
 
 
 def _origin(turn: Turn) -> str:

@@ -1,4 +1,4 @@
-"""One request on its way, from the door to the record. Values; what is done with them is in service."""
+"""One request on its way, from its body to the record. Values; what is done with them is in service."""
 
 import time
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from tuneloop_contracts.record import Record
 from tuneloop_server.cache.control import DEFAULT, CacheControl
 from tuneloop_server.cache.tiers import Hit, Lookup, Stored
-from tuneloop_server.chat.reading import Reading
+from tuneloop_server.chat.parsing import ParsedRequest
 from tuneloop_server.routing import Decision
 
 BASE = "base"
@@ -34,7 +34,7 @@ class Caller:
 class Turn:
     id: str
     """The interaction's, which feedback may name; also the completion's."""
-    reading: Reading
+    parsed: ParsedRequest
     caller: Caller
     conversation: str
     user: str
@@ -72,9 +72,9 @@ class Turn:
         """One that repeats a recorded interaction says only which."""
         return Record(
             id=self.id, conversation=self.conversation, user=self.user, tenant=self.caller.tenant,
-            model=self.reading.request.model, revision=self.revision, domain=self.decision.domain, tagged=self.decision.tagged,
+            model=self.parsed.request.model, revision=self.revision, domain=self.decision.domain, tagged=self.decision.tagged,
             source="cache" if repeated else "gen", finish=answer.finish, milliseconds=int(1000 * self.seconds),
             prompt_tokens=answer.prompt_tokens, completion_tokens=answer.completion_tokens,
-            messages=tuple({"role": message.role, "content": message.content} for message in self.reading.messages),
+            messages=tuple({"role": message.role, "content": message.content} for message in self.parsed.messages),
             answer=answer.text, origin=answer.origin if repeated else "",
         )  # fmt: skip

@@ -8,23 +8,23 @@ from tuneloop_server.cache.tiers import Tier
 from tuneloop_server.circuit import RedisUnavailable
 from tuneloop_server.errors import NotFound, Unavailable
 from tuneloop_server.feedback.protocol import FeedbackRequest
-from tuneloop_server.record.marks import Marks
+from tuneloop_server.record.interaction_ids import InteractionIds
 from tuneloop_server.record.recorder import Recorder
 
 
 class FeedbackService:
-    def __init__(self, marks: Marks, recorder: Recorder | None, tiers: Sequence[Tier]) -> None:
-        self._marks = marks
+    def __init__(self, ids: InteractionIds, recorder: Recorder | None, tiers: Sequence[Tier]) -> None:
+        self._ids = ids
         self._recorder = recorder
         self._tiers = tiers
 
     async def take(self, request: FeedbackRequest, tenant: str) -> None:
         """Raises NotFound for another's answer and for one that never was, without telling which; Unavailable when it is not kept
         or the cache could not be told."""
-        if not self._marks.belongs(request.interaction_id, tenant):
+        if not self._ids.belongs(request.interaction_id, tenant):
             raise NotFound("no such interaction", param="interaction_id", code="interaction_not_found")
-        by = self._marks.hide(tenant, request.user or "")
-        about = self._marks.origin_of(request.interaction_id)
+        by = self._ids.hash_user(tenant, request.user or "")
+        about = self._ids.origin_of(request.interaction_id)
         feedback = Feedback(about, request.rating, request.correction or "", by, request.comment or "")
         if self._recorder is None or not self._recorder.put(feedback):
             raise Unavailable("feedback is not being recorded at the moment", code="not_recorded")

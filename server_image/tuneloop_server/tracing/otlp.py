@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from tuneloop_server.tracing.span import PROVIDER, Told
+from tuneloop_server.tracing.span import PROVIDER, AnswerSpan
 
 logging.getLogger("opentelemetry.util.re").setLevel(logging.ERROR)  # it warns of a header by quoting it: the collector's password
 
@@ -33,17 +33,17 @@ class Otlp:
         self._tracer = provider.get_tracer(__package__ or PROVIDER)
         self._propagator = TraceContextTextMapPropagator()
 
-    def tell(self, told: Told) -> None:
+    def export(self, answer: AnswerSpan) -> None:
         """The kind is SERVER, as vLLM's: the CLIENT is the caller's span, which `traceparent` names."""
         end = time.time_ns()
         span = self._tracer.start_span(
-            f"{told.operation} {told.model}",
-            context=self._propagator.extract(told.trace),
+            f"{answer.operation} {answer.model}",
+            context=self._propagator.extract(answer.trace),
             kind=SpanKind.SERVER,
-            attributes=told.attributes(),
-            start_time=end - int(told.seconds * 1e9),
+            attributes=answer.attributes(),
+            start_time=end - int(answer.seconds * 1e9),
         )
-        if not told.finished:
+        if not answer.finished:
             span.set_status(Status(StatusCode.ERROR))
         span.end(end)
 

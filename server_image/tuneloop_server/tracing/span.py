@@ -16,7 +16,7 @@ Attributes = dict[str, str | int | float | list[str]]
 
 
 @dataclass(frozen=True)
-class Told:
+class AnswerSpan:
     operation: str
     """`chat` or `text_completion`."""
     id: str
@@ -58,7 +58,7 @@ class Told:
 
 
 class Tracing(Protocol):
-    def tell(self, told: Told) -> None:
+    def export(self, answer: AnswerSpan) -> None:
         """Once a request has ended, however it did. Does not wait."""
         ...
 

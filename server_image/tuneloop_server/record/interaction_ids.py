@@ -1,4 +1,4 @@
-"""Interaction ids that prove themselves, and names that hide themselves: both keyed by the target's salt. Pure, but for the ids."""
+"""Signed interaction ids and hashed user names, both keyed by the target's salt. Pure, but for the ids."""
 
 import hashlib
 import hmac
@@ -12,7 +12,7 @@ _MARK = 16
 """Hex digits of a mark: 64 bits, checked online only."""
 
 
-class Marks:
+class InteractionIds:
     """`int-<time and randomness>[-<cache key>[-<origin>]]-<mark>`: the mark is an HMAC over the rest and the tenant, so that feedback on
     another tenant's answer, or on one that never was, is recognised without looking anything up. The key names the cache's entry that the
     answer made or came from, and the origin the interaction that it repeats, so that no table must say which."""
@@ -45,7 +45,7 @@ class Marks:
         _, _, key, origin, _ = parts
         return f"int-{origin[:-_MARK]}-{key}-{origin[-_MARK:]}"
 
-    def hide(self, tenant: str, user: str) -> str:
+    def hash_user(self, tenant: str, user: str) -> str:
         """The same person is the same hash in every pod of the target; "" stays ""."""
         return user_hash(self._keys()[0], tenant, user)
 

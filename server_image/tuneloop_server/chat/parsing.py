@@ -1,4 +1,4 @@
-"""A body, read once: what follows from it alone, whoever sent it and whatever is served."""
+"""A request body, parsed once: what follows from it alone, whoever sent it and whatever is served."""
 
 import hashlib
 from dataclasses import dataclass
@@ -11,13 +11,13 @@ from tuneloop_server.chat.protocol import AnswerRequest, ChatRequest
 from tuneloop_server.engine.base import Message, Sampling
 
 MEMORY = 8 * 2**20
-"""Bytes of bodies that are remembered as read."""
+"""Bytes of bodies that are remembered as parsed."""
 GROWTH = 8
-"""Bytes that a reading takes for each of its body's, roughly: texts are kept several times, as what they were read into."""
+"""Bytes that a parsed request takes for each of its body's, roughly: texts are kept several times, as parsed."""
 
 
 @dataclass(frozen=True)
-class Reading:
+class ParsedRequest:
     request: AnswerRequest
     messages: tuple[Message, ...]
     sampling: Sampling
@@ -27,7 +27,7 @@ class Reading:
     """Equal for equal requests, in whatever form (see cache.key)."""
 
     @classmethod
-    def of(cls, request: AnswerRequest, most_tokens: int) -> "Reading":
+    def of(cls, request: AnswerRequest, most_tokens: int) -> "ParsedRequest":
         messages, sampling = request.turns(), request.sampling(most_tokens)
         return cls(request, messages, sampling, request.user_texts(), request_digest(messages, sampling))
 
@@ -38,19 +38,19 @@ class Reading:
         return asked_for and bool(self.messages[-1].content.strip())
 
 
-class Readings:
-    """Known by their bytes. Only what the protocol accepted is remembered: a body that it refuses is refused each time, and a repeated
+class RequestParser:
+    """Remembers requests by their bytes, but only what the protocol accepted: a body that it refuses is refused each time, and a repeated
     one is answered without parsing it or building a model again."""
 
     def __init__(self, most_tokens: int) -> None:
         self._most_tokens = most_tokens
-        self._memory: Memory[Reading] = Memory(MEMORY)
+        self._memory: Memory[ParsedRequest] = Memory(MEMORY)
 
-    def of(self, body: bytes) -> Reading:
+    def parse(self, body: bytes) -> ParsedRequest:
         """Raises BadRequest."""
         digest = hashlib.sha256(body).digest()
         known = self._memory.get(digest)
         if known is None:
-            known = Reading.of(parse(body, ChatRequest), self._most_tokens)
+            known = ParsedRequest.of(parse(body, ChatRequest), self._most_tokens)
             self._memory.put(digest, known, GROWTH * len(body))
         return known

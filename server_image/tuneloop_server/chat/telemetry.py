@@ -1,4 +1,4 @@
-"""What is written of a turn: the record, metrics, a span, a line in the log."""
+"""Reports each turn: to the record, metrics, a span, a line in the log."""
 
 import logging
 
@@ -9,12 +9,12 @@ from tuneloop_server.chat.turn import BASE, Turn
 from tuneloop_server.errors import ApiError
 from tuneloop_server.metrics import Metrics
 from tuneloop_server.record.recorder import Recorder
-from tuneloop_server.tracing.span import Told, Tracing
+from tuneloop_server.tracing.span import AnswerSpan, Tracing
 
 log = logging.getLogger(__name__)
 
 
-class Books:
+class Telemetry:
     def __init__(self, metrics: Metrics, recorder: Recorder | None, tracing: Tracing | None) -> None:
         self._metrics = metrics
         self._recorder = recorder
@@ -41,14 +41,14 @@ class Books:
 
     def ended(self, turn: Turn, outcome: str, hit: Hit | None, *, prompt_tokens: int = 0, completion_tokens: int = 0) -> None:
         """Once for each turn, however it ends; the tokens are those of the answer, whoever generated it."""
-        label, domain, operation = turn.cache_label(hit), turn.decision.domain, turn.reading.request.operation
+        label, domain, operation = turn.cache_label(hit), turn.decision.domain, turn.parsed.request.operation
         self._metrics.requests.labels(turn.revision, outcome).inc()
         self._metrics.cache.labels(label, domain).inc()
         self._metrics.seconds.labels(label, domain).observe(turn.seconds)
         if turn.decision.missing:
             self._metrics.fallbacks.labels(turn.decision.missing).inc()
         if self._tracing:
-            self._tracing.tell(_told(turn, outcome, label, prompt_tokens, completion_tokens))
+            self._tracing.export(_span(turn, outcome, label, prompt_tokens, completion_tokens))
         log.info("%s %s adapter=%s outcome=%s cache=%s ms=%d", operation, _kind(turn), turn.revision, outcome, label, 1000 * turn.seconds)
 
 
@@ -57,15 +57,15 @@ def outcome_of(error: BaseException) -> str:
     return error.code or error.type if isinstance(error, ApiError) else "cancelled"
 
 
-def _told(turn: Turn, outcome: str, cache: str, prompt_tokens: int, completion_tokens: int) -> Told:
-    return Told(
-        operation=turn.reading.request.operation, id=turn.id, model=turn.reading.request.model, answered_by=turn.revision, cache=cache,
-        sampling=turn.reading.sampling, outcome=outcome, seconds=turn.seconds, prompt_tokens=prompt_tokens,
+def _span(turn: Turn, outcome: str, cache: str, prompt_tokens: int, completion_tokens: int) -> AnswerSpan:
+    return AnswerSpan(
+        operation=turn.parsed.request.operation, id=turn.id, model=turn.parsed.request.model, answered_by=turn.revision, cache=cache,
+        sampling=turn.parsed.sampling, outcome=outcome, seconds=turn.seconds, prompt_tokens=prompt_tokens,
         completion_tokens=completion_tokens, trace=turn.caller.trace,
     )  # fmt: skip
 
 
 def _kind(turn: Turn) -> str:
     """How it was asked for, for the log."""
-    model = turn.reading.request.model
+    model = turn.parsed.request.model
     return model if model in (AUTO, turn.decision.domain, turn.decision.revision) else BASE
