@@ -9,7 +9,7 @@
     chat completions models feedback status    what clients and the operator ask: protocol, service, routes each
     adapters                 from a manifest entry to weights that answer: fetch, preflight, load, probe, drain
     manifest mounted         follows the adapter manifest: a ConfigMap or a file
-    news                     tells the operator's long poll of a change
+    notifier                 tells the operator's long poll of a change
     engine                   the model: decoding in batches on one thread here, or by vLLM beside us
     tracing                  spans of answers, for those who set an OTLP endpoint
     cache                    finished answers of deterministic requests

@@ -26,7 +26,7 @@ from tuneloop_server.lifecycle import Lifecycle
 from tuneloop_server.manifest.current import Current
 from tuneloop_server.manifest.follow import follow
 from tuneloop_server.metrics import Metrics
-from tuneloop_server.news import News
+from tuneloop_server.notifier import ChangeNotifier
 from tuneloop_server.record import recorder as recording
 from tuneloop_server.record.health import RecordHealth
 from tuneloop_server.record.interaction_ids import InteractionIds
@@ -57,21 +57,21 @@ class Parts:
         self.concurrency = Concurrency(settings.tenant_concurrency)
         self.lifecycle = Lifecycle()
         self.metrics = Metrics()
-        news = News()
-        self.adapters = AdapterService(engine, settings.max_lora_rank, news)
+        notifier = ChangeNotifier()
+        self.adapters = AdapterService(engine, settings.max_lora_rank, notifier)
         self.current = Current(self._apply)
         self._ids = InteractionIds(lambda: self.current.manifest.salt)
         self._embedder = OnDemand(settings.embedder)
         self._tracing = start_tracing() if settings.traces else None
         self._template = template_digest(settings.model_path)
         self._connect()
-        self.health = RecordHealth(self._record_redis, settings.target, news.tell)
+        self.health = RecordHealth(self._record_redis, settings.target, notifier.notify)
         self.parser = RequestParser(settings.max_new_tokens)
         telemetry = Telemetry(self.metrics, self.recorder, self._tracing)
         self.chat = ChatService(engine, self.adapters, self.world, self._ids, self._tiers, self._template, telemetry)
         self.feedback = FeedbackService(self._ids, self.recorder, self._tiers)
         self.embeddings = EmbeddingsService(self._embedder)
-        self.status = StatusService(self.adapters, self.current, self.health, news, engine, settings.model_name, settings.max_lora_rank)
+        self.status = StatusService(self.adapters, self.current, self.health, notifier, engine, settings.model_name, settings.max_lora_rank)
         self._observe()
 
     def world(self) -> World:

@@ -121,6 +121,6 @@ def test_an_embedder_that_changed_its_dimensions_starts_afresh() -> None:
 
 def test_a_newer_answer_to_the_same_request_takes_the_place_of_the_older() -> None:
     shelf = Shelf(lambda: 0.0)
-    for place in ("1-0", "2-0", "2-0"):
-        shelf.put(replace(entry(1), id=place))
+    for position in ("1-0", "2-0", "2-0"):
+        shelf.put(replace(entry(1), id=position))
     assert [found.id for found in shelf.candidates("p", entry(1).vector, 9)] == ["2-0"]

@@ -11,7 +11,7 @@ from tuneloop_server.adapters import service as loading
 from tuneloop_server.adapters.refusal import Refused
 from tuneloop_server.adapters.service import AdapterService
 from tuneloop_server.engine.base import AdapterWeights
-from tuneloop_server.news import News
+from tuneloop_server.notifier import ChangeNotifier
 from waiting import until
 
 DIGEST = f"sha256:{'a' * 64}"
@@ -38,7 +38,7 @@ async def test_one_that_is_taken_back_while_it_is_waited_for_is_still_waited_for
 
     monkeypatch.setattr(loading, "fetch", fetch)
     monkeypatch.setattr(loading, "preflight", lambda *_: AdapterWeights({}, b""))
-    service = AdapterService(Loads(), 64, News())
+    service = AdapterService(Loads(), 64, ChangeNotifier())
     service.apply(SUPPORT)
     await until(lambda: len(tries) == 1 and service.settled)
     service.apply(AdapterManifest())  # and back in one breath, as two events of one watch may come

@@ -34,7 +34,7 @@ async def test_it_is_answered_when_the_pod_ends(caplog: pytest.LogCaptureFixture
         await until(answers)
         seen = (await operator.get(ADAPTERS)).json()["revision"]
         poll = asyncio.create_task(operator.get(ADAPTERS, params={"seen": seen, "wait": "30s"}))
-        await until(lambda: parts.status._news._next._waiters)
+        await until(lambda: parts.status._notifier._next._waiters)
         os.kill(os.getpid(), signal.SIGTERM)
         assert (await poll).json()["baseModel"] == "x"
     async with asyncio.timeout(DEADLINE):

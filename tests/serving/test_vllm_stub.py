@@ -31,7 +31,7 @@ from tuneloop_server.engine.vllm.connect import connected
 from tuneloop_server.engine.vllm.engine import VllmEngine
 from tuneloop_server.engine.vllm.outline import linears
 from tuneloop_server.errors import ApiError, BadRequest, Failed, PromptTooLong, TryLater, Unavailable
-from tuneloop_server.news import News
+from tuneloop_server.notifier import ChangeNotifier
 from tuneloop_server.settings import BadSettings, Settings
 from vllmstub import VllmStub
 from waiting import until
@@ -272,7 +272,7 @@ def make_tiny_adapter(folder: Path, base: Path) -> ManifestAdapter:
 async def test_from_the_manifest_to_vllm_and_what_is_said_of_one_that_is_lost(stub: VllmStub, base: Path, tmp_path: Path) -> None:
     support = make_tiny_adapter(tmp_path / "made", base)
     async with engine_on(stub, base) as engine:
-        service = AdapterService(engine, 64, News())
+        service = AdapterService(engine, 64, ChangeNotifier())
         service.apply(AdapterManifest(adapters=(support,)))
         await until(lambda: support.name in service.loaded())
         assert [name.startswith(support.name) for name in stub.adapters] == [True]

@@ -20,7 +20,7 @@ from tuneloop_server.adapters.preflight import Limits, preflight
 from tuneloop_server.adapters.refusal import Refused
 from tuneloop_server.background import in_background
 from tuneloop_server.engine.base import Engine
-from tuneloop_server.news import News
+from tuneloop_server.notifier import ChangeNotifier
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +29,11 @@ FIRST_RETRY, LAST_RETRY_LOCAL, LAST_RETRY_REMOTE = 0.25, 1.0, 15.0
 
 
 class AdapterService:
-    def __init__(self, engine: Engine, max_rank: int, news: News) -> None:
+    def __init__(self, engine: Engine, max_rank: int, notifier: ChangeNotifier) -> None:
         self._engine = engine
         engine.on_lost(self._lose)
         self._limits = Limits(engine.facts, max_rank)
-        self._news = news
+        self._notifier = notifier
         self._entries: list[Entry] = []
         self._refused: tuple[AdapterReport, ...] = ()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -50,7 +50,7 @@ class AdapterService:
                 self._drop(entry)
         for adapter in wanted:
             self._want(adapter)
-        self._news.tell()
+        self._notifier.notify()
 
     def loaded(self) -> Mapping[str, ManifestAdapter]:
         """What answers now, by revision."""
@@ -112,7 +112,7 @@ class AdapterService:
         if not any(other.adapter.digest == entry.adapter.digest for other in self._entries):
             await asyncio.to_thread(forget, entry.adapter.digest)
         log.info("adapter %s is gone", entry.adapter.name)
-        self._news.tell()
+        self._notifier.notify()
 
     async def _bring_up(self, entry: Entry) -> None:
         """Until it is loaded, refused for good, or no longer wanted."""
@@ -136,7 +136,7 @@ class AdapterService:
         entry.delta, entry.fault, entry.message = delta, None, ""
         entry.state = AdapterState.DRAINING if entry.dropped.is_set() else AdapterState.LOADED
         log.info("adapter %s is loaded; it moves the probe's logits by %.3f", entry.adapter.name, delta)
-        self._news.tell()
+        self._notifier.notify()
         return True
 
     async def _load(self, entry: Entry) -> float:
@@ -156,7 +156,7 @@ class AdapterService:
         changed = (entry.state, entry.fault, entry.message) != (AdapterState.FAILED, fault, message)
         entry.state, entry.fault, entry.message = AdapterState.FAILED, fault, message
         if changed:
-            self._news.tell()
+            self._notifier.notify()
 
 
 def judge(delta: float) -> Refused | None:

@@ -17,12 +17,12 @@ from tuneloop_server.semcache.metrics import SemanticMetrics
 from tuneloop_server.semcache.regenerate import regenerate
 from tuneloop_server.semcache.shadow import Shadow, Verified
 from tuneloop_server.semcache.shelf import Shelf
-from tuneloop_server.semcache.store import PATIENCE, EntryStore
+from tuneloop_server.semcache.store import BLOCK_MILLISECONDS, EntryStore
 from tuneloop_server.semcache.tier import SemanticTier
 from tuneloop_server.settings import Settings
 
-NEWS_TIMEOUT = 2 * PATIENCE / 1000
-"""Seconds: a Redis that has no news says so after half of this."""
+CHANGES_TIMEOUT = 2 * BLOCK_MILLISECONDS / 1000
+"""Seconds: a Redis that has no changes says so after half of this."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +30,10 @@ class SemanticCache:
     tier: Tier
     shadow: Shadow
     follower: Follower
-    news: CircuitBreaker
+    changes: CircuitBreaker
 
     async def close(self) -> None:
-        await self.news.close()
+        await self.changes.close()
 
 
 def semantic_cache(
@@ -47,10 +47,10 @@ def semantic_cache(
 ) -> SemanticCache:
     """`breaker`: the exact tier's, so that a Redis in trouble costs a request its budget once. Changes come by a connection of their
     own: they are waited for."""
-    news = CircuitBreaker(settings.redis_url, settings.redis_mode, name="cache news", timeout=NEWS_TIMEOUT)
-    store, heard = (EntryStore(each, settings.target, settings.cache_ttl) for each in (breaker, news))
+    changes = CircuitBreaker(settings.redis_url, settings.redis_mode, name="cache news", timeout=CHANGES_TIMEOUT)
+    store, heard = (EntryStore(each, settings.target, settings.cache_ttl) for each in (breaker, changes))
     shelf, metrics = Shelf(time.time), SemanticMetrics(registry)
     tier = SemanticTier(settings.semantic_cache_domains, embedder, store, shelf, metrics, template)
     again = partial(regenerate, engine, adapters)
     shadow = Shadow(tier, embedder, again, lambda: engine.pressure() == Pressure(0, 0), metrics, random.random)
-    return SemanticCache(Verified(tier, shadow), shadow, Follower(heard, shelf), news)
+    return SemanticCache(Verified(tier, shadow), shadow, Follower(heard, shelf), changes)

@@ -4,7 +4,7 @@ import asyncio
 
 from tuneloop_server.circuit import RedisUnavailable
 from tuneloop_server.semcache.shelf import Shelf
-from tuneloop_server.semcache.store import EntryStore, Forgotten
+from tuneloop_server.semcache.store import Deletion, EntryStore
 
 START = "0-0"
 PAUSE = 1.0
@@ -17,7 +17,7 @@ class Follower:
     def __init__(self, store: EntryStore, shelf: Shelf) -> None:
         self._store = store
         self._shelf = shelf
-        self._place = START
+        self._position = START
 
     async def run(self) -> None:
         """Until cancelled. A Redis that was emptied starts a stream with later ids, so nothing of it is missed."""
@@ -28,10 +28,10 @@ class Follower:
                 await asyncio.sleep(PAUSE)
 
     async def step(self) -> None:
-        """One page of news. Raises RedisUnavailable."""
-        async for place, news in self._store.news(self._place):
-            self._place = place
-            if isinstance(news, Forgotten):
-                self._shelf.remove(news.key)
-            elif news:
-                self._shelf.put(news)
+        """One page of changes. Raises RedisUnavailable."""
+        async for position, change in self._store.changes(self._position):
+            self._position = position
+            if isinstance(change, Deletion):
+                self._shelf.remove(change.key)
+            elif change:
+                self._shelf.put(change)

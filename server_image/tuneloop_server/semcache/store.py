@@ -1,6 +1,6 @@
 """The entries in Redis: one stream that holds them, tells other pods of new ones, and forgets the old.
 
-    tuneloop:sem:{<target>}              stream; an entry's id is its place and says when it was written
+    tuneloop:sem:{<target>}              stream; an entry's id is its position and says when it was written
         key partition question vector answer finish ptok ctok     key: of the request (see cache.key); vector: float16, base64
         forget                                                    the key of a request whose answer was wrong
     tuneloop:sem:{<target>}:denied:<key>   what it made is neither given nor kept while this is there
@@ -25,14 +25,14 @@ from tuneloop_vectors.words import Vectors
 
 PAGE = 50
 """Entries read in one round trip; requests wait while they are put into the index, some 30 ms."""
-PATIENCE = 1000
-"""Milliseconds that one wait for news takes at most."""
+BLOCK_MILLISECONDS = 1000
+"""Milliseconds that one wait for changes takes at most."""
 LONGEST_STREAM = 1_000_000
 """Entries; what Redis holds of one target at most, whatever the traffic."""
 
 
 @dataclass(frozen=True)
-class Forgotten:
+class Deletion:
     key: str
 
 
@@ -95,12 +95,12 @@ class EntryStore:
 
         await self._breaker.run(deny, patience=FORGET_SECONDS)
 
-    async def news(self, after: str) -> AsyncIterator[tuple[str, Entry | Forgotten | None]]:
-        """What was written after that place, a page at most; waits a moment when there is nothing. None: unreadable, as from a newer
+    async def changes(self, after: str) -> AsyncIterator[tuple[str, Entry | Deletion | None]]:
+        """What was written after that position, a page at most; waits a moment when there is nothing. None: unreadable, as from a newer
         version."""
 
         async def read(redis: Redis) -> Any:
-            return await redis.xread({self._stream: after}, count=PAGE, block=PATIENCE)
+            return await redis.xread({self._stream: after}, count=PAGE, block=BLOCK_MILLISECONDS)
 
         found = await self._breaker.run(read)
         streams = found.values() if isinstance(found, dict) else [messages for _, messages in found or []]
@@ -108,9 +108,9 @@ class EntryStore:
             for entry_id, fields in messages:
                 yield entry_id, self._read(entry_id, fields)
 
-    def _read(self, entry_id: str, fields: dict[Any, Any]) -> Entry | Forgotten | None:
+    def _read(self, entry_id: str, fields: dict[Any, Any]) -> Entry | Deletion | None:
         try:
-            return Forgotten(fields[FORGET_FIELD]) if FORGET_FIELD in fields else self._entry(entry_id, fields)
+            return Deletion(fields[FORGET_FIELD]) if FORGET_FIELD in fields else self._entry(entry_id, fields)
         except (KeyError, ValueError):
             return None
 

@@ -7,7 +7,7 @@ from tuneloop_server.adapters.service import AdapterService
 from tuneloop_server.engine.base import Engine
 from tuneloop_server.errors import BadRequest
 from tuneloop_server.manifest.current import Current
-from tuneloop_server.news import News
+from tuneloop_server.notifier import ChangeNotifier
 from tuneloop_server.record.health import RecordHealth
 
 LONGEST_WAIT = 30.0
@@ -21,7 +21,7 @@ class StatusService:
         adapters: AdapterService,
         current: Current,
         health: RecordHealth,
-        news: News,
+        notifier: ChangeNotifier,
         engine: Engine,
         base_model: str,
         max_lora_rank: int,
@@ -30,7 +30,7 @@ class StatusService:
         self._adapters = adapters
         self._current = current
         self._health = health
-        self._news = news
+        self._notifier = notifier
         self._engine = engine
         self._base_model = base_model
         self._max_lora_rank = max_lora_rank
@@ -51,10 +51,10 @@ class StatusService:
     async def adapters(self, seen: int | None, wait: float) -> PodReport:
         """At once, or when there is something other than `seen`, or after `wait` seconds."""
         if seen is not None:
-            await self._news.newer_than(seen, wait)
+            await self._notifier.newer_than(seen, wait)
         return PodReport(
             resource_version=self._current.resource_version,
-            revision=self._news.revision,
+            revision=self._notifier.revision,
             base_model=self._base_model,
             base_digest=self._engine.facts.digest,
             max_lora_rank=self._max_lora_rank,
@@ -64,7 +64,7 @@ class StatusService:
 
     def close(self) -> None:
         """Nobody is kept waiting any more."""
-        self._news.end()
+        self._notifier.end()
 
     async def recorded(self) -> RecordedReport:
         return await self._health.recorded()

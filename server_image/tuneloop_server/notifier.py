@@ -3,13 +3,13 @@
 import asyncio
 
 
-class News:
+class ChangeNotifier:
     def __init__(self) -> None:
         self.revision = 1
         self._over = False
         self._next = asyncio.Event()
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         self.revision += 1
         self._next.set()
         self._next = asyncio.Event()
@@ -17,11 +17,11 @@ class News:
     def end(self) -> None:
         """The pod goes away: whoever waits, or comes to wait, is let go."""
         self._over = True
-        self.tell()
+        self.notify()
 
     async def newer_than(self, seen: int, seconds: float) -> None:
         """Returns when the revision is not `seen`, or after that time. A pod that restarted counts from the start again, so
-        any other number is news."""
+        any other number counts as a change."""
         try:
             async with asyncio.timeout(seconds):
                 while self.revision == seen and not self._over:
