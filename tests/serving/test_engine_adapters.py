@@ -13,7 +13,7 @@ from serving.tiny import PROMPTS, Adapter, asked, plain, running, text_of, tiny
 from tuneloop_server.engine.base import AdapterWeights, Answer, Generation
 from tuneloop_server.engine.batch import standing
 from tuneloop_server.engine.hf import HfEngine
-from tuneloop_server.engine.linear import Run
+from tuneloop_server.engine.linear import SlotRun
 from tuneloop_server.engine.scheduler import Scheduler
 from tuneloop_server.engine.slots import arrange
 from waiting import until
@@ -187,14 +187,16 @@ async def test_tensors_that_fit_nowhere_are_refused_and_leave_nothing_behind(cha
 @pytest.mark.parametrize(
     ("used", "want"),
     [
-        pytest.param([3, 3, 4, 4], [Run(slice(3, 5), slice(0, 4), 8)], id="as many rows each"),
-        pytest.param([2], [Run(slice(2, 3), slice(0, 1), 4)], id="one alone"),
-        pytest.param([0, 1, 1, 2, 2], [Run(slice(0, 1), slice(0, 1), 4), Run(slice(1, 3), slice(1, 5), 4)], id="one has fewer"),
-        pytest.param([1, 3], [Run(slice(1, 2), slice(0, 1), 4), Run(slice(3, 4), slice(1, 2), 4)], id="a slot between that nobody uses"),
+        pytest.param([3, 3, 4, 4], [SlotRun(slice(3, 5), slice(0, 4), 8)], id="as many rows each"),
+        pytest.param([2], [SlotRun(slice(2, 3), slice(0, 1), 4)], id="one alone"),
+        pytest.param([0, 1, 1, 2, 2], [SlotRun(slice(0, 1), slice(0, 1), 4), SlotRun(slice(1, 3), slice(1, 5), 4)], id="one has fewer"),
+        pytest.param(
+            [1, 3], [SlotRun(slice(1, 2), slice(0, 1), 4), SlotRun(slice(3, 4), slice(1, 2), 4)], id="a slot between that nobody uses"
+        ),
         pytest.param([], [], id="the base alone"),
     ],
 )
-def test_slots_with_as_many_rows_each_are_served_together(used: list[int], want: list[Run]) -> None:
+def test_slots_with_as_many_rows_each_are_served_together(used: list[int], want: list[SlotRun]) -> None:
     assert arrange(used, {0: 4, 1: 4, 2: 4, 3: 4, 4: 8}) == tuple(want)
 
 

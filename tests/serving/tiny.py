@@ -14,7 +14,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralFo
 
 from tuneloop_server.engine.base import AdapterWeights, BaseFacts, Generation, Message, Sampling
 from tuneloop_server.engine.hf import HfEngine
-from tuneloop_server.engine.loading import Loaded, linears
+from tuneloop_server.engine.loading import LoadedModel, linears
 from tuneloop_server.engine.row import Vocabulary
 
 PROMPTS = ["a", "hello there", "the quick brown fox jumps over the lazy dog", "zz", "x" * 100, "another one", "q?", "the end"]
@@ -41,13 +41,13 @@ def decode(ids: Any) -> str:
     return "".join(chr(0x4E00 + token) for token in ids if token > 1)
 
 
-def tiny(kind: str) -> Loaded:
+def tiny(kind: str) -> LoadedModel:
     torch.manual_seed(3)
     windowed = MistralConfig(**SIZE, sliding_window=6)
     model: Any = LlamaForCausalLM(LlamaConfig(**SIZE)) if kind == "llama" else MistralForCausalLM(windowed)
     model.eval().requires_grad_(False)
     facts = BaseFacts("sha256:tiny", 256, linears(model), "tiny")
-    return Loaded(model, LetterTokenizer(), Vocabulary(decode, frozenset({1})), facts)
+    return LoadedModel(model, LetterTokenizer(), Vocabulary(decode, frozenset({1})), facts)
 
 
 @asynccontextmanager

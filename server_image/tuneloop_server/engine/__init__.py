@@ -8,7 +8,7 @@ hf          transformers decodes, in this process; all below is its own
 loading     the base model, from disk to memory
 worker      the one thread that touches it
 scheduler   who is next: waiting -> prefill -> batch
-waiting     rows that wait for a place
+waiting     the queue of rows that wait for a place
 prefill     prompts that are read together
 batch       rows that are decoded together
 kv          keys and values of the rows of a batch, in memory that is there already

@@ -8,19 +8,19 @@ import torch
 
 from tuneloop_server.engine.kv import RowCache
 from tuneloop_server.engine.prefill import Prefill
-from tuneloop_server.engine.row import Seat
-from tuneloop_server.engine.sampling import choose_all
+from tuneloop_server.engine.row import BatchRow
+from tuneloop_server.engine.sampling import sample_all
 from tuneloop_server.engine.slots import Model, Slots
 
 
 class Decoding(Protocol):
-    seats: list[Seat]
+    entries: list[BatchRow]
 
     def step(self) -> None:
         """One token for every row."""
         ...
 
-    def leave(self) -> list[Seat]:
+    def leave(self) -> list[BatchRow]:
         """Takes out the rows that are over, and returns them."""
         ...
 
@@ -29,7 +29,7 @@ class Batch:
     """Rows of every length and adapter."""
 
     def __init__(self, model: Model, slots: Slots, max_rows: int) -> None:
-        self.seats: list[Seat] = []
+        self.entries: list[BatchRow] = []
         self._model, self._slots = model, slots
         self._cache = RowCache(max_rows, model.device)
         self._last = torch.zeros((0, 1), dtype=torch.long, device=model.device)
@@ -38,17 +38,17 @@ class Batch:
     def join(self, prefill: Prefill) -> None:
         """Rows whose prompts have been read, and who have their first tokens."""
         lengths = self._cache.lengths
-        read = [len(seat.row.prompt) for seat in prefill.seats]
-        self._cache.put(len(self.seats), prefill.cache, read)
+        read = [len(entry.row.prompt) for entry in prefill.entries]
+        self._cache.put(len(self.entries), prefill.cache, read)
         lengths.set(torch.cat([lengths.of, lengths.of.new_tensor(read)]))
         self._last = torch.cat([self._last, self._last.new_tensor(prefill.first).unsqueeze(1)])
-        self.seats += prefill.seats
-        self._keep(range(len(self.seats)))
+        self.entries += prefill.entries
+        self._keep(range(len(self.entries)))
 
     def step(self) -> None:
         lengths = self._cache.lengths
         self._cache.make_room(lengths.longest + 1)
-        self._cache.look_ahead(lengths.longest + 1, max(seat.row.most for seat in self.seats))
+        self._cache.look_ahead(lengths.longest + 1, max(entry.row.most for entry in self.entries))
         self._slots.use(self._runs)
         out = self._model(
             input_ids=self._last,
@@ -58,43 +58,43 @@ class Batch:
             use_cache=True,
         )
         lengths.advance()
-        self._last = accepted(out.logits[:, -1], self.seats)
+        self._last = accepted(out.logits[:, -1], self.entries)
 
-    def leave(self) -> list[Seat]:
-        over = [seat for seat in self.seats if seat.row.over]
+    def leave(self) -> list[BatchRow]:
+        over = [entry for entry in self.entries if entry.row.over]
         if over:
-            self._keep([n for n, seat in enumerate(self.seats) if not seat.row.over])
+            self._keep([n for n, entry in enumerate(self.entries) if not entry.row.over])
         return over
 
     def _keep(self, rows: Sequence[int]) -> None:
         """These rows, in their order."""
-        sources = standing({row: self.seats[row].order for row in rows})
+        sources = standing({row: self.entries[row].order for row in rows})
         self._cache.order(sources)
         index = torch.tensor(sources, dtype=torch.long, device=self._last.device)
         self._cache.lengths.set(self._cache.lengths.of[index])
         self._last = self._last[index]
-        self.seats = [self.seats[n] for n in sources]
-        self._runs = self._slots.runs([seat.slot for seat in self.seats])
+        self.entries = [self.entries[n] for n in sources]
+        self._runs = self._slots.runs([entry.slot for entry in self.entries])
 
 
-class Alone:
+class SingleRow:
     """One row of a model whose rows cannot share a pass: its memory slides or recurs, or its layers lose sight of the rows."""
 
     def __init__(self, model: Model, slots: Slots, prefill: Prefill) -> None:
-        self.seats = prefill.seats
+        self.entries = prefill.entries
         self._model, self._slots = model, slots
         self._cache: Any = prefill.cache
-        self._runs = slots.runs([seat.slot for seat in self.seats])
+        self._runs = slots.runs([entry.slot for entry in self.entries])
         self._last = torch.tensor([prefill.first], device=model.device)
 
     def step(self) -> None:
         self._slots.use(self._runs)
         out = self._model(input_ids=self._last, past_key_values=self._cache, use_cache=True)
-        self._last = accepted(out.logits[:, -1], self.seats)
+        self._last = accepted(out.logits[:, -1], self.entries)
 
-    def leave(self) -> list[Seat]:
-        over = [seat for seat in self.seats if seat.row.over]
-        self.seats = [seat for seat in self.seats if not seat.row.over]
+    def leave(self) -> list[BatchRow]:
+        over = [entry for entry in self.entries if entry.row.over]
+        self.entries = [entry for entry in self.entries if not entry.row.over]
         return over
 
 
@@ -112,9 +112,9 @@ def standing(rows: Mapping[int, tuple[bool, int]]) -> list[int]:
     return sources
 
 
-def accepted(logits: torch.Tensor, seats: Sequence[Seat]) -> torch.Tensor:
+def accepted(logits: torch.Tensor, entries: Sequence[BatchRow]) -> torch.Tensor:
     """[rows, vocabulary] -> [rows, 1]: the token that each row takes."""
-    tokens = choose_all(logits, [seat.dice for seat in seats])
-    for seat, token in zip(seats, tokens, strict=True):
-        seat.row.accept(token)
+    tokens = sample_all(logits, [entry.sampler for entry in entries])
+    for entry, token in zip(entries, tokens, strict=True):
+        entry.row.accept(token)
     return torch.tensor(tokens, device=logits.device).unsqueeze(1)

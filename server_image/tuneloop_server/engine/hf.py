@@ -24,7 +24,7 @@ from tuneloop_server.engine.base import (
     Pressure,
     Sampling,
 )
-from tuneloop_server.engine.loading import Loaded
+from tuneloop_server.engine.loading import LoadedModel
 from tuneloop_server.engine.probe import Probe
 from tuneloop_server.engine.row import Row
 from tuneloop_server.engine.scheduler import Scheduler
@@ -38,7 +38,7 @@ T = TypeVar("T")
 class HfEngine:
     """An Engine (see base)."""
 
-    def __init__(self, loaded: Loaded, max_batch: int, threads: int | None = None) -> None:
+    def __init__(self, loaded: LoadedModel, max_batch: int, threads: int | None = None) -> None:
         """`threads`: of the worker, while every other thread computes by itself from now on; None leaves them all as they are.
 
         OpenMP's threads wait for their next piece of work by spinning, but only while there are no more of them than cores. Were another

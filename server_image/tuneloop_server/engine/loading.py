@@ -19,14 +19,14 @@ DEFAULT_CONTEXT = 2048
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedModel:
     model: Any
     tokenizer: Any
     vocabulary: Vocabulary
     facts: BaseFacts
 
 
-def load_base(folder: Path) -> Loaded:
+def load_base(folder: Path) -> LoadedModel:
     """Precision by capability: bfloat16 on CUDA; float32 on a CPU, where bfloat16 is many times slower without AMX.
 
     Raises FileNotFoundError when the folder holds no safetensors, and whatever transformers raises on a broken one.
@@ -45,7 +45,7 @@ def load_base(folder: Path) -> Loaded:
         linears=linears(model),
         description=f"{type(model).__name__}, {str(dtype).removeprefix('torch.')} on {device}, loaded in {seconds:.1f} s",
     )
-    return Loaded(model, tokenizer, _vocabulary(model, tokenizer), facts)
+    return LoadedModel(model, tokenizer, _vocabulary(model, tokenizer), facts)
 
 
 def linears(model: Any) -> Mapping[str, tuple[int, int]]:

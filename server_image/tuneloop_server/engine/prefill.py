@@ -9,25 +9,25 @@ from collections.abc import Sequence
 import torch
 from transformers.cache_utils import DynamicCache
 
-from tuneloop_server.engine.row import Seat
-from tuneloop_server.engine.sampling import choose_all
+from tuneloop_server.engine.row import BatchRow
+from tuneloop_server.engine.sampling import sample_all
 from tuneloop_server.engine.slots import Model, Slots
 
 
 class Prefill:
-    def __init__(self, seats: Sequence[Seat], model: Model, slots: Slots) -> None:
-        self.seats = sorted(seats, key=lambda seat: seat.order)
+    def __init__(self, entries: Sequence[BatchRow], model: Model, slots: Slots) -> None:
+        self.entries = sorted(entries, key=lambda entry: entry.order)
         self.cache = DynamicCache(config=model.config)
         self.first: list[int] = []
         """The first token of each answer, once all is read."""
         self._model, self._slots = model, slots
-        self._runs = slots.runs([seat.slot for seat in self.seats])
-        self._ids, self._mask = padded([seat.row.prompt for seat in self.seats], model.device)
+        self._runs = slots.runs([entry.slot for entry in self.entries])
+        self._ids, self._mask = padded([entry.row.prompt for entry in self.entries], model.device)
         self._read = 0
 
     def advance(self, budget: int) -> int:
         """Read at most `budget` tokens, padding included; how many were read."""
-        begin, end = self._read, min(self._read + max(budget // len(self.seats), 1), self._ids.shape[1])
+        begin, end = self._read, min(self._read + max(budget // len(self.entries), 1), self._ids.shape[1])
         mask = self._mask[:, :end]
         self._slots.use(self._runs)
         logits = self._model(
@@ -41,7 +41,7 @@ class Prefill:
         self._read = end
         if self.done:
             self._begin_answers(logits[:, -1])
-        return (end - begin) * len(self.seats)
+        return (end - begin) * len(self.entries)
 
     @property
     def done(self) -> bool:
@@ -50,17 +50,17 @@ class Prefill:
     @property
     def over(self) -> bool:
         """Nobody waits for it any more."""
-        return all(seat.row.over for seat in self.seats)
+        return all(entry.row.over for entry in self.entries)
 
     def give_back(self) -> None:
-        for seat in self.seats:
-            self._slots.give_back(seat.slot)
+        for entry in self.entries:
+            self._slots.give_back(entry.slot)
 
     def _begin_answers(self, logits: torch.Tensor) -> None:
-        self.first = choose_all(logits, [seat.dice for seat in self.seats])
-        for seat, token in zip(self.seats, self.first, strict=True):
-            if not seat.row.over:
-                seat.row.accept(token)
+        self.first = sample_all(logits, [entry.sampler for entry in self.entries])
+        for entry, token in zip(self.entries, self.first, strict=True):
+            if not entry.row.over:
+                entry.row.accept(token)
 
 
 def padded(prompts: Sequence[Sequence[int]], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:

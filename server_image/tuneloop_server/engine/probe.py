@@ -24,7 +24,7 @@ class Probe:
         self._model, self._slots = model, slots
         *before, last = prompt
         self._last = torch.tensor([[last]], device=model.device)
-        self._before = Memory(config=model.config)
+        self._before = ProbeCache(config=model.config)
         slots.use(())
         with torch.inference_mode():
             model(input_ids=torch.tensor([before], device=model.device), past_key_values=self._before, use_cache=True, logits_to_keep=1)
@@ -55,7 +55,7 @@ class Probe:
         return logits
 
 
-class Memory(DynamicCache):
+class ProbeCache(DynamicCache):
     """Each layer comes here for its keys and values, one after the other: where a pass can be put aside, whatever the model."""
 
     between: Callable[[], None] | None = None

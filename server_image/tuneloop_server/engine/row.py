@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tuneloop_server.engine.base import Piece, Sampling
-from tuneloop_server.engine.sampling import Dice
+from tuneloop_server.engine.sampling import Sampler
 from tuneloop_server.engine.text import Decode, Detokeniser, StopText
 
 Emit = Callable[[Piece | Exception], None]
@@ -70,11 +70,11 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Seat:
+class BatchRow:
     """A row among those that share a pass of the model."""
 
     row: Row
-    dice: Dice
+    sampler: Sampler
     slot: int | None
     """Of its adapter; None: the base."""
 

@@ -10,12 +10,12 @@ GREEDY_BELOW = 1e-5
 """A temperature under which the likeliest token has all the chance there is, and dividing by it would overflow (vLLM's bound, too)."""
 
 
-class Dice:
-    """A row's own randomness, so that its neighbours in the batch do not change what a seed gives."""
+class Sampler:
+    """A row's own random generator, so that its neighbours in the batch do not change what a seed gives."""
 
     def __init__(self, sampling: Sampling) -> None:
         self._sampling = sampling
-        self.thrown = sampling.temperature >= GREEDY_BELOW
+        self.random = sampling.temperature >= GREEDY_BELOW
         """False: the likeliest token, always."""
         self._generator = torch.Generator()
         if sampling.seed is None:
@@ -23,7 +23,7 @@ class Dice:
         else:
             self._generator.manual_seed(sampling.seed)
 
-    def throw(self, logits: torch.Tensor) -> int:
+    def sample(self, logits: torch.Tensor) -> int:
         """`logits`: one row, (vocabulary,)."""
         chances = torch.softmax(logits.float().cpu() / self._sampling.temperature, dim=-1)
         if self._sampling.top_p < 1:
@@ -39,7 +39,7 @@ def nucleus(chances: torch.Tensor, top_p: float) -> torch.Tensor:
     return torch.zeros_like(chances).scatter(-1, order, ordered.masked_fill(beyond, 0.0))
 
 
-def choose_all(logits: torch.Tensor, dice: Sequence[Dice]) -> list[int]:
+def sample_all(logits: torch.Tensor, samplers: Sequence[Sampler]) -> list[int]:
     """`logits`: (rows, vocabulary)."""
     likeliest = logits.max(dim=-1).indices.tolist()  # of all rows at once: argmax, row by row, takes six times as long
-    return [one.throw(row) if one.thrown else best for one, row, best in zip(dice, logits, likeliest, strict=True)]
+    return [one.sample(row) if one.random else best for one, row, best in zip(samplers, logits, likeliest, strict=True)]

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 import torch
 from transformers.cache_utils import DynamicCache
 
-from tuneloop_server.engine.batch import Alone, Batch, Decoding
+from tuneloop_server.engine.batch import Batch, Decoding, SingleRow
 from tuneloop_server.engine.kv import fits_rows
 from tuneloop_server.engine.prefill import Prefill
-from tuneloop_server.engine.row import Row, Seat
-from tuneloop_server.engine.sampling import Dice
+from tuneloop_server.engine.row import BatchRow, Row
+from tuneloop_server.engine.sampling import Sampler
 from tuneloop_server.engine.slots import Model, Slots
-from tuneloop_server.engine.waiting import Waiting
+from tuneloop_server.engine.waiting import WaitQueue
 from tuneloop_server.errors import Failed
 
 log = logging.getLogger(__name__)
@@ -26,13 +26,13 @@ class Scheduler:
         self._model, self._slots, self._max_rows = model, slots, max_rows
         self._together = slots.tells_rows and fits_rows(DynamicCache(config=model.config))
         """Whether rows may share a pass of this model."""
-        self._waiting = Waiting()
+        self._waiting = WaitQueue()
         self._prefill: Prefill | None = None
         self._begin_anew()
 
     def _begin_anew(self) -> None:
         self._batch = Batch(self._model, self._slots, self._max_rows)
-        self._alone: list[Alone] = []
+        self._single_rows: list[SingleRow] = []
 
     def add(self, row: Row) -> None:
         self._waiting.add(row)
@@ -48,7 +48,7 @@ class Scheduler:
         while budget > 0 and (prefill := self._next_prefill()):
             budget -= prefill.advance(budget)
             if prefill.done:
-                self._seat(prefill)
+                self._admit(prefill)
                 self._prefill = None  # not before: until it is seated, a failure is its own
         for decoding in self._decoding:
             decoding.step()
@@ -56,10 +56,10 @@ class Scheduler:
 
     def fail(self, error: Exception) -> None:
         """Give up every row that has begun: their state is lost, and may be half made. Those that wait have none yet."""
-        begun = [seat for decoding in self._decoding for seat in decoding.seats] + (self._prefill.seats if self._prefill else [])
-        for seat in dict.fromkeys(begun):  # one that was just being seated is in both
-            seat.row.fail(error)
-            self._slots.give_back(seat.slot)
+        begun = [entry for decoding in self._decoding for entry in decoding.entries] + (self._prefill.entries if self._prefill else [])
+        for entry in dict.fromkeys(begun):  # one that was just being admitted is in both
+            entry.row.fail(error)
+            self._slots.give_back(entry.slot)
         self._prefill = None
         self._begin_anew()
 
@@ -70,11 +70,11 @@ class Scheduler:
 
     @property
     def _decoding(self) -> list[Decoding]:
-        return [*([self._batch] if self._batch.seats else []), *self._alone]
+        return [*([self._batch] if self._batch.entries else []), *self._single_rows]
 
     @property
     def _rows(self) -> list[Row]:
-        return [seat.row for decoding in self._decoding for seat in decoding.seats]
+        return [entry.row for decoding in self._decoding for entry in decoding.entries]
 
     def _next_prefill(self) -> Prefill | None:
         if self._prefill is None and (rows := self._next_rows()):
@@ -83,23 +83,23 @@ class Scheduler:
 
     def _begin(self, rows: Sequence[Row]) -> Prefill | None:
         """None when they cannot: nobody else's state is touched yet, so only they fail."""
-        if not (seats := [seat for row in rows if (seat := self._seat_of(row))]):
+        if not (entries := [entry for row in rows if (entry := self._entry_of(row))]):
             return None
         try:
-            return Prefill(seats, self._model, self._slots)
+            return Prefill(entries, self._model, self._slots)
         except Exception as error:
-            for seat in seats:
-                self._slots.give_back(seat.slot)
-                _refuse(seat.row, error)
+            for entry in entries:
+                self._slots.give_back(entry.slot)
+                _refuse(entry.row, error)
             if isinstance(error, torch.AcceleratorError):
                 raise  # nobody will do better
             return None
 
-    def _seat_of(self, row: Row) -> Seat | None:
+    def _entry_of(self, row: Row) -> BatchRow | None:
         """None where its adapter has no slot: rows that begin with it are not to blame."""
         row.started = True
         try:
-            return Seat(row, Dice(row.sampling), self._slots.take(row.adapter))
+            return BatchRow(row, Sampler(row.sampling), self._slots.take(row.adapter))
         except Exception as error:
             _refuse(row, error)
             return None
@@ -117,20 +117,20 @@ class Scheduler:
             rows.append(row)
         return rows
 
-    def _seat(self, prefill: Prefill) -> None:
+    def _admit(self, prefill: Prefill) -> None:
         if self._together:
             self._batch.join(prefill)
         else:
-            self._alone.append(Alone(self._model, self._slots, prefill))
+            self._single_rows.append(SingleRow(self._model, self._slots, prefill))
 
     def _let_go(self) -> None:
         if self._prefill and self._prefill.over:
             self._prefill.give_back()
             self._prefill = None
         for decoding in self._decoding:
-            for seat in decoding.leave():
-                self._slots.give_back(seat.slot)
-        self._alone = [one for one in self._alone if one.seats]
+            for entry in decoding.leave():
+                self._slots.give_back(entry.slot)
+        self._single_rows = [one for one in self._single_rows if one.entries]
 
 
 def _refuse(row: Row, error: Exception) -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from tuneloop_server.background import Rest
-from tuneloop_server.engine.linear import Active, AdaptedLinear, Run, Stacks
+from tuneloop_server.engine.linear import ActiveAdapters, AdaptedLinear, SlotRun, StackedMatrices
 
 Model = Any
 """A transformers causal language model."""
@@ -25,7 +25,7 @@ _PREFIX, _DOWN, _UP = "base_model.model.", ".lora_A.weight", ".lora_B.weight"
 
 
 @dataclass(frozen=True)
-class Matrices:
+class LoraMatrices:
     """One adapter on one layer."""
 
     down: torch.Tensor
@@ -36,7 +36,7 @@ class Matrices:
 
 @dataclass(frozen=True)
 class Adapter:
-    layers: Mapping[str, Matrices]
+    layers: Mapping[str, LoraMatrices]
     """By path."""
     rank: int
 
@@ -51,7 +51,7 @@ class Slot:
 class Slots:
     def __init__(self, model: Model, count: int) -> None:
         """`count`: adapters that rows may use at the same time."""
-        self._active = Active()
+        self._active = ActiveAdapters()
         self._layers = _adapt(model, self._active)
         self._loaded: dict[str, Adapter] = {}
         self._slots = [Slot() for _ in range(count)]
@@ -95,11 +95,11 @@ class Slots:
         if number is not None:
             self._slots[number].users -= 1
 
-    def use(self, runs: tuple[Run, ...]) -> None:
+    def use(self, runs: tuple[SlotRun, ...]) -> None:
         """For the next forward passes."""
         self._active.runs = runs
 
-    def runs(self, numbers: Sequence[int | None]) -> tuple[Run, ...]:
+    def runs(self, numbers: Sequence[int | None]) -> tuple[SlotRun, ...]:
         """For rows in the order of their slots, those of the base last."""
         used = [number for number in numbers if number is not None]
         return arrange(used, {number: self._rank_of(number) for number in used})
@@ -115,7 +115,7 @@ class Slots:
         empty = [number for number in free if self._slots[number].handle is None]
         return (held or empty or free)[0]
 
-    def _fill(self, number: int, adapter: Mapping[str, Matrices]) -> None:
+    def _fill(self, number: int, adapter: Mapping[str, LoraMatrices]) -> None:
         for path, layer in self._layers.items():
             if layer.stacks:
                 _put(layer.stacks.down[number], found.down if (found := adapter.get(path)) else None)
@@ -134,10 +134,10 @@ class Slots:
                     _put(layer.stacks.down[number], old.down[number])
                     _put(layer.stacks.up[number], old.up[number])
 
-    def _room(self, layer: AdaptedLinear) -> Stacks:
+    def _room(self, layer: AdaptedLinear) -> StackedMatrices:
         """Not cleared but for slots whose adapter does not change this layer: memory that nobody wrote to is not there yet, on a CPU."""
         count, widths = len(self._slots), (layer.in_features, layer.out_features)
-        stacks = Stacks(*(layer.weight.new_empty((count, self._rank, width), device=layer.device) for width in widths))
+        stacks = StackedMatrices(*(layer.weight.new_empty((count, self._rank, width), device=layer.device) for width in widths))
         for number in self._held:
             _put(stacks.down[number], None)
             _put(stacks.up[number], None)
@@ -148,23 +148,23 @@ class Slots:
         return [number for number, slot in enumerate(self._slots) if slot.handle is not None]
 
 
-def arrange(used: Sequence[int], ranks: Mapping[int, int]) -> tuple[Run, ...]:
+def arrange(used: Sequence[int], ranks: Mapping[int, int]) -> tuple[SlotRun, ...]:
     """`used`: the slot of each row that has one, in order. As few runs as can be. Pure."""
-    runs: list[Run] = []
+    runs: list[SlotRun] = []
     row = 0
     for slot, width in Counter(used).items():
         begin, row = row, row + width
         last = runs[-1] if runs else None
         if last and last.slots.stop == slot and last.rows.stop - last.rows.start == width * last.count:
-            runs[-1] = Run(slice(last.slots.start, slot + 1), slice(last.rows.start, row), max(last.rank, ranks[slot]))
+            runs[-1] = SlotRun(slice(last.slots.start, slot + 1), slice(last.rows.start, row), max(last.rank, ranks[slot]))
         else:
-            runs.append(Run(slice(slot, slot + 1), slice(begin, row), ranks[slot]))
+            runs.append(SlotRun(slice(slot, slot + 1), slice(begin, row), ranks[slot]))
     return tuple(runs)
 
 
 def read_layers(
     config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], layers: Mapping[str, AdaptedLinear], rest: Rest
-) -> dict[str, Matrices]:
+) -> dict[str, LoraMatrices]:
     """PEFT's tensors by layer. Raises ValueError for one that is no matrix of a targeted layer."""
     targets = tuple(f".{target}" for target in config["target_modules"])
     paths = [name.removeprefix(_PREFIX).removesuffix(_DOWN) for name in tensors if name.endswith(_DOWN)]
@@ -184,12 +184,12 @@ def scale(config: Mapping[str, Any]) -> float:
     return float(config["lora_alpha"]) / (math.sqrt(rank) if config.get("use_rslora") else rank)
 
 
-def _matrices(down: torch.Tensor, up: torch.Tensor, factor: float, layer: AdaptedLinear) -> Matrices:
+def _matrices(down: torch.Tensor, up: torch.Tensor, factor: float, layer: AdaptedLinear) -> LoraMatrices:
     dtype = layer.weight.dtype
-    return Matrices(down.to(dtype), (up.float() * factor).t().contiguous().to(dtype))
+    return LoraMatrices(down.to(dtype), (up.float() * factor).t().contiguous().to(dtype))
 
 
-def _adapt(model: Model, active: Active) -> dict[str, AdaptedLinear]:
+def _adapt(model: Model, active: ActiveAdapters) -> dict[str, AdaptedLinear]:
     """Put an AdaptedLinear in the place of each linear layer; by path."""
     layers = {}
     for path in [path for path, module in model.named_modules() if isinstance(module, nn.Linear)]:

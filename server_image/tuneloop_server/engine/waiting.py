@@ -6,7 +6,7 @@ from collections.abc import Callable
 from tuneloop_server.engine.row import Row
 
 
-class Waiting:
+class WaitQueue:
     def __init__(self) -> None:
         self._queues: dict[str | None, deque[Row]] = {}
         """By adapter, none empty; the one at the front is next."""
