@@ -21,7 +21,7 @@ from redis.asyncio import Redis
 
 from redisserver import RedisServer
 from report import Row, higher_is_better, lower_is_better, report
-from tuneloop_server.cache.tiers import Lookup, Stored
+from tuneloop_server.cache.tiers import FinishedAnswer, Lookup
 from tuneloop_server.circuit import CircuitBreaker
 from tuneloop_server.engine.base import Message, Sampling
 from tuneloop_server.semcache.embed.base import Embedder
@@ -96,7 +96,7 @@ async def our_cache(url: str, embedder: Embedder, stored: list[str]) -> AsyncIte
     for number, row in enumerate(made_vectors(FILLERS, await word_vectors(embedder))):
         shelf.put(Entry(f"{number}", f"0-{number + 1}", where, f"filler {number}", row, time.time() + 86400))
     for question in stored:
-        await tier.put(ask(question), Stored("An answer of some length. " * 20, "stop", 20, 128, "int", 0.0))
+        await tier.put(ask(question), FinishedAnswer("An answer of some length. " * 20, "stop", 20, 128, "int", 0.0))
     yield tier
     await breaker.close()
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
-from tuneloop_server.cache.tiers import Lookup, Stored
+from tuneloop_server.cache.tiers import FinishedAnswer, Lookup
 from tuneloop_server.circuit import CircuitBreaker
 from tuneloop_server.engine.base import Message, Sampling
 from tuneloop_server.semcache.embed.static import StaticEmbedder
@@ -31,7 +31,7 @@ LOOKUP = Lookup(
     messages=(Message("user", "How do I reset my password?"),),
     sampling=Sampling(max_tokens=64, temperature=0),
 )
-ANSWER = Stored("Open the settings and choose Reset.", "stop", 9, 8, "int-1", 0.0)
+ANSWER = FinishedAnswer("Open the settings and choose Reset.", "stop", 9, 8, "int-1", 0.0)
 
 
 def ask(question: str, **changes: Any) -> Lookup:

@@ -33,7 +33,7 @@ from tuneloop_server.record.interaction_ids import InteractionIds
 from tuneloop_server.record.recorder import Recorder
 from tuneloop_server.routing import World
 from tuneloop_server.semcache.build import SemanticCache, semantic_cache
-from tuneloop_server.semcache.embed.choose import OnDemand
+from tuneloop_server.semcache.embed.choose import LazyEmbedder
 from tuneloop_server.settings import BadSettings, Settings
 from tuneloop_server.status.service import StatusService
 from tuneloop_server.tenants.keys import Tenants
@@ -61,7 +61,7 @@ class Parts:
         self.adapters = AdapterService(engine, settings.max_lora_rank, notifier)
         self.current = Current(self._apply)
         self._ids = InteractionIds(lambda: self.current.manifest.salt)
-        self._embedder = OnDemand(settings.embedder)
+        self._embedder = LazyEmbedder(settings.embedder)
         self._tracing = start_tracing() if settings.traces else None
         self._template = template_digest(settings.model_path)
         self._connect()

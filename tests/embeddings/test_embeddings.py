@@ -21,7 +21,7 @@ from tuneloop_server.embeddings.routes import embeddings_routes
 from tuneloop_server.embeddings.service import EmbeddingsService
 from tuneloop_server.semcache.embed import remote as embed_remote
 from tuneloop_server.semcache.embed.base import EmbedderUnavailable
-from tuneloop_server.semcache.embed.choose import OnDemand, make_embedder
+from tuneloop_server.semcache.embed.choose import LazyEmbedder, make_embedder
 from tuneloop_server.semcache.embed.remote import RemoteEmbedder
 from tuneloop_server.semcache.embed.static import StaticEmbedder
 from tuneloop_vectors.words import _tokens_of_word, tokens_of
@@ -48,7 +48,7 @@ def listening(app: FastAPI) -> Iterator[str]:
 def url() -> Iterator[str]:
     app = FastAPI()
     errors.install(app)
-    app.include_router(embeddings_routes(EmbeddingsService(OnDemand("static"))))
+    app.include_router(embeddings_routes(EmbeddingsService(LazyEmbedder("static"))))
     with listening(app) as url:
         yield url
 

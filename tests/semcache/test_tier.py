@@ -9,7 +9,7 @@ import redis as sync_redis
 
 from asking import ANSWER, LOOKUP, TTL, ask, pod
 from redisserver import RedisServer
-from tuneloop_server.cache.tiers import Stored
+from tuneloop_server.cache.tiers import FinishedAnswer
 from tuneloop_server.circuit import RedisUnavailable
 
 REWORDED = ask("Could you tell me how to reset my password?")
@@ -45,7 +45,7 @@ async def test_who_and_what_never_share(redis_url: str, change: dict[str, Any]) 
 
 
 @pytest.mark.parametrize("answer", [replace(ANSWER, finish="length"), replace(ANSWER, text=" ")])
-async def test_an_answer_that_is_not_whole_is_not_kept(redis_url: str, answer: Stored) -> None:
+async def test_an_answer_that_is_not_whole_is_not_kept(redis_url: str, answer: FinishedAnswer) -> None:
     async with pod(redis_url, time.time) as one:
         await one.tier.put(LOOKUP, answer)
         assert len(one.shelf) == 0

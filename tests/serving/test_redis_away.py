@@ -20,7 +20,7 @@ from redisserver import RedisServer
 from tuneloop_contracts.pods import RedisState
 from tuneloop_contracts.record import Feedback, Record, meta_key
 from tuneloop_server.cache.exact import BUDGET, ExactTier
-from tuneloop_server.cache.tiers import Lookup, Stored
+from tuneloop_server.cache.tiers import FinishedAnswer, Lookup
 from tuneloop_server.circuit import LAST_PAUSE, CircuitBreaker, RedisUnavailable, within
 from tuneloop_server.engine.base import Message, Sampling
 from tuneloop_server.record import recorder as recording
@@ -144,7 +144,7 @@ async def test_the_cache_misses_counts_and_comes_back() -> None:
     server = RedisServer().start()
     now = 0.0
     errors = Tally()
-    answer = Stored("hello", "stop", 1, 1, "int-1", time.time())
+    answer = FinishedAnswer("hello", "stop", 1, 1, "int-1", time.time())
     try:
         async with link_to(server.url, clock=lambda: now) as breaker:
             cache = ExactTier(breaker, 60, errors.add)
@@ -363,7 +363,7 @@ def test_which_policy_may_evict_records(settings: dict[str, str], want: bool) ->
 
 async def test_a_denied_answer_is_neither_given_nor_kept(redis_url: str) -> None:
     """Each by itself: a generation may have begun before the denial, and end after it."""
-    answer = Stored("hello", "stop", 1, 1, "int-1", time.time())
+    answer = FinishedAnswer("hello", "stop", 1, 1, "int-1", time.time())
     async with link_to(redis_url) as breaker:
         tier = ExactTier(breaker, 60, Tally().add)
         await tier.put(look_up("written"), answer)

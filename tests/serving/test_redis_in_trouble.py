@@ -13,7 +13,7 @@ from lightserver import TARGET, LightServer, light_server
 from ports import free_port
 from redisserver import RedisServer
 from tuneloop_contracts.record import DEFAULT_RETENTION
-from tuneloop_server.cache.tiers import Hit, Lookup, Stored
+from tuneloop_server.cache.tiers import FinishedAnswer, Hit, Lookup
 from tuneloop_server.circuit import CircuitBreaker, RedisUnavailable
 from tuneloop_server.errors import Unavailable
 from tuneloop_server.feedback.protocol import FeedbackRequest
@@ -70,7 +70,7 @@ class _Tier:
     async def find(self, lookup: Lookup) -> Hit | None:
         return None
 
-    async def put(self, lookup: Lookup, answer: Stored) -> None:
+    async def put(self, lookup: Lookup, answer: FinishedAnswer) -> None:
         return None
 
     async def forget(self, key: str) -> None:

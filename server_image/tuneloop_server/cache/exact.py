@@ -16,8 +16,8 @@ from typing import Any
 from redis.asyncio import Redis
 
 from tuneloop_contracts.answers import EXACT_PREFIX, exact_entry
-from tuneloop_server.cache.memory import Memory
-from tuneloop_server.cache.tiers import FORGET_SECONDS, Hit, Lookup, Stored
+from tuneloop_server.cache.lru import LruCache
+from tuneloop_server.cache.tiers import FORGET_SECONDS, FinishedAnswer, Hit, Lookup
 from tuneloop_server.circuit import CircuitBreaker, RedisUnavailable
 
 BUDGET = 0.045
@@ -36,7 +36,7 @@ class ExactTier:
         self._ttl = ttl
         self._on_error = on_error
         self._now = now
-        self._memory: Memory[Stored] = Memory(MEMORY)
+        self._memory: LruCache[FinishedAnswer] = LruCache(MEMORY)
         self._changes = 0
         """Counts what `watch` said, so that an answer overtaken on its way here is not remembered."""
         self._watched = False
@@ -51,7 +51,7 @@ class ExactTier:
         age = self._now() - answer.written if answer else 0.0
         return Hit(answer, "exact", lookup.key, max(0, int(age))) if answer and age < self._ttl else None
 
-    async def put(self, lookup: Lookup, answer: Stored) -> None:
+    async def put(self, lookup: Lookup, answer: FinishedAnswer) -> None:
         """The time to live counts from now; a hit does not prolong it, so a popular answer grows old too."""
 
         async def write(redis: Redis) -> None:
@@ -88,7 +88,7 @@ class ExactTier:
         for key in keys or ():
             self._memory.drop(_key_of(key))
 
-    async def _read(self, key: str) -> Stored | None:
+    async def _read(self, key: str) -> FinishedAnswer | None:
         before = self._changes
 
         async def get(redis: Redis) -> Any:
@@ -96,7 +96,7 @@ class ExactTier:
 
         try:
             raw, denied = await self._breaker.run(get)
-            answer = Stored(**json.loads(raw)) if raw and denied is None else None
+            answer = FinishedAnswer(**json.loads(raw)) if raw and denied is None else None
         except (RedisUnavailable, ValueError, TypeError):
             self._on_error()
             return None

@@ -34,7 +34,7 @@ class Lookup:
 
 
 @dataclass(frozen=True)
-class Stored:
+class FinishedAnswer:
     """A finished answer; errors and broken-off ones never come here."""
 
     text: str
@@ -54,7 +54,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Hit:
-    answer: Stored
+    answer: FinishedAnswer
     tier: str
     """Of X-Cache and the metrics: `exact` or `semantic`."""
     key: str
@@ -70,7 +70,7 @@ class Tier(Protocol):
 
     async def find(self, lookup: Lookup) -> Hit | None: ...
 
-    async def put(self, lookup: Lookup, answer: Stored) -> None: ...
+    async def put(self, lookup: Lookup, answer: FinishedAnswer) -> None: ...
 
     async def forget(self, key: str) -> None:
         """Remove the answer that was made under this key, here and in every other pod, and keep none under it for the time to live.

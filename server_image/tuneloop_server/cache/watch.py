@@ -26,13 +26,13 @@ PAUSE = 1.0
 """Seconds before a lost connection is made anew."""
 
 
-class Watched(Protocol):
+class InvalidationListener(Protocol):
     def watched(self, yes: bool) -> None: ...
 
     def changed(self, keys: list[str] | None) -> None: ...
 
 
-async def watch(breaker: CircuitBreaker, prefix: str, cache: Watched) -> None:
+async def watch(breaker: CircuitBreaker, prefix: str, cache: InvalidationListener) -> None:
     """Until cancelled; `cache` is told whenever this begins and ends to work. `breaker`: the one that the cache is read by."""
     told = False
     while True:
@@ -51,7 +51,7 @@ async def watch(breaker: CircuitBreaker, prefix: str, cache: Watched) -> None:
         await asyncio.sleep(PAUSE)
 
 
-async def _follow(breaker: CircuitBreaker, prefix: str, cache: Watched) -> None:
+async def _follow(breaker: CircuitBreaker, prefix: str, cache: InvalidationListener) -> None:
     """Until one of the nodes is lost, or others hold keys. Raises RedisError or OSError, also in groups."""
     followed = breaker.nodes()
     connections = [
@@ -76,7 +76,7 @@ async def _subscribe(connection: AbstractConnection, prefix: str) -> None:
     await _ask(connection, "SUBSCRIBE", CHANNEL)
 
 
-async def _listen(connection: AbstractConnection, cache: Watched, all_are_followed: Callable[[], bool]) -> None:
+async def _listen(connection: AbstractConnection, cache: InvalidationListener, all_are_followed: Callable[[], bool]) -> None:
     silent = False
     while all_are_followed():
         message: Any = await connection.read_response(timeout=PERIOD)

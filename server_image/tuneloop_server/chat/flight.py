@@ -9,7 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
-from tuneloop_server.cache.tiers import Hit, Stored
+from tuneloop_server.cache.tiers import FinishedAnswer, Hit
 from tuneloop_server.engine.base import Piece
 from tuneloop_server.errors import ApiError, Failed, Unavailable, may_go_better, without_texts
 
@@ -32,7 +32,7 @@ class Flight:
         self._work = work
         self._on_over = on_over
         self._head: Head | None = None
-        self._answer: Stored | None = None
+        self._answer: FinishedAnswer | None = None
         self._pieces: list[Piece] = []
         self._told: list[Piece] = []
         """By a try that failed: passengers have heard it, so the next one must begin alike."""
@@ -47,7 +47,7 @@ class Flight:
         self._head = head
         self._tell()
 
-    def add(self, piece: Piece, answer: Stored | None = None) -> None:
+    def add(self, piece: Piece, answer: FinishedAnswer | None = None) -> None:
         """By the work; the last piece comes with the whole answer. Raises Failed when an earlier try has told something else."""
         place = len(self._pieces)
         if self._told[place : place + 1] not in ([], [piece]):
@@ -57,7 +57,7 @@ class Flight:
         self._tell()
 
     @property
-    def answer(self) -> Stored:
+    def answer(self) -> FinishedAnswer:
         """Once the last piece is there."""
         if self._answer is None:
             raise RuntimeError("the answer has not come to its end")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from tuneloop_server.body import parse
 from tuneloop_server.cache.control import CacheControl
 from tuneloop_server.cache.key import request_digest
-from tuneloop_server.cache.memory import Memory
+from tuneloop_server.cache.lru import LruCache
 from tuneloop_server.chat.protocol import AnswerRequest, ChatRequest
 from tuneloop_server.engine.base import Message, Sampling
 
@@ -44,7 +44,7 @@ class RequestParser:
 
     def __init__(self, most_tokens: int) -> None:
         self._most_tokens = most_tokens
-        self._memory: Memory[ParsedRequest] = Memory(MEMORY)
+        self._memory: LruCache[ParsedRequest] = LruCache(MEMORY)
 
     def parse(self, body: bytes) -> ParsedRequest:
         """Raises BadRequest."""

@@ -8,7 +8,7 @@ from functools import partial
 
 from tuneloop_server.adapters.service import AdapterService
 from tuneloop_server.cache.key import exact_key
-from tuneloop_server.cache.tiers import Hit, Lookup, Stored, Tier
+from tuneloop_server.cache.tiers import FinishedAnswer, Hit, Lookup, Tier
 from tuneloop_server.chat.flight import Flight, Flights, Head
 from tuneloop_server.chat.parsing import ParsedRequest
 from tuneloop_server.chat.telemetry import Telemetry, outcome_of
@@ -32,7 +32,7 @@ class Reply:
     headers: dict[str, str]
     flight: Flight
 
-    async def answer(self) -> Stored:
+    async def answer(self) -> FinishedAnswer:
         """All of it."""
         async for _ in self.pieces:
             pass
@@ -47,7 +47,7 @@ class CachedReply:
     """An answer from before, whole."""
 
     turn: Turn
-    answer: Stored
+    answer: FinishedAnswer
     headers: dict[str, str]
 
 
@@ -165,14 +165,14 @@ class ChatService:
                 if not piece.finish:
                     flight.add(piece)
                     continue
-                stored = Stored("".join(texts), piece.finish, answer.prompt_tokens, meter.tokens, _origin(turn), time.time())
+                stored = FinishedAnswer("".join(texts), piece.finish, answer.prompt_tokens, meter.tokens, _origin(turn), time.time())
                 await self._keep(turn, stored)
                 flight.add(piece, stored)
         finally:
             answer.cancel()
             meter.ended(answer.prompt_tokens)
 
-    async def _keep(self, turn: Turn, answer: Stored) -> None:
+    async def _keep(self, turn: Turn, answer: FinishedAnswer) -> None:
         """Before the last piece goes out: who has seen an answer end finds it in the cache."""
         self._telemetry.answered(turn, answer, repeated=False)
         if turn.lookup and turn.caller.control.write:

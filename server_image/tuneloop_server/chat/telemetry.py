@@ -3,7 +3,7 @@
 import logging
 
 from tuneloop_contracts.names import AUTO
-from tuneloop_server.cache.tiers import Hit, Stored
+from tuneloop_server.cache.tiers import FinishedAnswer, Hit
 from tuneloop_server.chat.meter import Meter
 from tuneloop_server.chat.turn import BASE, Turn
 from tuneloop_server.errors import ApiError
@@ -20,12 +20,12 @@ class Telemetry:
         self._recorder = recorder
         self._tracing = tracing
 
-    def answered(self, turn: Turn, answer: Stored, *, repeated: bool) -> None:
+    def answered(self, turn: Turn, answer: FinishedAnswer, *, repeated: bool) -> None:
         """An answer that came to its end: generated for this turn, or for another one at the same time."""
         if self._recorder and turn.caller.record:
             self._recorder.put(turn.to_record(answer, repeated=repeated))
 
-    def hit(self, turn: Turn, answer: Stored) -> None:
+    def hit(self, turn: Turn, answer: FinishedAnswer) -> None:
         """An answer from before. One that was recorded is counted, since what it says is there already."""
         if not answer.origin:
             return self.answered(turn, answer, repeated=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from tuneloop_contracts.record import Record
 from tuneloop_server.cache.control import DEFAULT, CacheControl
-from tuneloop_server.cache.tiers import Hit, Lookup, Stored
+from tuneloop_server.cache.tiers import FinishedAnswer, Hit, Lookup
 from tuneloop_server.chat.parsing import ParsedRequest
 from tuneloop_server.routing import Decision
 
@@ -68,7 +68,7 @@ class Turn:
     def seconds(self) -> float:
         return time.monotonic() - self.began
 
-    def to_record(self, answer: Stored, *, repeated: bool) -> Record:
+    def to_record(self, answer: FinishedAnswer, *, repeated: bool) -> Record:
         """One that repeats a recorded interaction says only which."""
         return Record(
             id=self.id, conversation=self.conversation, user=self.user, tenant=self.caller.tenant,

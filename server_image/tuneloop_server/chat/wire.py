@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from tuneloop_server.cache.tiers import Stored
+from tuneloop_server.cache.tiers import FinishedAnswer
 from tuneloop_server.engine.base import Piece
 from tuneloop_server.errors import ApiError
 
@@ -37,7 +37,7 @@ class Envelope:
     counted: bool = False
     """Whether the client asked for usage in a stream."""
 
-    def whole(self, answer: Stored) -> bytes:
+    def whole(self, answer: FinishedAnswer) -> bytes:
         """The answer in one piece."""
         used = _json(usage(answer.prompt_tokens, answer.completion_tokens))
         return self.template % (_json(self.id), self.created, _json(self.model), answer.quoted, _json(answer.finish), used)
@@ -66,7 +66,7 @@ class Envelope:
         return _event(event | {"usage": used} if self.counted else event)
 
 
-def replayed(envelope: Envelope, answer: Stored) -> bytes:
+def replayed(envelope: Envelope, answer: FinishedAnswer) -> bytes:
     """The events of an answer that is there already."""
     text = [envelope.text(answer.text)] if answer.text else []
     closing = envelope.closing(answer.prompt_tokens, answer.completion_tokens)

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from tuneloop_server.embeddings.protocol import EmbeddingsRequest
 from tuneloop_server.errors import BadRequest, NotFound, Unavailable
 from tuneloop_server.semcache.embed.base import EmbedderUnavailable
-from tuneloop_server.semcache.embed.choose import OnDemand
+from tuneloop_server.semcache.embed.choose import LazyEmbedder
 from tuneloop_vectors.files import tokenizer
 from tuneloop_vectors.words import Vectors
 
 
 class EmbeddingsService:
-    def __init__(self, embedder: OnDemand) -> None:
+    def __init__(self, embedder: LazyEmbedder) -> None:
         self._embedder = embedder
 
     async def embed(self, request: EmbeddingsRequest) -> tuple[Vectors, int]:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from tuneloop_server.cache.tiers import Hit, Lookup, Stored
+from tuneloop_server.cache.tiers import FinishedAnswer, Hit, Lookup
 from tuneloop_server.circuit import RedisUnavailable
 from tuneloop_server.errors import ApiError
 from tuneloop_server.semcache.agree import agree
@@ -100,7 +100,7 @@ class Verified:
             self._shadow.offer(lookup, hit)
         return hit
 
-    async def put(self, lookup: Lookup, answer: Stored) -> None:
+    async def put(self, lookup: Lookup, answer: FinishedAnswer) -> None:
         await self._tier.put(lookup, answer)
 
     async def forget(self, key: str) -> None:

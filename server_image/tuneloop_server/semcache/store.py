@@ -18,7 +18,7 @@ import numpy as np
 from redis.asyncio import Redis
 
 from tuneloop_contracts.answers import FORGET_FIELD, KEY_FIELD, semantic_stream
-from tuneloop_server.cache.tiers import FORGET_SECONDS, Lookup, Stored
+from tuneloop_server.cache.tiers import FORGET_SECONDS, FinishedAnswer, Lookup
 from tuneloop_server.circuit import CircuitBreaker
 from tuneloop_server.semcache.shelf import Entry
 from tuneloop_vectors.words import Vectors
@@ -44,7 +44,7 @@ class EntryStore:
         self._stream = semantic_stream(target)
         self._ttl = ttl
 
-    async def add(self, partition: str, lookup: Lookup, vector: Vectors, answer: Stored) -> Entry | None:
+    async def add(self, partition: str, lookup: Lookup, vector: Vectors, answer: FinishedAnswer) -> Entry | None:
         """None when the request is denied. Trims what has expired on the way."""
         fields: dict[Any, Any] = {
             KEY_FIELD: lookup.key, "partition": partition, "question": lookup.question, "vector": _packed(vector), "answer": answer.text,
@@ -64,7 +64,7 @@ class EntryStore:
         entry_id = await self._breaker.run(write)
         return self._entry(entry_id, fields) if entry_id else None
 
-    async def fetch(self, key: str, entry_id: str) -> Stored | None:
+    async def fetch(self, key: str, entry_id: str) -> FinishedAnswer | None:
         """None when it was forgotten, even if the news of that has not come here yet, or it was trimmed."""
 
         async def read(redis: Redis) -> Any:
@@ -78,7 +78,7 @@ class EntryStore:
             return None
         fields = found[0][1]
         tokens = int(fields["ptok"]), int(fields["ctok"])
-        return Stored(fields["answer"], fields["finish"], *tokens, origin="", written=_millis(entry_id) / 1000)
+        return FinishedAnswer(fields["answer"], fields["finish"], *tokens, origin="", written=_millis(entry_id) / 1000)
 
     async def forget(self, key: str, entry_id: str | None) -> None:
         """What this request made is taken from every pod, and none is kept for as long as an entry lives. `entry_id`: where it is, if

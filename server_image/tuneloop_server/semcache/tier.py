@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Collection
 
-from tuneloop_server.cache.tiers import Hit, Lookup, Stored
+from tuneloop_server.cache.tiers import FinishedAnswer, Hit, Lookup
 from tuneloop_server.circuit import RedisUnavailable
 from tuneloop_server.semcache.embed.base import Embedder, EmbedderUnavailable
 from tuneloop_server.semcache.guard.judge import objection
@@ -51,7 +51,7 @@ class SemanticTier:
         self._metrics.seconds.labels(lookup.domain, result).observe(time.perf_counter() - began)
         return hit
 
-    async def put(self, lookup: Lookup, answer: Stored) -> None:
+    async def put(self, lookup: Lookup, answer: FinishedAnswer) -> None:
         """Kept only if it is whole: errors and tool calls never come here, an answer that was cut off or is empty stops here."""
         where = self._partition(lookup)
         if where is None or answer.finish != "stop" or not answer.text.strip():

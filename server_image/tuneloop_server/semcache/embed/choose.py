@@ -29,7 +29,7 @@ def make_embedder(kind: str) -> Embedder:
     raise ValueError(f"must be one of {', '.join(KINDS)} or an http(s):// URL")
 
 
-class OnDemand:
+class LazyEmbedder:
     """The one embedder of a server, made when it is first wanted: most need none, and it takes 50 MB."""
 
     def __init__(self, kind: str) -> None:

@@ -1,4 +1,4 @@
-"""What was used last, bounded in bytes."""
+"""A cache of what was used last, bounded in bytes."""
 
 from collections import OrderedDict
 from typing import Generic, TypeVar
@@ -6,8 +6,8 @@ from typing import Generic, TypeVar
 V = TypeVar("V")
 
 
-class Memory(Generic[V]):
-    """A mapping that forgets what was not used for longest when it holds more than `limit` bytes, by the sizes it is told."""
+class LruCache(Generic[V]):
+    """A mapping that evicts the least recently used when it holds more than `limit` bytes, by the sizes it is told."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
