@@ -26,13 +26,13 @@ from tuneloop_server.circuit import CircuitBreaker
 from tuneloop_server.engine.base import Message, Sampling
 from tuneloop_server.semcache.embed.base import Embedder
 from tuneloop_server.semcache.embed.choose import make_embedder
+from tuneloop_server.semcache.entries import CachedQuestion, EntryIndex
 from tuneloop_server.semcache.guard.reading import read
 from tuneloop_server.semcache.guard.spelling import vocabulary
 from tuneloop_server.semcache.index import VectorIndex
 from tuneloop_server.semcache.match import Pair, decide
 from tuneloop_server.semcache.metrics import SemanticMetrics
 from tuneloop_server.semcache.partition import partition
-from tuneloop_server.semcache.shelf import Entry, Shelf
 from tuneloop_server.semcache.store import EntryStore
 from tuneloop_server.semcache.tier import SemanticTier
 from tuneloop_vectors.words import Vectors, unit
@@ -42,7 +42,7 @@ T = TypeVar("T")
 FILLERS = 10_000
 REPEATS = 5
 SIZES = (100_000, 1_000_000)
-"""Of one partition. The second is five times what a pod holds (semcache.shelf.CAPACITY)."""
+"""Of one partition. The second is five times what a pod holds (semcache.entries.CAPACITY)."""
 QUERIES, WARM, ROUNDS = 200, 40, 3
 PEER = "MiniLM + flat"
 PEERS_BUDGET = 0.01
@@ -90,11 +90,11 @@ def ask(question: str) -> Lookup:
 @asynccontextmanager
 async def our_cache(url: str, embedder: Embedder, stored: list[str]) -> AsyncIterator[SemanticTier]:
     """A tier with these questions and fillers in the same partition."""
-    breaker, shelf = CircuitBreaker(url, name="bench", timeout=1.0), Shelf(time.time)
-    tier = SemanticTier({"support"}, embedder, EntryStore(breaker, "bench/bench", 86400), shelf, SemanticMetrics(CollectorRegistry()), "t")
+    breaker, index = CircuitBreaker(url, name="bench", timeout=1.0), EntryIndex(time.time)
+    tier = SemanticTier({"support"}, embedder, EntryStore(breaker, "bench/bench", 86400), index, SemanticMetrics(CollectorRegistry()), "t")
     where = partition(ask("x"), embedder=embedder.name, template="t") or ""
     for number, row in enumerate(made_vectors(FILLERS, await word_vectors(embedder))):
-        shelf.put(Entry(f"{number}", f"0-{number + 1}", where, f"filler {number}", row, time.time() + 86400))
+        index.put(CachedQuestion(f"{number}", f"0-{number + 1}", where, f"filler {number}", row, time.time() + 86400))
     for question in stored:
         await tier.put(ask(question), FinishedAnswer("An answer of some length. " * 20, "stop", 20, 128, "int", 0.0))
     yield tier

@@ -13,9 +13,9 @@ from tuneloop_server.cache.tiers import FinishedAnswer, Lookup
 from tuneloop_server.circuit import CircuitBreaker
 from tuneloop_server.engine.base import Message, Sampling
 from tuneloop_server.semcache.embed.static import StaticEmbedder
+from tuneloop_server.semcache.entries import EntryIndex
 from tuneloop_server.semcache.follow import Follower
 from tuneloop_server.semcache.metrics import SemanticMetrics
-from tuneloop_server.semcache.shelf import Shelf
 from tuneloop_server.semcache.store import EntryStore
 from tuneloop_server.semcache.tier import SemanticTier
 
@@ -48,7 +48,7 @@ def embedder() -> StaticEmbedder:
 class Pod:
     tier: SemanticTier
     follower: Follower
-    shelf: Shelf
+    index: EntryIndex
     registry: CollectorRegistry
     metrics: SemanticMetrics
 
@@ -65,9 +65,9 @@ class Pod:
 @asynccontextmanager
 async def pod(url: str, now: Callable[[], float], template: str = "t") -> AsyncIterator[Pod]:
     breaker, waiting = CircuitBreaker(url, name="test", timeout=1.0), CircuitBreaker(url, name="news", timeout=5.0)
-    registry, shelf = CollectorRegistry(), Shelf(now)
+    registry, index = CollectorRegistry(), EntryIndex(now)
     metrics = SemanticMetrics(registry)
-    tier = SemanticTier({"support"}, embedder(), EntryStore(breaker, "chat/llm", TTL), shelf, metrics, template, now)
-    yield Pod(tier, Follower(EntryStore(waiting, "chat/llm", TTL), shelf), shelf, registry, metrics)
+    tier = SemanticTier({"support"}, embedder(), EntryStore(breaker, "chat/llm", TTL), index, metrics, template, now)
+    yield Pod(tier, Follower(EntryStore(waiting, "chat/llm", TTL), index), index, registry, metrics)
     await breaker.close()
     await waiting.close()

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tuneloop_server.semcache.entries import CachedQuestion, EntryIndex
 from tuneloop_server.semcache.index import FLAT, VectorIndex
-from tuneloop_server.semcache.lists import GROWTH
-from tuneloop_server.semcache.shelf import Entry, Shelf
+from tuneloop_server.semcache.ivf import GROWTH
 from tuneloop_vectors.words import Vectors, unit
 
 
@@ -33,7 +33,7 @@ def test_what_was_removed_is_not_found_and_the_rest_is(count: int) -> None:
     index.remove(7)
     index.remove(7)
     assert len(index) == count - 1
-    assert 7 not in [near.key for near in index.nearest(rows[7], 5)]
+    assert 7 not in [neighbour.key for neighbour in index.nearest(rows[7], 5)]
     assert index.nearest(rows[8], 1)[0].key == 8
 
 
@@ -50,22 +50,22 @@ def test_while_it_grows_nothing_is_lost_and_what_went_stays_away() -> None:
     many = GROWTH * FLAT + 2000
     rows, index = vectors(many), VectorIndex()
     index.add(range(FLAT + 1), rows[: FLAT + 1])
-    lists = index._lists
-    assert lists is not None
-    first = lists._index
+    ivf = index._ivf
+    assert ivf is not None
+    first = ivf._index
     gone = set[int]()
     for key in range(FLAT + 1, many):
         index.add([key], rows[key][None])
-        if lists._growing and len(gone) < 500:
+        if ivf._growing and len(gone) < 500:
             index.remove(len(gone))
             gone.add(len(gone))
     deadline = time.monotonic() + 60
-    while lists._growing:
+    while ivf._growing:
         assert time.monotonic() < deadline
         assert index.nearest(rows[many - 1], 1)[0].key == many - 1
-    assert lists._index is not first
+    assert ivf._index is not first
     assert gone
-    assert len(index) == lists._index.ntotal == many - len(gone)
+    assert len(index) == ivf._index.ntotal == many - len(gone)
     found = {key: index.nearest(rows[key], 1)[0].key for key in range(0, many, 50)}
     assert {key for key, nearest in found.items() if key != nearest} == {key for key in found if key in gone}
 
@@ -74,53 +74,53 @@ def test_an_empty_one_finds_nothing() -> None:
     assert VectorIndex().nearest(vectors(1)[0], 3) == []
 
 
-def entry(number: int, expires: float = 100.0, partition: str = "p") -> Entry:
-    return Entry(f"key-{number}", f"{number}-0", partition, f"question {number}", vectors(1, number)[0], expires)
+def entry(number: int, expires: float = 100.0, partition: str = "p") -> CachedQuestion:
+    return CachedQuestion(f"key-{number}", f"{number}-0", partition, f"question {number}", vectors(1, number)[0], expires)
 
 
 def test_the_oldest_goes_when_the_shelf_is_full() -> None:
-    shelf = Shelf(lambda: 0.0, capacity=3)
+    index = EntryIndex(lambda: 0.0, capacity=3)
     for number in range(5):
-        shelf.put(entry(number))
-    assert len(shelf) == 3
-    assert {found.id for found in shelf.candidates("p", entry(0).vector, 9)} == {"2-0", "3-0", "4-0"}
-    assert (shelf.remove("key-0"), shelf.remove("key-4")) == (None, "4-0")
+        index.put(entry(number))
+    assert len(index) == 3
+    assert {found.id for found in index.candidates("p", entry(0).vector, 9)} == {"2-0", "3-0", "4-0"}
+    assert (index.remove("key-0"), index.remove("key-4")) == (None, "4-0")
 
 
 def test_what_has_expired_is_not_found() -> None:
     now = 0.0
-    shelf = Shelf(lambda: now)
-    shelf.put(entry(1, expires=10.0))
-    shelf.put(entry(2, expires=20.0))
+    index = EntryIndex(lambda: now)
+    index.put(entry(1, expires=10.0))
+    index.put(entry(2, expires=20.0))
     now = 15.0
-    assert [found.id for found in shelf.candidates("p", entry(1).vector, 9)] == ["2-0"]
-    shelf.put(entry(3, expires=14.0))
-    assert len(shelf) == 1
+    assert [found.id for found in index.candidates("p", entry(1).vector, 9)] == ["2-0"]
+    index.put(entry(3, expires=14.0))
+    assert len(index) == 1
 
 
 def test_partitions_do_not_meet_and_leave_nothing_behind() -> None:
-    shelf = Shelf(lambda: 0.0)
-    shelf.put(entry(1, partition="p"))
-    shelf.put(entry(2, partition="q"))
-    assert [found.id for found in shelf.candidates("q", entry(1).vector, 9)] == ["2-0"]
-    shelf.remove("key-1")
-    shelf.remove("key-1")
-    assert (len(shelf), shelf.partitions) == (1, 1)
+    index = EntryIndex(lambda: 0.0)
+    index.put(entry(1, partition="p"))
+    index.put(entry(2, partition="q"))
+    assert [found.id for found in index.candidates("q", entry(1).vector, 9)] == ["2-0"]
+    index.remove("key-1")
+    index.remove("key-1")
+    assert (len(index), index.partitions) == (1, 1)
 
 
 def test_an_embedder_that_changed_its_dimensions_starts_afresh() -> None:
     """Somebody else's may be given another model under its URL, while Redis still holds what the one before it made."""
-    shelf = Shelf(lambda: 0.0)
-    shelf.put(entry(1))
-    shelf.put(replace(entry(2), vector=np.ones(2, np.float32) / 2**0.5))
-    assert [found.id for found in shelf.candidates("p", entry(1).vector, 9)] == ["1-0"]
-    assert [found.id for found in shelf.candidates("p", np.array([1, 0], np.float32), 9)] == ["2-0"]
-    shelf.remove("key-2")
-    assert shelf.partitions == 1
+    index = EntryIndex(lambda: 0.0)
+    index.put(entry(1))
+    index.put(replace(entry(2), vector=np.ones(2, np.float32) / 2**0.5))
+    assert [found.id for found in index.candidates("p", entry(1).vector, 9)] == ["1-0"]
+    assert [found.id for found in index.candidates("p", np.array([1, 0], np.float32), 9)] == ["2-0"]
+    index.remove("key-2")
+    assert index.partitions == 1
 
 
 def test_a_newer_answer_to_the_same_request_takes_the_place_of_the_older() -> None:
-    shelf = Shelf(lambda: 0.0)
+    index = EntryIndex(lambda: 0.0)
     for position in ("1-0", "2-0", "2-0"):
-        shelf.put(replace(entry(1), id=position))
-    assert [found.id for found in shelf.candidates("p", entry(1).vector, 9)] == ["2-0"]
+        index.put(replace(entry(1), id=position))
+    assert [found.id for found in index.candidates("p", entry(1).vector, 9)] == ["2-0"]

@@ -11,7 +11,7 @@ from asking import ANSWER, LOOKUP, Pod, ask, embedder, pod
 from tuneloop_server.cache.tiers import Lookup
 from tuneloop_server.errors import TryLater
 from tuneloop_server.semcache.agree import agree
-from tuneloop_server.semcache.shadow import WAITING, Shadow
+from tuneloop_server.semcache.shadow import WAITING, ShadowVerifier
 from waiting import beside, until
 
 REWORDED = ask("Could you tell me how to reset my password?")
@@ -22,8 +22,8 @@ async def says(text: str) -> str:
 
 
 @asynccontextmanager
-async def verifying(one: Pod, fresh: str, idle: Callable[[], bool] = lambda: True, draw: float = 0.0) -> AsyncIterator[Shadow]:
-    shadow = Shadow(one.tier, embedder(), lambda _: says(fresh), idle, one.metrics, lambda: draw)
+async def verifying(one: Pod, fresh: str, idle: Callable[[], bool] = lambda: True, draw: float = 0.0) -> AsyncIterator[ShadowVerifier]:
+    shadow = ShadowVerifier(one.tier, embedder(), lambda _: says(fresh), idle, one.metrics, lambda: draw)
     async with beside(shadow.run()):
         yield shadow
 
@@ -35,7 +35,7 @@ async def test_a_wrong_hit_counts_and_its_entry_goes(redis_url: str) -> None:
         assert hit
         shadow.offer(REWORDED, hit)
         await until(lambda: one.counted("tuneloop_semantic_verdicts_total", domain="support", verdict="wrong") == 1)
-        await until(lambda: len(one.shelf) == 0)
+        await until(lambda: len(one.index) == 0)
         assert one.counted("tuneloop_semantic_false_hit_ratio", domain="support") == 1
         await one.tier.put(LOOKUP, ANSWER)
         assert await one.tier.find(REWORDED) is None, "denied"
@@ -64,7 +64,7 @@ async def test_only_a_share_is_drawn(redis_url: str) -> None:
         hit = await one.tier.find(REWORDED)
         assert hit
         draws = iter([0.5, 0.051, 0.049])
-        shadow = Shadow(one.tier, embedder(), regenerate, lambda: True, one.metrics, lambda: next(draws))
+        shadow = ShadowVerifier(one.tier, embedder(), regenerate, lambda: True, one.metrics, lambda: next(draws))
         task = asyncio.create_task(shadow.run())
         for _ in range(3):
             shadow.offer(REWORDED, hit)
@@ -91,7 +91,7 @@ async def test_an_engine_that_refuses_judges_nothing(redis_url: str) -> None:
         await one.tier.put(LOOKUP, ANSWER)
         hit = await one.tier.find(REWORDED)
         assert hit
-        shadow = Shadow(one.tier, embedder(), refuse, lambda: True, one.metrics, lambda: 0.0)
+        shadow = ShadowVerifier(one.tier, embedder(), refuse, lambda: True, one.metrics, lambda: 0.0)
         shadow.offer(REWORDED, hit)
         task = asyncio.create_task(shadow.run())
         await until(lambda: one.counted("tuneloop_semantic_unverified_total") == 1)

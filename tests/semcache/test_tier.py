@@ -48,7 +48,7 @@ async def test_who_and_what_never_share(redis_url: str, change: dict[str, Any]) 
 async def test_an_answer_that_is_not_whole_is_not_kept(redis_url: str, answer: FinishedAnswer) -> None:
     async with pod(redis_url, time.time) as one:
         await one.tier.put(LOOKUP, answer)
-        assert len(one.shelf) == 0
+        assert len(one.index) == 0
 
 
 async def test_a_domain_that_did_not_opt_in_keeps_nothing(redis_url: str) -> None:
@@ -61,25 +61,25 @@ async def test_a_domain_that_did_not_opt_in_keeps_nothing(redis_url: str) -> Non
 async def test_another_pod_finds_it_after_a_restart_or_as_news(redis_url: str) -> None:
     async with pod(redis_url, time.time) as one, pod(redis_url, time.time) as other:
         await one.tier.put(LOOKUP, ANSWER)
-        await other.until(lambda: len(other.shelf) == 1)
+        await other.until(lambda: len(other.index) == 1)
         assert await other.tier.find(REWORDED)
         await one.tier.put(ask("Where is my order?"), ANSWER)
-        await other.until(lambda: len(other.shelf) == 2)
+        await other.until(lambda: len(other.index) == 2)
 
 
 async def test_a_thumbs_down_takes_it_from_every_pod_and_denies_it(redis_url: str) -> None:
     async with pod(redis_url, time.time) as one, pod(redis_url, time.time) as other, pod(redis_url, time.time) as third:
         await one.tier.put(LOOKUP, ANSWER)
-        await other.until(lambda: len(other.shelf) == 1)
-        await third.until(lambda: len(third.shelf) == 1)
+        await other.until(lambda: len(other.index) == 1)
+        await third.until(lambda: len(third.index) == 1)
         hit = await other.tier.find(REWORDED)
         assert hit
         await one.tier.forget(hit.key)
         assert await one.tier.find(REWORDED) is None
         assert await other.tier.find(REWORDED) is None, "gone from Redis before the news"
-        await third.until(lambda: len(third.shelf) == 0)
+        await third.until(lambda: len(third.index) == 0)
         await one.tier.put(LOOKUP, ANSWER)
-        assert len(one.shelf) == 0, "denied"
+        assert len(one.index) == 0, "denied"
         assert await one.tier.find(REWORDED) is None
 
 
@@ -91,7 +91,7 @@ async def test_a_pod_that_does_not_hold_it_takes_it_away_all_the_same(redis_url:
         await other.tier.forget(LOOKUP.key)
         assert await one.tier.find(REWORDED) is None, "before the news"
         await other.follower.step()
-        assert len(other.shelf) == 0, "told of the entry and of its end at once"
+        assert len(other.index) == 0, "told of the entry and of its end at once"
 
 
 async def test_hits_do_not_prolong_it(redis_url: str) -> None:
@@ -131,7 +131,7 @@ async def test_a_judgement_is_not_given_up_because_redis_was_away_a_moment_ago()
             server.start()
             await one.tier.forget(LOOKUP.key)
             await one.tier.put(LOOKUP, ANSWER)
-            assert len(one.shelf) == 0, "denied"
+            assert len(one.index) == 0, "denied"
     finally:
         server.stop()
 
@@ -141,4 +141,4 @@ async def test_an_entry_of_another_version_is_passed_over(redis_url: str) -> Non
         client.xadd("tuneloop:sem:{chat/llm}", {"something": "new"})
     async with pod(redis_url, time.time) as one, pod(redis_url, time.time) as other:
         await one.tier.put(LOOKUP, ANSWER)
-        await other.until(lambda: len(other.shelf) == 1)
+        await other.until(lambda: len(other.index) == 1)

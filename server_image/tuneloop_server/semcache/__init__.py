@@ -4,10 +4,10 @@
     guard        whether two texts ask the same: rules, the first that speaks rejects (pure)
     embed        text -> vector: static, MiniLM, or somebody else's over HTTP
     index        nearest vectors of one partition: a few as a matrix
-    lists        and many as lists (FAISS)
-    shelf        what this pod knows of the entries
+    ivf          and many as lists (FAISS)
+    entries      what this pod knows of the entries
     store        the entries in Redis
-    follow       keeps the shelf like them
+    follow       keeps what this pod knows like them
     tier         find, put, forget: a Tier as cache.tiers has it
     shadow       generates some hits again, and counts those that should not have been
     regenerate   what the engine answers now

@@ -12,11 +12,11 @@ from tuneloop_server.cache.tiers import Tier
 from tuneloop_server.circuit import CircuitBreaker
 from tuneloop_server.engine.base import Engine, Pressure
 from tuneloop_server.semcache.embed.base import Embedder
+from tuneloop_server.semcache.entries import EntryIndex
 from tuneloop_server.semcache.follow import Follower
 from tuneloop_server.semcache.metrics import SemanticMetrics
 from tuneloop_server.semcache.regenerate import regenerate
-from tuneloop_server.semcache.shadow import Shadow, Verified
-from tuneloop_server.semcache.shelf import Shelf
+from tuneloop_server.semcache.shadow import ShadowVerifier, VerifiedTier
 from tuneloop_server.semcache.store import BLOCK_MILLISECONDS, EntryStore
 from tuneloop_server.semcache.tier import SemanticTier
 from tuneloop_server.settings import Settings
@@ -28,7 +28,7 @@ CHANGES_TIMEOUT = 2 * BLOCK_MILLISECONDS / 1000
 @dataclass(frozen=True)
 class SemanticCache:
     tier: Tier
-    shadow: Shadow
+    shadow: ShadowVerifier
     follower: Follower
     changes: CircuitBreaker
 
@@ -49,8 +49,8 @@ def semantic_cache(
     own: they are waited for."""
     changes = CircuitBreaker(settings.redis_url, settings.redis_mode, name="cache news", timeout=CHANGES_TIMEOUT)
     store, heard = (EntryStore(each, settings.target, settings.cache_ttl) for each in (breaker, changes))
-    shelf, metrics = Shelf(time.time), SemanticMetrics(registry)
-    tier = SemanticTier(settings.semantic_cache_domains, embedder, store, shelf, metrics, template)
+    index, metrics = EntryIndex(time.time), SemanticMetrics(registry)
+    tier = SemanticTier(settings.semantic_cache_domains, embedder, store, index, metrics, template)
     again = partial(regenerate, engine, adapters)
-    shadow = Shadow(tier, embedder, again, lambda: engine.pressure() == Pressure(0, 0), metrics, random.random)
-    return SemanticCache(Verified(tier, shadow), shadow, Follower(heard, shelf), changes)
+    shadow = ShadowVerifier(tier, embedder, again, lambda: engine.pressure() == Pressure(0, 0), metrics, random.random)
+    return SemanticCache(VerifiedTier(tier, shadow), shadow, Follower(heard, index), changes)

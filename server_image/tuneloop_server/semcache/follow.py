@@ -1,9 +1,9 @@
-"""Keeps this pod's shelf like the stream: all of it at the start, then what any pod writes."""
+"""Keeps this pod's index like the stream: all of it at the start, then what any pod writes."""
 
 import asyncio
 
 from tuneloop_server.circuit import RedisUnavailable
-from tuneloop_server.semcache.shelf import Shelf
+from tuneloop_server.semcache.entries import EntryIndex
 from tuneloop_server.semcache.store import Deletion, EntryStore
 
 START = "0-0"
@@ -14,9 +14,9 @@ PAUSE = 1.0
 class Follower:
     """`store` with a connection of its own, since it waits there."""
 
-    def __init__(self, store: EntryStore, shelf: Shelf) -> None:
+    def __init__(self, store: EntryStore, index: EntryIndex) -> None:
         self._store = store
-        self._shelf = shelf
+        self._index = index
         self._position = START
 
     async def run(self) -> None:
@@ -32,6 +32,6 @@ class Follower:
         async for position, change in self._store.changes(self._position):
             self._position = position
             if isinstance(change, Deletion):
-                self._shelf.remove(change.key)
+                self._index.remove(change.key)
             elif change:
-                self._shelf.put(change)
+                self._index.put(change)

@@ -19,19 +19,19 @@ SHARE = 0.05
 """Of the semantic hits. At 1,000 hits a day, a rate of 1 % shows after some ten days as half a false hit a day; more costs more engine."""
 WAITING = 32
 """Hits that wait for an idle engine; what comes on top is not verified, and counted."""
-LOOK_AGAIN = 0.5
+POLL = 0.5
 """Seconds between two looks whether the engine is idle."""
 
 Regenerate = Callable[[Lookup], Awaitable[str]]
 """The answer that the engine gives to this request, past every cache. Raises ApiError."""
 
 
-class _Drawn(NamedTuple):
+class _Sample(NamedTuple):
     lookup: Lookup
     hit: Hit
 
 
-class Shadow:
+class ShadowVerifier:
     def __init__(
         self,
         tier: SemanticTier,
@@ -48,37 +48,37 @@ class Shadow:
         self._idle = idle
         self._metrics = metrics
         self._draw = draw
-        self._queue: asyncio.Queue[_Drawn] = asyncio.Queue(WAITING)
+        self._queue: asyncio.Queue[_Sample] = asyncio.Queue(WAITING)
 
     def offer(self, lookup: Lookup, hit: Hit) -> None:
         """After each semantic hit; never blocks."""
         if self._draw() >= SHARE:
             return
         try:
-            self._queue.put_nowait(_Drawn(lookup, hit))
+            self._queue.put_nowait(_Sample(lookup, hit))
         except asyncio.QueueFull:
             self._metrics.skipped.inc()
 
     async def run(self) -> None:
         """Until cancelled."""
         while True:
-            drawn = await self._queue.get()
+            sample = await self._queue.get()
             while not self._idle():  # noqa: ASYNC110 - the engine tells nobody when it falls idle
-                await asyncio.sleep(LOOK_AGAIN)
-            await self._verify(drawn)
+                await asyncio.sleep(POLL)
+            await self._verify(sample)
 
-    async def _verify(self, drawn: _Drawn) -> None:
+    async def _verify(self, sample: _Sample) -> None:
         """An entry that was wrong for one question is taken away: which others it would be wrong for, nobody knows."""
         try:
-            fresh = await self._regenerate(drawn.lookup)
-            right = await agree(drawn.hit.answer.text, fresh, self._embedder)
+            fresh = await self._regenerate(sample.lookup)
+            right = await agree(sample.hit.answer.text, fresh, self._embedder)
         except (ApiError, EmbedderUnavailable):
             self._metrics.skipped.inc()
             return
-        self._metrics.judged(drawn.lookup.domain, "right" if right else "wrong")
+        self._metrics.judged(sample.lookup.domain, "right" if right else "wrong")
         if not right:
-            log.warning("a semantic hit of domain %s was wrong; its entry is taken away", drawn.lookup.domain or "-")
-            await self._drop(drawn.hit.key)
+            log.warning("a semantic hit of domain %s was wrong; its entry is taken away", sample.lookup.domain or "-")
+            await self._drop(sample.hit.key)
 
     async def _drop(self, key: str) -> None:
         try:
@@ -87,10 +87,10 @@ class Shadow:
             log.warning("a wrong entry could not be taken out of Redis; this pod serves it no more")
 
 
-class Verified:
+class VerifiedTier:
     """The tier, with a share of its hits verified."""
 
-    def __init__(self, tier: SemanticTier, shadow: Shadow) -> None:
+    def __init__(self, tier: SemanticTier, shadow: ShadowVerifier) -> None:
         self._tier = tier
         self._shadow = shadow
 

@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 from tuneloop_contracts.answers import FORGET_FIELD, KEY_FIELD, semantic_stream
 from tuneloop_server.cache.tiers import FORGET_SECONDS, FinishedAnswer, Lookup
 from tuneloop_server.circuit import CircuitBreaker
-from tuneloop_server.semcache.shelf import Entry
+from tuneloop_server.semcache.entries import CachedQuestion
 from tuneloop_vectors.words import Vectors
 
 PAGE = 50
@@ -44,7 +44,7 @@ class EntryStore:
         self._stream = semantic_stream(target)
         self._ttl = ttl
 
-    async def add(self, partition: str, lookup: Lookup, vector: Vectors, answer: FinishedAnswer) -> Entry | None:
+    async def add(self, partition: str, lookup: Lookup, vector: Vectors, answer: FinishedAnswer) -> CachedQuestion | None:
         """None when the request is denied. Trims what has expired on the way."""
         fields: dict[Any, Any] = {
             KEY_FIELD: lookup.key, "partition": partition, "question": lookup.question, "vector": _packed(vector), "answer": answer.text,
@@ -95,7 +95,7 @@ class EntryStore:
 
         await self._breaker.run(deny, patience=FORGET_SECONDS)
 
-    async def changes(self, after: str) -> AsyncIterator[tuple[str, Entry | Deletion | None]]:
+    async def changes(self, after: str) -> AsyncIterator[tuple[str, CachedQuestion | Deletion | None]]:
         """What was written after that position, a page at most; waits a moment when there is nothing. None: unreadable, as from a newer
         version."""
 
@@ -108,14 +108,14 @@ class EntryStore:
             for entry_id, fields in messages:
                 yield entry_id, self._read(entry_id, fields)
 
-    def _read(self, entry_id: str, fields: dict[Any, Any]) -> Entry | Deletion | None:
+    def _read(self, entry_id: str, fields: dict[Any, Any]) -> CachedQuestion | Deletion | None:
         try:
             return Deletion(fields[FORGET_FIELD]) if FORGET_FIELD in fields else self._entry(entry_id, fields)
         except (KeyError, ValueError):
             return None
 
-    def _entry(self, entry_id: str, fields: dict[Any, Any]) -> Entry:
-        return Entry(
+    def _entry(self, entry_id: str, fields: dict[Any, Any]) -> CachedQuestion:
+        return CachedQuestion(
             key=fields[KEY_FIELD], id=entry_id, partition=fields["partition"], question=fields["question"],
             vector=_unpacked(fields["vector"]), expires=_millis(entry_id) / 1000 + self._ttl,
         )  # fmt: skip

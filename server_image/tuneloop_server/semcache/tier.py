@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection
 from tuneloop_server.cache.tiers import FinishedAnswer, Hit, Lookup
 from tuneloop_server.circuit import RedisUnavailable
 from tuneloop_server.semcache.embed.base import Embedder, EmbedderUnavailable
+from tuneloop_server.semcache.entries import Candidate, EntryIndex
 from tuneloop_server.semcache.guard.judge import objection
 from tuneloop_server.semcache.metrics import SemanticMetrics
 from tuneloop_server.semcache.partition import partition
-from tuneloop_server.semcache.shelf import Candidate, Shelf
 from tuneloop_server.semcache.store import EntryStore
 from tuneloop_vectors.words import Vectors
 
@@ -26,7 +26,7 @@ class SemanticTier:
         domains: Collection[str],
         embedder: Embedder,
         store: EntryStore,
-        shelf: Shelf,
+        index: EntryIndex,
         metrics: SemanticMetrics,
         template: str,
         now: Callable[[], float] = time.time,
@@ -35,11 +35,11 @@ class SemanticTier:
         self._domains = frozenset(domains)
         self._embedder = embedder
         self._store = store
-        self._shelf = shelf
+        self._index = index
         self._metrics = metrics
         self._template = template
         self._now = now
-        metrics.follow(shelf.__len__, lambda: shelf.partitions)
+        metrics.follow(index.__len__, lambda: index.partitions)
 
     async def find(self, lookup: Lookup) -> Hit | None:
         where = self._partition(lookup)
@@ -63,30 +63,30 @@ class SemanticTier:
             self._metrics.lookups.labels(lookup.domain, "error").inc()
             return
         if entry:
-            self._shelf.put(entry)
+            self._index.put(entry)
 
     async def forget(self, key: str) -> None:
         """Here before Redis is asked, so that this pod gives it no more in any case."""
-        await self._store.forget(key, self._shelf.remove(key))
+        await self._store.forget(key, self._index.remove(key))
 
     async def _search(self, where: str, lookup: Lookup) -> tuple[str, Hit | None]:
         """The result's name, and the hit."""
         try:
-            near = self._shelf.candidates(where, await self._vector(lookup.question), CANDIDATES)
-            near = [one for one in near if one.similarity >= self._embedder.threshold]
-            for candidate in near:
+            candidates = self._index.candidates(where, await self._vector(lookup.question), CANDIDATES)
+            candidates = [one for one in candidates if one.similarity >= self._embedder.threshold]
+            for candidate in candidates:
                 if reason := objection(lookup.question, candidate.question):
                     self._metrics.objections.labels(reason).inc()
                 elif hit := await self._fetch(candidate):
                     return "hit", hit
         except (RedisUnavailable, EmbedderUnavailable):
             return "error", None
-        return ("guarded" if near else "miss"), None
+        return ("guarded" if candidates else "miss"), None
 
     async def _fetch(self, candidate: Candidate) -> Hit | None:
         answer = await self._store.fetch(candidate.key, candidate.id)
         if answer is None:  # another pod took it away, and the news is on its way
-            self._shelf.remove(candidate.key)
+            self._index.remove(candidate.key)
             return None
         age = max(0, int(self._now() - answer.written))
         return Hit(answer, "semantic", candidate.key, age, candidate.similarity)

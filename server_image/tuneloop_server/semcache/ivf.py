@@ -23,7 +23,7 @@ CHUNK = 1000
 """Vectors copied at once to new lists: a search waits for no more."""
 
 
-class Lists:
+class IvfIndex:
     """A byte a dimension, so similarities are good to 0.01. Trained anew in a thread as it grows; searches go on meanwhile."""
 
     def __init__(self, keys: Sequence[int], vectors: Vectors) -> None:

@@ -12,11 +12,11 @@ CAPACITY = 200_000
 
 
 @dataclass(frozen=True)
-class Entry:
+class CachedQuestion:
     key: str
     """Of the request that made it (see cache.key): a newer answer to the same request takes its place."""
     id: str
-    """Of its place in Redis."""
+    """Of its position in Redis."""
     partition: str
     question: str
     vector: Vectors
@@ -24,14 +24,14 @@ class Entry:
     """Seconds since the epoch; from the write, and never later."""
 
 
-_Place = tuple[str, int]
+_IndexKey = tuple[str, int]
 """A partition, and the dimensions of its vectors: an embedder that is somebody else's may be given another model under its URL."""
 
 
-class _Slot(NamedTuple):
+class _IndexedEntry(NamedTuple):
     key: str
     id: str
-    place: _Place
+    index_key: _IndexKey
     question: str
     expires: float
 
@@ -43,31 +43,31 @@ class Candidate(NamedTuple):
     similarity: float
 
 
-class Shelf:
+class EntryIndex:
     def __init__(self, now: Callable[[], float], capacity: int = CAPACITY) -> None:
         self._now = now
         self._capacity = capacity
-        self._indexes: dict[_Place, VectorIndex] = {}
-        self._slots: dict[int, _Slot] = {}
+        self._indexes: dict[_IndexKey, VectorIndex] = {}
+        self._entries: dict[int, _IndexedEntry] = {}
         """By number, in the order of writing, which is the order of expiry."""
         self._numbers: dict[str, int] = {}
         """By key."""
         self._last_number = 0
 
     def __len__(self) -> int:
-        return len(self._slots)
+        return len(self._entries)
 
-    def put(self, entry: Entry) -> None:
+    def put(self, entry: CachedQuestion) -> None:
         """An entry that is here already stays as it is; one that has expired does not come in."""
-        known = self._slots.get(self._numbers.get(entry.key, 0))
+        known = self._entries.get(self._numbers.get(entry.key, 0))
         if (known and known.id == entry.id) or entry.expires <= self._now():
             return
         self.remove(entry.key)
         self._last_number += 1
-        place = (entry.partition, len(entry.vector))
-        index = self._indexes.setdefault(place, VectorIndex())
+        index_key = (entry.partition, len(entry.vector))
+        index = self._indexes.setdefault(index_key, VectorIndex())
         index.add([self._last_number], entry.vector[None])
-        self._slots[self._last_number] = _Slot(entry.key, entry.id, place, entry.question, entry.expires)
+        self._entries[self._last_number] = _IndexedEntry(entry.key, entry.id, index_key, entry.question, entry.expires)
         self._numbers[entry.key] = self._last_number
         self._make_room()
 
@@ -76,12 +76,12 @@ class Shelf:
         number = self._numbers.pop(key, None)
         if number is None:
             return None
-        slot = self._slots.pop(number)
-        index = self._indexes[slot.place]
+        entry = self._entries.pop(number)
+        index = self._indexes[entry.index_key]
         index.remove(number)
         if not len(index):
-            del self._indexes[slot.place]
-        return slot.id
+            del self._indexes[entry.index_key]
+        return entry.id
 
     @property
     def partitions(self) -> int:
@@ -91,12 +91,12 @@ class Shelf:
         """The nearest questions that have not expired, the nearest first."""
         self._make_room()
         index = self._indexes.get((partition, len(vector)))
-        found = [(self._slots[near.key], near.similarity) for near in index.nearest(vector, count)] if index else []
-        return [Candidate(slot.key, slot.id, slot.question, similarity) for slot, similarity in found]
+        found = [(self._entries[neighbour.key], neighbour.similarity) for neighbour in index.nearest(vector, count)] if index else []
+        return [Candidate(entry.key, entry.id, entry.question, similarity) for entry, similarity in found]
 
     def _make_room(self) -> None:
-        while self._slots:
-            oldest = next(iter(self._slots.values()))
-            if oldest.expires > self._now() and len(self._slots) <= self._capacity:
+        while self._entries:
+            oldest = next(iter(self._entries.values()))
+            if oldest.expires > self._now() and len(self._entries) <= self._capacity:
                 return
             self.remove(oldest.key)
