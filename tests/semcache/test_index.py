@@ -78,7 +78,7 @@ def entry(number: int, expires: float = 100.0, partition: str = "p") -> CachedQu
     return CachedQuestion(f"key-{number}", f"{number}-0", partition, f"question {number}", vectors(1, number)[0], expires)
 
 
-def test_the_oldest_goes_when_the_shelf_is_full() -> None:
+def test_the_oldest_goes_when_the_index_is_full() -> None:
     index = EntryIndex(lambda: 0.0, capacity=3)
     for number in range(5):
         index.put(entry(number))

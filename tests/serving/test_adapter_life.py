@@ -8,7 +8,7 @@ from lightserver import HeldEngine
 from tuneloop_contracts.manifest import AdapterManifest, ManifestAdapter
 from tuneloop_contracts.pods import LoadFault
 from tuneloop_server.adapters import service as loading
-from tuneloop_server.adapters.refusal import Refused
+from tuneloop_server.adapters.rejection import AdapterRejected
 from tuneloop_server.adapters.service import AdapterService
 from tuneloop_server.engine.base import AdapterWeights
 from tuneloop_server.notifier import ChangeNotifier
@@ -33,7 +33,7 @@ async def test_one_that_is_taken_back_while_it_is_waited_for_is_still_waited_for
     def fetch(uri: str, digest: str, most: int) -> Path:
         tries.append(there)
         if not there:
-            raise Refused(LoadFault.ARTIFACT_NOT_FOUND, "not yet")
+            raise AdapterRejected(LoadFault.ARTIFACT_NOT_FOUND, "not yet")
         return Path(uri)
 
     monkeypatch.setattr(loading, "fetch", fetch)

@@ -17,7 +17,7 @@ from tuneloop_contracts.adapters import CONFIG_FILE, DIGESTED_FILES, WEIGHTS_FIL
 from tuneloop_contracts.pods import LoadFault
 from tuneloop_server.adapters.fetch import copies, download, fetch, forget
 from tuneloop_server.adapters.preflight import Limits, preflight
-from tuneloop_server.adapters.refusal import Refused
+from tuneloop_server.adapters.rejection import AdapterRejected
 from tuneloop_server.adapters.weights import read_header
 from tuneloop_server.engine.base import BaseFacts
 
@@ -30,7 +30,7 @@ def limits(facts: BaseFacts) -> Limits:
 @pytest.mark.parametrize("bad", BEFORE_LOADING, ids=lambda bad: bad.name)
 def test_refused(bad: Bad, tmp_path: Path, limits: Limits) -> None:
     digest = bad.make(tmp_path / "adapter")
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(AdapterRejected) as refused:
         preflight(tmp_path / "adapter", digest, limits)
     assert (refused.value.fault, refused.value.final) == (bad.fault, True), str(refused.value)
 
@@ -63,14 +63,14 @@ def test_what_peft_itself_writes_passes(tmp_path: Path, limits: Limits) -> None:
 def test_a_missing_file_may_still_come(missing: str, tmp_path: Path, limits: Limits) -> None:
     digest = make_adapter(tmp_path, digest_of_base(), "support", seed=1)
     (tmp_path / missing).unlink()
-    with pytest.raises(Refused, match=missing) as refused:
+    with pytest.raises(AdapterRejected, match=missing) as refused:
         preflight(tmp_path, digest, limits)
     assert not refused.value.final
 
 
 def test_a_file_beyond_the_largest_possible_adapter_is_not_read(tmp_path: Path, facts: BaseFacts) -> None:
     digest = make_adapter(tmp_path, digest_of_base(), "support", seed=1, rank=16)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(AdapterRejected) as refused:
         preflight(tmp_path, digest, Limits(facts, max_rank=1))
     assert refused.value.fault is LoadFault.RANK_TOO_LARGE
 
@@ -81,7 +81,7 @@ def test_a_pipe_is_refused_and_never_opened(tmp_path: Path, limits: Limits) -> N
     digest = adapter_digest(tmp_path)
     (tmp_path / WEIGHTS_FILE).unlink()
     os.mkfifo(tmp_path / WEIGHTS_FILE)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(AdapterRejected) as refused:
         preflight(tmp_path, digest, limits)
     assert refused.value.fault is LoadFault.UNSAFE_FORMAT
 
@@ -91,7 +91,7 @@ def test_a_store_that_is_away_for_a_moment_is_tried_again(tmp_path: Path, limits
         raise OSError(errno.ESTALE, "Stale file handle")
 
     monkeypatch.setattr(Path, "iterdir", stale)
-    with pytest.raises(Refused, match="Stale file handle") as refused:
+    with pytest.raises(AdapterRejected, match="Stale file handle") as refused:
         preflight(tmp_path, "sha256:x", limits)
     assert not refused.value.final
 
@@ -141,13 +141,13 @@ def test_a_remote_pickle_is_refused_by_name_without_its_content(tmp_path: Path, 
     fsspec.filesystem("memory").put(str(tmp_path / "made"), "/bucket/evil", recursive=True)
     folder = download("memory://bucket/evil", tmp_path / "copy", limits.max_bytes)
     assert (folder / "adapter_model.bin").read_bytes() == b""
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(AdapterRejected) as refused:
         preflight(folder, digest, limits)
     assert refused.value.fault is LoadFault.UNSAFE_FORMAT
 
 
 def test_a_remote_artifact_that_is_not_there_may_still_come(tmp_path: Path) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(AdapterRejected) as refused:
         download("memory://bucket/nothing", tmp_path / "copy", 10**9)
     assert not refused.value.final
     assert not (tmp_path / "copy").exists()
@@ -157,13 +157,13 @@ def test_a_remote_artifact_larger_than_any_adapter_is_refused(tmp_path: Path) ->
     import fsspec
 
     fsspec.filesystem("memory").pipe("/bucket/big/adapter_model.safetensors", b"x" * 100)
-    with pytest.raises(Refused, match="larger"):
+    with pytest.raises(AdapterRejected, match="larger"):
         download("memory://bucket/big", tmp_path / "copy", 99)
 
 
 @pytest.mark.parametrize("uri", ["http://x/y", "file:///a/../../etc", "pvc://", "s3://"])
 def test_a_uri_that_must_be_edited_is_final(uri: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(AdapterRejected) as refused:
         fetch(uri, "sha256:0", 1)
     assert (refused.value.fault, refused.value.final) == (LoadFault.LOAD_FAILED, True)
 

@@ -25,7 +25,7 @@ from tuneloop_contracts.progress import FaultReason, Verdict
 from tuneloop_contracts.record import record_stream
 from tuneloop_contracts.stores import Store
 from tuneloop_server.adapters.fetch import copies, fetch, forget
-from tuneloop_server.adapters.refusal import Refused
+from tuneloop_server.adapters.rejection import AdapterRejected
 from tuneloop_trainer.errors import NeedsEdit, TryLater
 from tuneloop_trainer.harvest.collect import Harvest
 from tuneloop_trainer.learn.base_folder import base_folder
@@ -161,7 +161,7 @@ def test_files_and_folders(tmp_path: Path, buckets: Buckets) -> None:
     remove_file(store.below("a"))
     remove_older(store.below("made"), NOW)
     assert list_files(store) == ["made/marker", "made/x.json"], "written after"
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(AdapterRejected) as refused:
         fetch(store.below("nothing").uri, "sha256:" + "0" * 64, ROOM)
     assert not refused.value.final
 

@@ -8,7 +8,7 @@ from tuneloop_contracts.pods import AdapterReport, AdapterState, LoadFault, Prob
 
 
 @dataclass(eq=False)
-class Entry:
+class AdapterEntry:
     """Owned by AdapterService; changes on the event loop only."""
 
     adapter: ManifestAdapter
@@ -40,11 +40,11 @@ class Entry:
         )
 
 
-class Held:
-    """A promise that a revision stays loaded until released. Releasing twice is harmless."""
+class AdapterLease:
+    """Keeps a revision loaded until released. Releasing twice is harmless."""
 
-    def __init__(self, entry: Entry) -> None:
-        self._entry: Entry | None = entry
+    def __init__(self, entry: AdapterEntry) -> None:
+        self._entry: AdapterEntry | None = entry
         self.revision = entry.adapter.name
         self.digest = entry.adapter.digest
         self.handle = entry.handle

@@ -9,18 +9,18 @@ import fsspec
 from tuneloop_contracts.adapters import FILES, folder_name
 from tuneloop_contracts.pods import LoadFault
 from tuneloop_contracts.stores import BadUri, Store
-from tuneloop_server.adapters.refusal import Refused
+from tuneloop_server.adapters.rejection import AdapterRejected
 
 
 def fetch(uri: str, digest: str, most: int) -> Path:
-    """Blocking. Raises Refused: ARTIFACT_NOT_FOUND while there is nothing, LOAD_FAILED for a URI that must be edited.
+    """Blocking. Raises AdapterRejected: ARTIFACT_NOT_FOUND while there is nothing, LOAD_FAILED for a URI that must be edited.
 
     `most`: bytes that a copy may have.
     """
     try:
         store = Store(uri)
     except BadUri as error:
-        raise Refused(LoadFault.LOAD_FAILED, str(error)) from error
+        raise AdapterRejected(LoadFault.LOAD_FAILED, str(error)) from error
     if store.location.startswith("/"):
         return Path(store.location)
     return download(store.location, copies() / folder_name(digest), most)
@@ -45,10 +45,10 @@ def download(location: str, folder: Path, most: int) -> Path:
     try:
         _copy(location, partial, most)
         return partial.rename(folder)
-    except Refused:
+    except AdapterRejected:
         raise
     except Exception as error:  # each store has exceptions of its own; their texts may hold an endpoint or a key id
-        raise Refused(LoadFault.ARTIFACT_NOT_FOUND, f"the store answered {type(error).__name__}") from error
+        raise AdapterRejected(LoadFault.ARTIFACT_NOT_FOUND, f"the store answered {type(error).__name__}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -58,7 +58,7 @@ def _copy(location: str, folder: Path, most: int) -> None:
     store, root = fsspec.core.url_to_fs(location)
     entries = store.ls(root, detail=True)
     if sum(entry["size"] or 0 for entry in entries) > most:
-        raise Refused(LoadFault.LOAD_FAILED, f"the artifact is larger than {most} bytes")
+        raise AdapterRejected(LoadFault.LOAD_FAILED, f"the artifact is larger than {most} bytes")
     for entry in entries:
         name = entry["name"].rstrip("/").rsplit("/", 1)[-1]
         if entry["type"] == "file" and name in FILES:

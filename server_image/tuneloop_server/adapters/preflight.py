@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from tuneloop_contracts.adapters import CONFIG_FILE, DIGESTED_FILES, PROVENANCE_FILE, WEIGHTS_FILE, Provenance
 from tuneloop_contracts.base import digest_of_contents
 from tuneloop_contracts.pods import LoadFault
-from tuneloop_server.adapters.refusal import Refused
+from tuneloop_server.adapters.rejection import AdapterRejected
 from tuneloop_server.adapters.shape import check_shapes
 from tuneloop_server.adapters.weights import check_finite, read_header
 from tuneloop_server.background import Rest
@@ -42,14 +42,14 @@ class Limits:
 
 
 def preflight(folder: Path, digest: str, limits: Limits, rest: Rest = lambda: None) -> AdapterWeights:
-    """The adapter in `folder`, fit to be loaded. Raises Refused with the first reason that it is not."""
+    """The adapter in `folder`, fit to be loaded. Raises AdapterRejected with the first reason that it is not."""
     try:
         _refuse_unsafe_files(folder)
     except OSError as error:  # a network's file system that is away for a moment
-        raise Refused(LoadFault.ARTIFACT_NOT_FOUND, f"the adapter's folder cannot be read: {error.strerror}") from error
+        raise AdapterRejected(LoadFault.ARTIFACT_NOT_FOUND, f"the adapter's folder cannot be read: {error.strerror}") from error
     contents = _read(folder, limits)
     if digest_of_contents(contents, rest) != digest:
-        raise Refused(LoadFault.DIGEST_MISMATCH, "the files are not those that the manifest names by digest")
+        raise AdapterRejected(LoadFault.DIGEST_MISMATCH, "the files are not those that the manifest names by digest")
     _check_provenance(_json(contents, PROVENANCE_FILE), limits.base)
     config = _json(contents, CONFIG_FILE)
     _check_config(config, limits.max_rank)
@@ -61,17 +61,19 @@ def preflight(folder: Path, digest: str, limits: Limits, rest: Rest = lambda: No
 
 def _refuse_unsafe_files(folder: Path) -> None:
     if not folder.is_dir():
-        raise Refused(LoadFault.ARTIFACT_NOT_FOUND, "the adapter's folder is not there yet, or its claim is not mounted in this pod")
+        raise AdapterRejected(
+            LoadFault.ARTIFACT_NOT_FOUND, "the adapter's folder is not there yet, or its claim is not mounted in this pod"
+        )
     root = folder.resolve()
     for entry in folder.iterdir():
         if entry.is_symlink() and not entry.resolve().is_relative_to(root):
-            raise Refused(LoadFault.UNSAFE_FORMAT, f"{entry.name} is a link that leaves the adapter's folder")
+            raise AdapterRejected(LoadFault.UNSAFE_FORMAT, f"{entry.name} is a link that leaves the adapter's folder")
         if entry.exists() and not (entry.is_file() or entry.is_dir()):
-            raise Refused(LoadFault.UNSAFE_FORMAT, f"{entry.name} is a pipe or a device, which might never end")
+            raise AdapterRejected(LoadFault.UNSAFE_FORMAT, f"{entry.name} is a pipe or a device, which might never end")
         if entry.suffix.lower() in _PICKLED:
-            raise Refused(LoadFault.UNSAFE_FORMAT, f"{entry.name} may hold a pickle; only safetensors are served")
+            raise AdapterRejected(LoadFault.UNSAFE_FORMAT, f"{entry.name} may hold a pickle; only safetensors are served")
         if entry.is_file() and _is_packed(entry):
-            raise Refused(LoadFault.UNSAFE_FORMAT, f"{entry.name} is a pickle or an archive under another name")
+            raise AdapterRejected(LoadFault.UNSAFE_FORMAT, f"{entry.name} is a pickle or an archive under another name")
 
 
 def _is_packed(file: Path) -> bool:
@@ -93,10 +95,10 @@ def _read(folder: Path, limits: Limits) -> Mapping[str, bytes]:
             with (folder / name).open("rb") as stream:
                 contents[name] = stream.read(most + 1)
         except OSError as error:
-            raise Refused(LoadFault.ARTIFACT_NOT_FOUND, f"{name} cannot be read: {error.strerror}") from error
+            raise AdapterRejected(LoadFault.ARTIFACT_NOT_FOUND, f"{name} cannot be read: {error.strerror}") from error
         if len(contents[name]) > most:
             fault = LoadFault.RANK_TOO_LARGE if name == WEIGHTS_FILE else LoadFault.UNSUPPORTED_CONFIG
-            raise Refused(fault, f"{name} is larger than {most} bytes, the most that an adapter of rank {limits.max_rank} needs")
+            raise AdapterRejected(fault, f"{name} is larger than {most} bytes, the most that an adapter of rank {limits.max_rank} needs")
     return contents
 
 
@@ -104,9 +106,9 @@ def _json(contents: Mapping[str, bytes], name: str) -> dict[str, Any]:
     try:
         value = json.loads(contents[name])
     except (ValueError, RecursionError) as error:
-        raise Refused(LoadFault.UNSUPPORTED_CONFIG, f"{name} is not JSON") from error
+        raise AdapterRejected(LoadFault.UNSUPPORTED_CONFIG, f"{name} is not JSON") from error
     if not isinstance(value, dict):
-        raise Refused(LoadFault.UNSUPPORTED_CONFIG, f"{name} is not a JSON object")
+        raise AdapterRejected(LoadFault.UNSUPPORTED_CONFIG, f"{name} is not a JSON object")
     return value
 
 
@@ -114,9 +116,9 @@ def _check_provenance(value: dict[str, Any], base: BaseFacts) -> None:
     try:
         provenance = Provenance.model_validate(value)
     except ValidationError as error:
-        raise Refused(LoadFault.UNSUPPORTED_CONFIG, f"{PROVENANCE_FILE} is incomplete: {error.error_count()} faults") from error
+        raise AdapterRejected(LoadFault.UNSUPPORTED_CONFIG, f"{PROVENANCE_FILE} is incomplete: {error.error_count()} faults") from error
     if provenance.base_digest != base.digest:
-        raise Refused(LoadFault.BASE_MISMATCH, f"trained on base {provenance.base_digest[:19]}, this server has {base.digest[:19]}")
+        raise AdapterRejected(LoadFault.BASE_MISMATCH, f"trained on base {provenance.base_digest[:19]}, this server has {base.digest[:19]}")
 
 
 def _check_config(config: dict[str, Any], max_rank: int) -> None:
@@ -127,7 +129,7 @@ def _check_config(config: dict[str, Any], max_rank: int) -> None:
     if type(rank) is not int or rank < 1:
         raise _unsupported("r is not a positive whole number")
     if rank > max_rank:
-        raise Refused(LoadFault.RANK_TOO_LARGE, f"rank {rank}; this server takes at most {max_rank}")
+        raise AdapterRejected(LoadFault.RANK_TOO_LARGE, f"rank {rank}; this server takes at most {max_rank}")
     if type(alpha) not in (int, float):
         raise _unsupported("lora_alpha is not a number")
     if not isinstance(targets, list) or not targets or not all(isinstance(target, str) for target in targets):
@@ -137,5 +139,5 @@ def _check_config(config: dict[str, Any], max_rank: int) -> None:
             raise _unsupported(f"{name[:60]} is set, which this server does not support")
 
 
-def _unsupported(message: str) -> Refused:
-    return Refused(LoadFault.UNSUPPORTED_CONFIG, message)
+def _unsupported(message: str) -> AdapterRejected:
+    return AdapterRejected(LoadFault.UNSUPPORTED_CONFIG, message)

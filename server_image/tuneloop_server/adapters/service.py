@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from tuneloop_contracts.manifest import AdapterManifest, ManifestAdapter
 from tuneloop_contracts.pods import AdapterReport, AdapterState, LoadFault
 from tuneloop_server.adapters.admission import admit
-from tuneloop_server.adapters.entry import Entry, Held
+from tuneloop_server.adapters.entry import AdapterEntry, AdapterLease
 from tuneloop_server.adapters.fetch import fetch, forget
 from tuneloop_server.adapters.preflight import Limits, preflight
-from tuneloop_server.adapters.refusal import Refused
+from tuneloop_server.adapters.rejection import AdapterRejected
 from tuneloop_server.background import in_background
 from tuneloop_server.engine.base import Engine
 from tuneloop_server.notifier import ChangeNotifier
@@ -34,7 +34,7 @@ class AdapterService:
         engine.on_lost(self._lose)
         self._limits = Limits(engine.facts, max_rank)
         self._notifier = notifier
-        self._entries: list[Entry] = []
+        self._entries: list[AdapterEntry] = []
         self._refused: tuple[AdapterReport, ...] = ()
         self._tasks: set[asyncio.Task[None]] = set()
         self._numbers = itertools.count(1)
@@ -56,11 +56,11 @@ class AdapterService:
         """What answers now, by revision."""
         return {entry.adapter.name: entry.adapter for entry in self._entries if entry.state is AdapterState.LOADED}
 
-    def hold(self, revision: str) -> Held:
+    def hold(self, revision: str) -> AdapterLease:
         """Of a loaded revision. Raises KeyError."""
         for entry in self._entries:
             if entry.adapter.name == revision and entry.state is AdapterState.LOADED:
-                return Held(entry)
+                return AdapterLease(entry)
         raise KeyError(revision)
 
     @property
@@ -79,7 +79,7 @@ class AdapterService:
     def _want(self, adapter: ManifestAdapter) -> None:
         known = next((entry for entry in self._entries if entry.adapter == adapter and not entry.leaving), None)
         if known is None:
-            entry = Entry(adapter, f"{adapter.name}-{next(self._numbers)}")
+            entry = AdapterEntry(adapter, f"{adapter.name}-{next(self._numbers)}")
             self._entries.append(entry)
             task = asyncio.create_task(self._live(entry))
             self._tasks.add(task)
@@ -89,7 +89,7 @@ class AdapterService:
             if known.state is AdapterState.DRAINING:
                 known.state = AdapterState.LOADED
 
-    def _drop(self, entry: Entry) -> None:
+    def _drop(self, entry: AdapterEntry) -> None:
         entry.dropped.set()
         if entry.state is AdapterState.LOADED:
             entry.state = AdapterState.DRAINING
@@ -99,7 +99,7 @@ class AdapterService:
             if entry.handle == handle:
                 self._fail(entry, LoadFault.LOAD_FAILED, "the engine restarted, and could not load it again")
 
-    async def _live(self, entry: Entry) -> None:
+    async def _live(self, entry: AdapterEntry) -> None:
         """From its first appearance to its end."""
         await self._bring_up(entry)
         while not entry.leaving:
@@ -114,7 +114,7 @@ class AdapterService:
         log.info("adapter %s is gone", entry.adapter.name)
         self._notifier.notify()
 
-    async def _bring_up(self, entry: Entry) -> None:
+    async def _bring_up(self, entry: AdapterEntry) -> None:
         """Until it is loaded, refused for good, or no longer wanted."""
         remote = not entry.adapter.uri.startswith(("pvc:", "file:"))
         delay = FIRST_RETRY
@@ -123,11 +123,11 @@ class AdapterService:
                 return
             delay = min(2 * delay, LAST_RETRY_REMOTE if remote else LAST_RETRY_LOCAL)
 
-    async def _try(self, entry: Entry) -> bool:
+    async def _try(self, entry: AdapterEntry) -> bool:
         """One attempt; False when another may go better."""
         try:
             delta = await self._load(entry)
-        except Refused as refused:
+        except AdapterRejected as refused:
             self._fail(entry, refused.fault, str(refused))
             return refused.final
         except Exception as error:
@@ -139,7 +139,7 @@ class AdapterService:
         self._notifier.notify()
         return True
 
-    async def _load(self, entry: Entry) -> float:
+    async def _load(self, entry: AdapterEntry) -> float:
         adapter = entry.adapter
         folder = await asyncio.to_thread(fetch, adapter.uri, adapter.digest, self._limits.max_bytes)
         async with self._one_at_a_time:
@@ -150,7 +150,7 @@ class AdapterService:
                 raise refusal
         return delta
 
-    def _fail(self, entry: Entry, fault: LoadFault, message: str) -> None:
+    def _fail(self, entry: AdapterEntry, fault: LoadFault, message: str) -> None:
         if entry.fault is not fault:
             log.warning("adapter %s: %s: %s", entry.adapter.name, fault, message)
         changed = (entry.state, entry.fault, entry.message) != (AdapterState.FAILED, fault, message)
@@ -159,11 +159,11 @@ class AdapterService:
             self._notifier.notify()
 
 
-def judge(delta: float) -> Refused | None:
+def judge(delta: float) -> AdapterRejected | None:
     """Of the probe: an adapter that changes nothing was not really loaded, and one that breaks the numbers must not answer. Pure."""
     if not math.isfinite(delta):
-        return Refused(LoadFault.CORRUPT_WEIGHTS, "the model's output overflows with it")
-    return None if delta > 0 else Refused(LoadFault.NO_EFFECT, "the model's output is the base's, to the bit")
+        return AdapterRejected(LoadFault.CORRUPT_WEIGHTS, "the model's output overflows with it")
+    return None if delta > 0 else AdapterRejected(LoadFault.NO_EFFECT, "the model's output is the base's, to the bit")
 
 
 async def _waited(event: asyncio.Event, seconds: float) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tuneloop_contracts.pods import LoadFault
-from tuneloop_server.adapters.refusal import Refused
+from tuneloop_server.adapters.rejection import AdapterRejected
 from tuneloop_server.background import Rest
 
 _MAX_HEADER = 100_000_000
@@ -34,7 +34,7 @@ class Tensor:
 
 
 def read_header(content: bytes) -> tuple[Tensor, ...]:
-    """Raises Refused (CORRUPT_WEIGHTS) unless the header is whole and describes the rest of the file exactly."""
+    """Raises AdapterRejected (CORRUPT_WEIGHTS) unless the header is whole and describes the rest of the file exactly."""
     if len(content) < 8:
         raise _corrupt("the file is too short for a safetensors header")
     (size,) = struct.unpack_from("<Q", content)
@@ -50,7 +50,7 @@ def read_header(content: bytes) -> tuple[Tensor, ...]:
 
 
 def check_finite(content: bytes, tensors: tuple[Tensor, ...], rest: Rest) -> None:
-    """Raises Refused (CORRUPT_WEIGHTS) naming the first tensor with a NaN or an infinity."""
+    """Raises AdapterRejected (CORRUPT_WEIGHTS) naming the first tensor with a NaN or an infinity."""
     for tensor in tensors:
         kind, exponent = _FORMATS[tensor.dtype]
         # copied, since nothing aligns a tensor within the file
@@ -81,5 +81,5 @@ def _check_layout(tensors: tuple[Tensor, ...], start: int, size: int) -> None:
         raise _corrupt(f"the header describes {at - start} bytes of tensors, the file has {size - start}")
 
 
-def _corrupt(message: str) -> Refused:
-    return Refused(LoadFault.CORRUPT_WEIGHTS, message)
+def _corrupt(message: str) -> AdapterRejected:
+    return AdapterRejected(LoadFault.CORRUPT_WEIGHTS, message)

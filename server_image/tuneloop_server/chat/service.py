@@ -139,10 +139,10 @@ class ChatService:
         left of its passengers."""
         if turn.caller.control.only:
             return self._flights.join(None, partial(self._fly_cached, turn))
-        held = self._adapters.hold(turn.decision.revision) if turn.decision.revision else None
-        flight, led = self._flights.join(turn.share, partial(self._fly, turn, held.handle if held else None))
-        if held:
-            flight.when_done(held.release) if led else held.release()
+        lease = self._adapters.hold(turn.decision.revision) if turn.decision.revision else None
+        flight, led = self._flights.join(turn.share, partial(self._fly, turn, lease.handle if lease else None))
+        if lease:
+            flight.when_done(lease.release) if led else lease.release()
         return flight, led
 
     async def _fly_cached(self, turn: Turn, flight: Flight) -> None:

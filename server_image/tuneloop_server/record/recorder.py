@@ -52,8 +52,8 @@ redis.call('EXPIREAT', KEYS[1], ARGV[1])
 Entry = Record | Feedback
 
 
-class Line(NamedTuple):
-    """An entry on its way."""
+class EncodedEntry(NamedTuple):
+    """An entry as Redis will get it."""
 
     counted: str
     """The field of the meta hash that it adds one to; "" for none."""
@@ -80,22 +80,22 @@ class Recorder:
         self._on_written = on_written
         self._on_dropped = on_dropped
         self._now = now
-        self._queue: asyncio.Queue[Line] = asyncio.Queue(QUEUE)
+        self._queue: asyncio.Queue[EncodedEntry] = asyncio.Queue(QUEUE)
         self._waiting = 0
         """Bytes in the queue and the batch."""
-        self._batch: list[Line] = []
+        self._batch: list[EncodedEntry] = []
         """Taken from the queue, not yet known to be in Redis."""
         self._repeats: Counter[str] = Counter()
         """By interaction, not yet known to be in Redis."""
 
     def put(self, entry: Entry) -> bool:
         """Never blocks and never raises; False when it had to be dropped."""
-        line = to_line(entry)
-        if self._queue.full() or self._waiting + len(line.text) > QUEUE_BYTES:
+        encoded = encode_entry(entry)
+        if self._queue.full() or self._waiting + len(encoded.text) > QUEUE_BYTES:
             self._on_dropped(1)
             return False
-        self._queue.put_nowait(line)
-        self._waiting += len(line.text)
+        self._queue.put_nowait(encoded)
+        self._waiting += len(encoded.text)
         return True
 
     def count(self, interaction: str) -> None:
@@ -174,24 +174,24 @@ class Recorder:
         hold. It is written each time, so that a Redis that was flushed is whole again at once."""
         day = self._now().date()
         keys = [record_stream(self._target, SHARD, day), feedback_stream(self._target, SHARD, day)]
-        await redis.register_script(WRITE)(keys, [self._expires(day), b"[%b]" % b",".join(line.text for line in self._batch)])
+        await redis.register_script(WRITE)(keys, [self._expires(day), b"[%b]" % b",".join(encoded.text for encoded in self._batch)])
         pipe = redis.pipeline(transaction=False)
         pipe.hset(meta_key(self._target), mapping={"shards": "1", "schema": SCHEMA})
-        for field, times in Counter(line.counted for line in self._batch if line.counted).items():
+        for field, times in Counter(encoded.counted for encoded in self._batch if encoded.counted).items():
             pipe.hincrby(meta_key(self._target), field, times)
         await pipe.execute()
 
 
-def to_line(entry: Entry) -> Line:
+def encode_entry(entry: Entry) -> EncodedEntry:
     """Pure."""
     is_record = isinstance(entry, Record)
     counted = count_field(entry.domain) if isinstance(entry, Record) and not entry.origin else ""  # a hit is no new example
     fields = [text for field in entry.to_fields().items() for text in field]
-    return Line(counted, _encode([1 if is_record else 2, fields]).encode())
+    return EncodedEntry(counted, _encode([1 if is_record else 2, fields]).encode())
 
 
-def _size(lines: list[Line]) -> int:
-    return sum(len(line.text) for line in lines)
+def _size(entries: list[EncodedEntry]) -> int:
+    return sum(len(entry.text) for entry in entries)
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

@@ -3,7 +3,7 @@
 from tuneloop_contracts.pods import LoadFault
 
 
-class Refused(Exception):
+class AdapterRejected(Exception):
     """This digest will never do, but for ARTIFACT_NOT_FOUND, which is tried again."""
 
     def __init__(self, fault: LoadFault, message: str) -> None:
