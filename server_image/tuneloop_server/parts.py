@@ -23,7 +23,7 @@ from tuneloop_server.embeddings.service import EmbeddingsService
 from tuneloop_server.engine.base import Engine
 from tuneloop_server.feedback.service import FeedbackService
 from tuneloop_server.lifecycle import Lifecycle
-from tuneloop_server.manifest.current import Current
+from tuneloop_server.manifest.current import CurrentManifest
 from tuneloop_server.manifest.follow import follow
 from tuneloop_server.metrics import Metrics
 from tuneloop_server.notifier import ChangeNotifier
@@ -59,7 +59,7 @@ class Parts:
         self.metrics = Metrics()
         notifier = ChangeNotifier()
         self.adapters = AdapterService(engine, settings.max_lora_rank, notifier)
-        self.current = Current(self._apply)
+        self.current = CurrentManifest(self._apply)
         self._ids = InteractionIds(lambda: self.current.manifest.salt)
         self._embedder = LazyEmbedder(settings.embedder)
         self._tracing = start_tracing() if settings.traces else None

@@ -16,7 +16,7 @@ from ports import free_port
 from tuneloop_contracts.domains import Domain
 from tuneloop_contracts.manifest import MANIFEST_KEY, AdapterManifest
 from tuneloop_server.manifest.configmap import NotPermitted, follow_with
-from tuneloop_server.manifest.source import EMPTY, Seen
+from tuneloop_server.manifest.source import EMPTY, ManifestSnapshot
 from waiting import beside
 
 pytestmark = pytest.mark.control_plane
@@ -39,14 +39,14 @@ class Follower:
     """What was delivered, and how to wait for it."""
 
     def __init__(self) -> None:
-        self.seen: list[Seen] = []
+        self.seen: list[ManifestSnapshot] = []
         self._news = asyncio.Event()
 
-    def deliver(self, seen: Seen) -> None:
+    def deliver(self, seen: ManifestSnapshot) -> None:
         self.seen.append(seen)
         self._news.set()
 
-    async def until(self, reached: Callable[[list[Seen]], bool]) -> None:
+    async def until(self, reached: Callable[[list[ManifestSnapshot]], bool]) -> None:
         async with asyncio.timeout(DEADLINE):
             while not reached(self.seen):
                 self._news.clear()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tuneloop_contracts.manifest import AdapterManifest
-from tuneloop_server.manifest.current import Current
+from tuneloop_server.manifest.current import CurrentManifest
 from tuneloop_server.manifest.file import follow_file
 from tuneloop_server.manifest.follow import follow, how_to_permit
 from tuneloop_server.manifest.source import EMPTY, BadManifest, parse
@@ -25,8 +25,8 @@ def text(salt: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def followed(path: Path) -> AsyncIterator[Current]:
-    current = Current(lambda _: None)
+async def followed(path: Path) -> AsyncIterator[CurrentManifest]:
+    current = CurrentManifest(lambda _: None)
     async with beside(follow_file(path, current.take)):
         yield current
 
@@ -63,7 +63,7 @@ async def test_absent_then_there_then_broken_then_gone_then_back(tmp_path: Path)
 
 def test_vanishing_is_no_order_to_drop_everything() -> None:
     applied = []
-    current = Current(applied.append)
+    current = CurrentManifest(applied.append)
     current.take(EMPTY)
     current.take(parse(text("one"), "7"))
     current.take(EMPTY)
@@ -84,7 +84,7 @@ def test_what_a_later_operator_adds_is_ignored() -> None:
 
 
 async def test_outside_a_cluster_without_a_file_the_base_alone() -> None:
-    current = Current(lambda _: None)
+    current = CurrentManifest(lambda _: None)
     async with beside(follow("chat/chat-llm", None, {}, current.take)) as task:
         await until(lambda: current.known)
         assert not task.done(), "it goes on for as long as the server runs"

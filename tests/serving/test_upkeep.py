@@ -10,7 +10,7 @@ import pytest
 from lightserver import light_server
 from tuneloop_contracts.manifest import AdapterManifest
 from tuneloop_server import upkeep
-from tuneloop_server.manifest.current import Current
+from tuneloop_server.manifest.current import CurrentManifest
 from tuneloop_server.manifest.source import parse
 from tuneloop_server.record.recorder import Recorder
 from tuneloop_server.upkeep import kept_up
@@ -105,11 +105,11 @@ def test_a_manifest_that_could_not_be_applied_is_applied_when_it_comes_again() -
         if len(applied) == 1:
             raise RuntimeError
 
-    current, seen = Current(apply), parse('{"version": 1, "salt": "one"}', "7")
+    current, snapshot = CurrentManifest(apply), parse('{"version": 1, "salt": "one"}', "7")
     with pytest.raises(RuntimeError):
-        current.take(seen)
+        current.take(snapshot)
     for _ in range(2):
-        current.take(seen)
+        current.take(snapshot)
     assert applied == ["one", "one"]
 
 

@@ -10,22 +10,22 @@ from tuneloop_contracts.manifest import MANIFEST_VERSION, AdapterManifest
 
 
 @dataclass(frozen=True)
-class Seen:
+class ManifestSnapshot:
     manifest: AdapterManifest
     resource_version: str
     """Of the ConfigMap; of a file, a digest of its contents; "" when there is none."""
 
 
-EMPTY = Seen(AdapterManifest(), "")
+EMPTY = ManifestSnapshot(AdapterManifest(), "")
 
-Deliver = Callable[[Seen], None]
+Deliver = Callable[[ManifestSnapshot], None]
 
 
 class BadManifest(ValueError):
     """Its writer must mend it; what was served before goes on being served."""
 
 
-def parse(text: str | bytes, resource_version: str = "") -> Seen:
+def parse(text: str | bytes, resource_version: str = "") -> ManifestSnapshot:
     """Raises BadManifest."""
     try:
         manifest = AdapterManifest.model_validate_json(text)
@@ -34,4 +34,4 @@ def parse(text: str | bytes, resource_version: str = "") -> Seen:
     if manifest.version != MANIFEST_VERSION:
         raise BadManifest(f"version {manifest.version}; this server reads {MANIFEST_VERSION}")
     raw = text.encode() if isinstance(text, str) else text
-    return Seen(manifest, resource_version or f"file-{hashlib.sha256(raw).hexdigest()[:16]}")
+    return ManifestSnapshot(manifest, resource_version or f"file-{hashlib.sha256(raw).hexdigest()[:16]}")

@@ -6,7 +6,7 @@ from tuneloop_contracts.pods import PodReport, RecordedReport
 from tuneloop_server.adapters.service import AdapterService
 from tuneloop_server.engine.base import Engine
 from tuneloop_server.errors import BadRequest
-from tuneloop_server.manifest.current import Current
+from tuneloop_server.manifest.current import CurrentManifest
 from tuneloop_server.notifier import ChangeNotifier
 from tuneloop_server.record.health import RecordHealth
 
@@ -19,7 +19,7 @@ class StatusService:
     def __init__(
         self,
         adapters: AdapterService,
-        current: Current,
+        current: CurrentManifest,
         health: RecordHealth,
         notifier: ChangeNotifier,
         engine: Engine,
