@@ -2,7 +2,7 @@
 
     __main__ settings        start, environment
     parts app serve          all of the below put together; as HTTP; on two ports, to an end in good order
-    lifecycle upkeep background    requests that run, tasks that go on, work that gives way to the model
+    lifecycle supervisor background    requests that run, tasks that go on, work that gives way to the model
     errors                   one tree of exceptions -> OpenAI's error body
     tenants head body upgrade    the gate: who asks, how much at a time; and what they send
     routing                  model name -> revision (pure)

@@ -9,15 +9,15 @@ from tuneloop_server.chat.routes import chat_routes
 from tuneloop_server.completions.routes import completion_routes
 from tuneloop_server.embeddings.routes import embeddings_routes
 from tuneloop_server.feedback.routes import feedback_routes
-from tuneloop_server.lifecycle import Guard
+from tuneloop_server.lifecycle import DrainMiddleware
 from tuneloop_server.models.routes import model_routes
 from tuneloop_server.parts import Parts
 from tuneloop_server.status.routes import probe_routes, status_routes
-from tuneloop_server.tenants.gate import Gate
+from tuneloop_server.tenants.gate import TenantMiddleware
 
 
 def create_app(parts: Parts) -> FastAPI:
-    """OpenAI's API, probes and metrics. The middleware added last comes first: the fast path answers only what guard and gate let in."""
+    """OpenAI's API, probes and metrics. The middleware added last comes first: the fast path answers only whom the other two let in."""
     app = _bare()
     app.include_router(chat_routes(parts.chat, parts.parser))
     app.include_router(completion_routes(parts.chat, parts.settings.max_new_tokens))
@@ -27,8 +27,10 @@ def create_app(parts: Parts) -> FastAPI:
     app.include_router(probe_routes(parts.status, parts.lifecycle, parts.metrics))
     refused = parts.metrics.refused
     app.add_middleware(FastPath, service=parts.chat, parser=parts.parser)
-    app.add_middleware(Gate, tenants=parts.tenants, concurrency=parts.concurrency, on_refused=lambda reason: refused.labels(reason).inc())
-    app.add_middleware(Guard, lifecycle=parts.lifecycle)
+    app.add_middleware(
+        TenantMiddleware, tenants=parts.tenants, concurrency=parts.concurrency, on_refused=lambda reason: refused.labels(reason).inc()
+    )
+    app.add_middleware(DrainMiddleware, lifecycle=parts.lifecycle)
     return app
 
 

@@ -21,29 +21,29 @@ WORK = 0.001
 REST = 5
 """Times as long as it worked it rests, while the model answers: so a step takes a fifth longer."""
 
-Rest = Callable[[], None]
+Throttle = Callable[[], None]
 """Work calls it often, between any two of its parts."""
 
 
-async def in_background(work: Callable[[Rest], T], pressure: Callable[[], Pressure]) -> T:
+async def in_background(work: Callable[[Throttle], T], pressure: Callable[[], Pressure]) -> T:
     """One at a time, in the order of their coming. `pressure`: of the engine; asked on another thread."""
-    return await asyncio.get_running_loop().run_in_executor(_thread, lambda: work(_Rests(pressure)))
+    return await asyncio.get_running_loop().run_in_executor(_thread, lambda: work(_Throttle(pressure)))
 
 
-class _Rests:
-    """A Rest on the thread that makes it."""
+class _Throttle:
+    """A Throttle for the thread that makes it."""
 
     def __init__(self, pressure: Callable[[], Pressure]) -> None:
         self._pressure = pressure
-        self._rested = time.thread_time()
+        self._last_rest = time.thread_time()
 
     def __call__(self) -> None:
-        worked = time.thread_time() - self._rested
+        worked = time.thread_time() - self._last_rest
         if worked < WORK:
             return
         if self._pressure().running:
             time.sleep(REST * worked)
-        self._rested = time.thread_time()
+        self._last_rest = time.thread_time()
 
 
 def _give_way() -> None:

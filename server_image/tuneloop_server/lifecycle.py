@@ -40,7 +40,7 @@ class Lifecycle:
             self._idle.set()
 
 
-class Guard:
+class DrainMiddleware:
     """The middleware."""
 
     def __init__(self, app: ASGIApp, lifecycle: Lifecycle) -> None:
@@ -50,14 +50,14 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith(GUARDED):
             return await self._app(scope, receive, send)
-        noted = _Noted(scope, send, self._lifecycle)
+        logged_send = _LoggedSend(scope, send, self._lifecycle)
         if self._lifecycle.draining:
             refused = Unavailable("this server is shutting down; try again, another one will answer", retry_after=1)
             await _read_away(receive)
-            return await refused.response()(scope, receive, noted)
+            return await refused.response()(scope, receive, logged_send)
         self._lifecycle.enter()
         try:
-            await self._app(scope, receive, noted)
+            await self._app(scope, receive, logged_send)
         finally:
             self._lifecycle.leave()
 
@@ -68,7 +68,7 @@ async def _read_away(receive: Receive) -> None:
         pass
 
 
-class _Noted:
+class _LoggedSend:
     """One line in the log for each answer, as it begins: what went well only where somebody looks for it, since chat has a line of its own
     for each answer that ends. The path is as it came: decoded, it could hold a line's end and forge the next one.
 

@@ -36,10 +36,10 @@ from tuneloop_server.semcache.build import SemanticCache, semantic_cache
 from tuneloop_server.semcache.embed.choose import LazyEmbedder
 from tuneloop_server.settings import BadSettings, Settings
 from tuneloop_server.status.service import StatusService
+from tuneloop_server.supervisor import supervise
 from tuneloop_server.tenants.keys import Tenants
 from tuneloop_server.tenants.limit import Concurrency
 from tuneloop_server.tracing.span import Tracing
-from tuneloop_server.upkeep import kept_up
 
 log = logging.getLogger(__name__)
 
@@ -90,14 +90,14 @@ class Parts:
     @asynccontextmanager
     async def running(self, env: Mapping[str, str] = os.environ) -> AsyncIterator[None]:
         """Follow the manifest and the cache, and write the record, for as long as this lasts; then write what is left of it."""
-        works = self._upkeep(env).items()
-        tasks = [asyncio.create_task(kept_up(name, work, self.metrics.broke.labels(name).inc), name=name) for name, work in works]
+        works = self._background_tasks(env).items()
+        tasks = [asyncio.create_task(supervise(name, work, self.metrics.broke.labels(name).inc), name=name) for name, work in works]
         try:
             yield
         finally:
             await self._stop(tasks)
 
-    def _upkeep(self, env: Mapping[str, str]) -> dict[str, Callable[[], Awaitable[None]]]:
+    def _background_tasks(self, env: Mapping[str, str]) -> dict[str, Callable[[], Awaitable[None]]]:
         """What must run beside the answers, by name."""
         settings = self.settings
         works: dict[str, Callable[[], Awaitable[None]]] = {

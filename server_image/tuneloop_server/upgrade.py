@@ -30,13 +30,13 @@ class NoUpgrade(BoundedHead):
         match sys.exception():
             case HttpParserUpgrade(args=(place, *_)):
                 self._left = self._given[place:]
-        self.parser = HttpRequestParser(_WithoutItsHead(self))
+        self.parser = HttpRequestParser(_SkipFirstHead(self))
         self.cycle.more_body = True  # until the new parser says otherwise, which it does at once where there is none
         framing = [name + b": " + value + b"\r\n" for name, value in self.headers if name in FRAMING]
         self.parser.feed_data(b"POST / HTTP/1.1\r\n" + b"".join(framing) + b"\r\n")
 
 
-class _WithoutItsHead:
+class _SkipFirstHead:
     """Hands on what a parser tells, but for the head of its first message: that is known."""
 
     def __init__(self, protocol: NoUpgrade) -> None:

@@ -14,7 +14,7 @@ from starlette.types import Message
 from lightserver import BASE, DEADLINE, HeldAnswer, HeldEngine, LightServer, light_server
 from tuneloop_server.engine.base import Generation
 from tuneloop_server.errors import ApiError, BadRequest, Failed, TryLater
-from tuneloop_server.lifecycle import Guard, Lifecycle
+from tuneloop_server.lifecycle import DrainMiddleware, Lifecycle
 from waiting import until
 
 QUESTION = "Where is my order?"
@@ -260,7 +260,7 @@ async def test_what_is_refused_while_the_pod_goes_away_is_read_first() -> None:
 
     lifecycle = Lifecycle()
     lifecycle.draining = True
-    await Guard(FastAPI(), lifecycle)({"type": "http", "method": "POST", "path": "/v1/x", "raw_path": b"/v1/x"}, receive, send)
+    await DrainMiddleware(FastAPI(), lifecycle)({"type": "http", "method": "POST", "path": "/v1/x", "raw_path": b"/v1/x"}, receive, send)
     assert (said[0]["status"], (b"connection", b"close") in said[0]["headers"]) == (503, True)
 
 

@@ -15,7 +15,7 @@ from tuneloop_contracts.pods import LoadFault
 from tuneloop_server.adapters.rejection import AdapterRejected
 from tuneloop_server.adapters.shape import check_shapes
 from tuneloop_server.adapters.weights import check_finite, read_header
-from tuneloop_server.background import Rest
+from tuneloop_server.background import Throttle
 from tuneloop_server.engine.base import AdapterWeights, BaseFacts
 
 _PICKLED = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".npy", ".npz")
@@ -41,21 +41,21 @@ class Limits:
         return sum(self.max_rank * (out + into) * 4 for out, into in self.base.linears.values()) + 2**20
 
 
-def preflight(folder: Path, digest: str, limits: Limits, rest: Rest = lambda: None) -> AdapterWeights:
+def preflight(folder: Path, digest: str, limits: Limits, throttle: Throttle = lambda: None) -> AdapterWeights:
     """The adapter in `folder`, fit to be loaded. Raises AdapterRejected with the first reason that it is not."""
     try:
         _refuse_unsafe_files(folder)
     except OSError as error:  # a network's file system that is away for a moment
         raise AdapterRejected(LoadFault.ARTIFACT_NOT_FOUND, f"the adapter's folder cannot be read: {error.strerror}") from error
     contents = _read(folder, limits)
-    if digest_of_contents(contents, rest) != digest:
+    if digest_of_contents(contents, throttle) != digest:
         raise AdapterRejected(LoadFault.DIGEST_MISMATCH, "the files are not those that the manifest names by digest")
     _check_provenance(_json(contents, PROVENANCE_FILE), limits.base)
     config = _json(contents, CONFIG_FILE)
     _check_config(config, limits.max_rank)
     tensors = read_header(contents[WEIGHTS_FILE])
     check_shapes(tensors, config["r"], limits.base.linears)
-    check_finite(contents[WEIGHTS_FILE], tensors, rest)
+    check_finite(contents[WEIGHTS_FILE], tensors, throttle)
     return AdapterWeights({name: config[name] for name in _SERVED if name in config}, contents[WEIGHTS_FILE])
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from tuneloop_contracts.pods import LoadFault
 from tuneloop_server.adapters.rejection import AdapterRejected
-from tuneloop_server.background import Rest
+from tuneloop_server.background import Throttle
 
 _MAX_HEADER = 100_000_000
 """The format's own limit."""
@@ -49,7 +49,7 @@ def read_header(content: bytes) -> tuple[Tensor, ...]:
     return tensors
 
 
-def check_finite(content: bytes, tensors: tuple[Tensor, ...], rest: Rest) -> None:
+def check_finite(content: bytes, tensors: tuple[Tensor, ...], throttle: Throttle) -> None:
     """Raises AdapterRejected (CORRUPT_WEIGHTS) naming the first tensor with a NaN or an infinity."""
     for tensor in tensors:
         kind, exponent = _FORMATS[tensor.dtype]
@@ -57,7 +57,7 @@ def check_finite(content: bytes, tensors: tuple[Tensor, ...], rest: Rest) -> Non
         bits = np.frombuffer(content[tensor.begin : tensor.end], dtype=kind)
         if bool(((bits & exponent) == exponent).any()):
             raise _corrupt(f"{tensor.name} holds NaN or infinite values")
-        rest()
+        throttle()
 
 
 def _tensor(name: str, entry: dict[str, Any], start: int) -> Tensor:

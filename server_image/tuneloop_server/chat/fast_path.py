@@ -21,7 +21,7 @@ PATH = "/v1/chat/completions"
 
 
 class FastPath:
-    """A middleware, inside the tenants' Gate. Pure ASGI."""
+    """A middleware, inside the TenantMiddleware. Pure ASGI."""
 
     def __init__(self, app: ASGIApp, service: ChatService, parser: RequestParser) -> None:
         self._app = app

@@ -11,7 +11,7 @@ import jinja2
 import safetensors.torch
 import torch
 
-from tuneloop_server.background import Rest, in_background
+from tuneloop_server.background import Throttle, in_background
 from tuneloop_server.engine.base import (
     PROBE_TEXT,
     QUEUE_PER_ROW,
@@ -93,7 +93,7 @@ class HfEngine:
         return answer
 
     async def load(self, handle: str, adapter: AdapterWeights) -> float:
-        read = await in_background(lambda rest: self._read(adapter, rest), self.pressure)
+        read = await in_background(lambda throttle: self._read(adapter, throttle), self.pressure)
         try:
             await self._between_steps(lambda: self._slots.add(handle, read))
             return await self._between_steps(lambda: self._probe.max_delta(handle, self._worker.go_on))
@@ -113,10 +113,10 @@ class HfEngine:
         self._worker.close()
         self._reader.shutdown()
 
-    def _read(self, adapter: AdapterWeights, rest: Rest) -> Adapter:
+    def _read(self, adapter: AdapterWeights, throttle: Throttle) -> Adapter:
         tensors = safetensors.torch.load(adapter.weights)
-        rest()
-        return self._slots.read(adapter.config, tensors, rest)
+        throttle()
+        return self._slots.read(adapter.config, tensors, throttle)
 
     async def _between_steps(self, work: Callable[[], T]) -> T:
         return await asyncio.wrap_future(self._worker.call(work))

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from tuneloop_server.background import Rest
+from tuneloop_server.background import Throttle
 from tuneloop_server.engine.linear import ActiveAdapters, AdaptedLinear, SlotRun, StackedMatrices
 
 Model = Any
@@ -57,9 +57,9 @@ class Slots:
         self._slots = [Slot() for _ in range(count)]
         self._rank = FIRST_RANK
 
-    def read(self, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], rest: Rest = lambda: None) -> Adapter:
+    def read(self, config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], throttle: Throttle = lambda: None) -> Adapter:
         """PEFT's tensors, ready to be copied. On any thread. Raises ValueError when a tensor fits nowhere."""
-        return Adapter(read_layers(config, tensors, self._layers, rest), int(config["r"]))
+        return Adapter(read_layers(config, tensors, self._layers, throttle), int(config["r"]))
 
     def add(self, handle: str, adapter: Adapter) -> None:
         """Into a slot at once, so that the first row that wants it need not wait for the copy."""
@@ -163,7 +163,7 @@ def arrange(used: Sequence[int], ranks: Mapping[int, int]) -> tuple[SlotRun, ...
 
 
 def read_layers(
-    config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], layers: Mapping[str, AdaptedLinear], rest: Rest
+    config: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], layers: Mapping[str, AdaptedLinear], throttle: Throttle
 ) -> dict[str, LoraMatrices]:
     """PEFT's tensors by layer. Raises ValueError for one that is no matrix of a targeted layer."""
     targets = tuple(f".{target}" for target in config["target_modules"])
@@ -174,7 +174,7 @@ def read_layers(
     factor, read = scale(config), {}
     for path in known:
         read[path] = _matrices(tensors[f"{_PREFIX}{path}{_DOWN}"], tensors[f"{_PREFIX}{path}{_UP}"], factor, layers[path])
-        rest()
+        throttle()
     return read
 
 

@@ -11,7 +11,7 @@ from tuneloop_server.tenants.keys import Tenants
 from tuneloop_server.tenants.limit import Concurrency
 
 
-class Gate:
+class TenantMiddleware:
     """The middleware: everything under /v1/ lies behind it, so that no route can forget to ask."""
 
     def __init__(self, app: ASGIApp, tenants: Tenants, concurrency: Concurrency, on_refused: Callable[[str], None]) -> None:

@@ -13,7 +13,7 @@ FIRST_PAUSE, LAST_PAUSE = 5.0, 300.0
 """Seconds until a task that ended is begun again; doubling while it ends sooner than LAST_PAUSE after its beginning."""
 
 
-async def kept_up(
+async def supervise(
     name: str, work: Callable[[], Awaitable[None]], on_ended: Callable[[], None], clock: Callable[[], float] = time.monotonic
 ) -> None:
     """Until cancelled. What a task did not foresee must not leave a pod that answers, but hears of no adapters and records nothing.

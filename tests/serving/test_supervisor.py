@@ -9,11 +9,11 @@ import pytest
 
 from lightserver import light_server
 from tuneloop_contracts.manifest import AdapterManifest
-from tuneloop_server import upkeep
+from tuneloop_server import supervisor
 from tuneloop_server.manifest.current import CurrentManifest
 from tuneloop_server.manifest.source import parse
 from tuneloop_server.record.recorder import Recorder
-from tuneloop_server.upkeep import kept_up
+from tuneloop_server.supervisor import supervise
 from waiting import until
 
 SECRET = "what a user wrote"
@@ -35,7 +35,7 @@ class Breaks:
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(supervisor, "FIRST_PAUSE", 0.01)
 
 
 async def test_a_task_that_broke_or_ended_is_begun_again_and_the_log_quotes_nothing(caplog: pytest.LogCaptureFixture) -> None:
@@ -49,7 +49,7 @@ async def test_a_task_that_broke_or_ended_is_begun_again_and_the_log_quotes_noth
             group.create_task(work())
 
     told: list[int] = []
-    task = asyncio.create_task(kept_up("follower", in_a_group, lambda: told.append(work.begun)))
+    task = asyncio.create_task(supervise("follower", in_a_group, lambda: told.append(work.begun)))
     await until(lambda: work.begun >= 3)
     assert told[:2] == [1, 2]
     task.cancel()
@@ -57,7 +57,7 @@ async def test_a_task_that_broke_or_ended_is_begun_again_and_the_log_quotes_noth
     assert task.cancelled()
     said = [record.getMessage() for record in caplog.records if record.levelno == logging.CRITICAL]
     assert said[0].startswith("the follower task broke: KeyError\n")
-    assert "test_upkeep.py" in said[0]
+    assert "test_supervisor.py" in said[0]
     assert said[1] == "the follower task ended"
     assert SECRET not in caplog.text
 
@@ -89,9 +89,9 @@ async def test_one_that_always_breaks_is_begun_ever_more_rarely_until_it_went_we
             last.set()
             await asyncio.Event().wait()
 
-    monkeypatch.setattr(upkeep, "FIRST_PAUSE", 5.0)
-    monkeypatch.setattr(upkeep.asyncio, "sleep", sleep)
-    task = asyncio.create_task(kept_up("follower", breaks, lambda: None, lambda: now))
+    monkeypatch.setattr(supervisor, "FIRST_PAUSE", 5.0)
+    monkeypatch.setattr(supervisor.asyncio, "sleep", sleep)
+    task = asyncio.create_task(supervise("follower", breaks, lambda: None, lambda: now))
     await last.wait()
     task.cancel()
     assert pauses == [5, 10, 20, 40, 80, 160, 300, 300, 5, 10, 20, 40]
