@@ -22,7 +22,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.include_router(chat_routes(parts.chat, parts.parser))
     app.include_router(completion_routes(parts.chat, parts.settings.max_new_tokens))
     app.include_router(embeddings_routes(parts.embeddings))
-    app.include_router(model_routes(parts.world))
+    app.include_router(model_routes(parts.routing_table))
     app.include_router(feedback_routes(parts.feedback))
     app.include_router(probe_routes(parts.status, parts.lifecycle, parts.metrics))
     refused = parts.metrics.refused

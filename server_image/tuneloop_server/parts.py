@@ -31,7 +31,7 @@ from tuneloop_server.record import recorder as recording
 from tuneloop_server.record.health import RecordHealth
 from tuneloop_server.record.interaction_ids import InteractionIds
 from tuneloop_server.record.recorder import Recorder
-from tuneloop_server.routing import World
+from tuneloop_server.routing import RoutingTable
 from tuneloop_server.semcache.build import SemanticCache, semantic_cache
 from tuneloop_server.semcache.embed.choose import LazyEmbedder
 from tuneloop_server.settings import BadSettings, Settings
@@ -68,21 +68,21 @@ class Parts:
         self.health = RecordHealth(self._record_redis, settings.target, notifier.notify)
         self.parser = RequestParser(settings.max_new_tokens)
         telemetry = Telemetry(self.metrics, self.recorder, self._tracing)
-        self.chat = ChatService(engine, self.adapters, self.world, self._ids, self._tiers, self._template, telemetry)
+        self.chat = ChatService(engine, self.adapters, self.routing_table, self._ids, self._tiers, self._template, telemetry)
         self.feedback = FeedbackService(self._ids, self.recorder, self._tiers)
         self.embeddings = EmbeddingsService(self._embedder)
         self.status = StatusService(self.adapters, self.current, self.health, notifier, engine, settings.model_name, settings.max_lora_rank)
         self._observe()
 
-    def world(self) -> World:
-        return self._world_of(self.current.manifest)
+    def routing_table(self) -> RoutingTable:
+        return self._routing_table_of(self.current.manifest)
 
-    def _world_of(self, manifest: AdapterManifest) -> World:
-        return World(self.settings.model_name, manifest, self.adapters.loaded())
+    def _routing_table_of(self, manifest: AdapterManifest) -> RoutingTable:
+        return RoutingTable(self.settings.model_name, manifest, self.adapters.loaded())
 
     def _apply(self, manifest: AdapterManifest) -> None:
         self.adapters.apply(manifest)
-        known = self._world_of(manifest).domain_names
+        known = self._routing_table_of(manifest).domain_names
         unknown = [name for name in self.settings.semantic_cache_domains if name not in known]
         if unknown:
             log.warning("SEMANTIC_CACHE_DOMAINS: this target has no domain %s; it has %s", ", ".join(unknown), ", ".join(known))

@@ -16,7 +16,7 @@ TEXT_LIMIT = 8000
 
 
 @dataclass(frozen=True)
-class Ask:
+class RouteQuery:
     """What of a request matters here."""
 
     model: str
@@ -29,7 +29,7 @@ class Ask:
 
 
 @dataclass(frozen=True)
-class World:
+class RoutingTable:
     base: str
     manifest: AdapterManifest
     loaded: Mapping[str, ManifestAdapter]
@@ -55,41 +55,41 @@ class Decision:
     """The revision that the route names, when another had to stand in."""
 
 
-def decide(ask: Ask, world: World) -> Decision:
+def decide(query: RouteQuery, table: RoutingTable) -> Decision:
     """The first rule that speaks decides. Raises NotFound for a model that we do not have: never the base in its stead."""
-    if ask.tag and ask.tag not in world.domain_names:
-        names = ", ".join(world.domain_names)
+    if query.tag and query.tag not in table.domain_names:
+        names = ", ".join(table.domain_names)
         raise BadRequest(f"X-Domain must be one of {names}", param="X-Domain", code="unknown_domain")
     for rule in RULES:
-        if decision := rule(ask, world):
+        if decision := rule(query, table):
             return decision
-    raise NotFound(f"The model `{ask.model[:200]}` does not exist", param="model", code="model_not_found")
+    raise NotFound(f"The model `{query.model[:200]}` does not exist", param="model", code="model_not_found")
 
 
-def by_content(ask: Ask, world: World) -> Decision | None:
-    by_name = ask.model == world.base and world.manifest.base_name_by_content
-    return _routed(_domain(ask, world), bool(ask.tag), ask, world) if ask.model == AUTO or by_name else None
+def by_content(query: RouteQuery, table: RoutingTable) -> Decision | None:
+    by_name = query.model == table.base and table.manifest.base_name_by_content
+    return _routed(_domain(query, table), bool(query.tag), query, table) if query.model == AUTO or by_name else None
 
 
-def base_by_name(ask: Ask, world: World) -> Decision | None:
-    return Decision(None, _domain(ask, world), bool(ask.tag)) if ask.model == world.base else None
+def base_by_name(query: RouteQuery, table: RoutingTable) -> Decision | None:
+    return Decision(None, _domain(query, table), bool(query.tag)) if query.model == table.base else None
 
 
-def domain_by_name(ask: Ask, world: World) -> Decision | None:
-    return _routed(ask.model, True, ask, world) if ask.model in world.domain_names else None
+def domain_by_name(query: RouteQuery, table: RoutingTable) -> Decision | None:
+    return _routed(query.model, True, query, table) if query.model in table.domain_names else None
 
 
-def revision_by_name(ask: Ask, world: World) -> Decision | None:
-    adapter = world.loaded.get(ask.model)
+def revision_by_name(query: RouteQuery, table: RoutingTable) -> Decision | None:
+    adapter = table.loaded.get(query.model)
     return Decision(adapter.name, adapter.domain, True) if adapter else None
 
 
-Rule = Callable[[Ask, World], Decision | None]
+Rule = Callable[[RouteQuery, RoutingTable], Decision | None]
 RULES: tuple[Rule, ...] = (by_content, base_by_name, domain_by_name, revision_by_name)
 
 
-def _domain(ask: Ask, world: World) -> str:
-    return ask.tag or _classify(ask.text[-TEXT_LIMIT:], world.domains)
+def _domain(query: RouteQuery, table: RoutingTable) -> str:
+    return query.tag or _classify(query.text[-TEXT_LIMIT:], table.domains)
 
 
 @lru_cache(maxsize=1024)
@@ -98,11 +98,11 @@ def _classify(text: str, domains: tuple[Domain, ...]) -> str:
     return classify(text, domains)
 
 
-def _routed(domain: str, tagged: bool, ask: Ask, world: World) -> Decision:
-    chosen = weigh(world.manifest.routes.get(domain, ()), f"{domain} {ask.sticky}", world.manifest.salt)
-    if not chosen or chosen in world.loaded:
+def _routed(domain: str, tagged: bool, query: RouteQuery, table: RoutingTable) -> Decision:
+    chosen = weigh(table.manifest.routes.get(domain, ()), f"{domain} {query.sticky}", table.manifest.salt)
+    if not chosen or chosen in table.loaded:
         return Decision(chosen or None, domain, tagged)
-    return Decision(newest(domain, world.loaded), domain, tagged, missing=chosen)
+    return Decision(newest(domain, table.loaded), domain, tagged, missing=chosen)
 
 
 def weigh(routes: tuple[Route, ...], sticky: str, salt: str) -> str:

@@ -21,5 +21,5 @@ async def test_work_rests_five_times_as_long_as_it_worked(pressure: Pressure, wa
     """By the thread's clock: at the beginning, then at each call and after each rest."""
     monkeypatch.setattr(time, "thread_time", lambda: next(worked))
     monkeypatch.setattr(time, "sleep", rests.append)
-    await in_background(lambda rest: [rest() for _ in range(4)], lambda: pressure)
+    await in_background(lambda throttle: [throttle() for _ in range(4)], lambda: pressure)
     assert rests == pytest.approx(want)

@@ -119,7 +119,7 @@ async def test_equal_requests_at_once_generate_once(redis_url: str, stream: bool
         pod.engine.go.clear()
         asked = [asyncio.create_task(pod.ask(stream=stream)) for _ in range(12)]
         other = asyncio.create_task(pod.ask("Something else?"))
-        await until(lambda: passengers(pod) == 13)
+        await until(lambda: subscribers(pod) == 13)
         pod.engine.go.set()
         answers = await asyncio.gather(*asked)
         await other
@@ -130,21 +130,21 @@ async def test_equal_requests_at_once_generate_once(redis_url: str, stream: bool
         assert len({answer.headers["X-Interaction-Id"] for answer in answers}) == 12
 
 
-def passengers(pod: LightServer) -> int:
-    return sum(flight._passengers for flight in pod.parts.chat._flights._by_key.values())
+def subscribers(pod: LightServer) -> int:
+    return sum(generation._subscribers for generation in pod.parts.chat._generations._by_key.values())
 
 
 async def test_followers_outlive_the_leader_and_the_last_one_ends_it(redis_url: str) -> None:
     async with light_server(redis_url) as pod:
         pod.engine.go.clear()
         leader = asyncio.create_task(pod.ask())
-        await until(lambda: passengers(pod) == 1)
+        await until(lambda: subscribers(pod) == 1)
         followers = [asyncio.create_task(pod.ask(stream=stream)) for stream in (False, True)]
-        await until(lambda: passengers(pod) == 3)
+        await until(lambda: subscribers(pod) == 3)
         leader.cancel()
-        await until(lambda: passengers(pod) == 2)
+        await until(lambda: subscribers(pod) == 2)
         followers[0].cancel()
-        await until(lambda: passengers(pod) == 1)
+        await until(lambda: subscribers(pod) == 1)
         pod.engine.go.set()
         assert text_of(await followers[1]) == "One two three."
         assert [answer.cancelled for answer in pod.engine.generations] == [False]
@@ -180,7 +180,7 @@ async def asked_at_once(pod: LightServer, count: int, **fields: Any) -> list[htt
     """All on board before the engine says anything."""
     pod.engine.go.clear()
     asked = [asyncio.create_task(pod.ask(**fields)) for _ in range(count)]
-    await until(lambda: passengers(pod) == count)
+    await until(lambda: subscribers(pod) == count)
     pod.engine.go.set()
     return await asyncio.gather(*asked)
 
@@ -200,11 +200,11 @@ async def test_a_generation_that_breaks_is_made_once_more_though_its_leader_has_
     async with light_server(redis_url, HeldEngine(first=[[Failed("broken")]])) as pod:
         pod.engine.go.clear()
         leader = asyncio.create_task(pod.ask())
-        await until(lambda: passengers(pod) == 1)
+        await until(lambda: subscribers(pod) == 1)
         follower = asyncio.create_task(pod.ask())
-        await until(lambda: passengers(pod) == 2)
+        await until(lambda: subscribers(pod) == 2)
         leader.cancel()
-        await until(lambda: passengers(pod) == 1)
+        await until(lambda: subscribers(pod) == 1)
         pod.engine.go.set()
         assert (await follower).json()["choices"][0]["message"]["content"] == "One two three."
 
@@ -332,9 +332,9 @@ async def test_who_leaves_before_the_first_piece_leaves_the_queue(redis_url: str
     async with light_server(redis_url, SlowToBegin()) as pod:
         pod.engine.go.clear()
         asked = asyncio.create_task(pod.ask(stream=stream))
-        await until(lambda: passengers(pod) == 1)
+        await until(lambda: subscribers(pod) == 1)
         asked.cancel()
-        await until(lambda: passengers(pod) == 0)
+        await until(lambda: subscribers(pod) == 0)
         pod.engine.go.set()
         assert await pod.cached() == "miss"
         assert len(pod.engine.generations) == 1
@@ -366,7 +366,7 @@ def age_all(redis_url: str, seconds: float) -> None:
 @pytest.mark.parametrize("judged", ["what made it", "what came from it"])
 async def test_a_thumbs_down_removes_the_answer_in_every_pod_and_denies_it(redis_url: str, judged: str) -> None:
     async with light_server(redis_url) as pod, light_server(redis_url) as other:
-        other.parts.current.take(pod.parts.current._seen)  # type: ignore[arg-type]
+        other.parts.current.take(pod.parts.current._snapshot)  # type: ignore[arg-type]
         other.parts._ids._own = pod.parts._ids._own  # as the manifest's salt does in a cluster
         made = await pod.ask()
         await warm(pod)

@@ -27,8 +27,8 @@ FAILOVER = 120.0
 async def two_pods(url: str, mode: RedisMode) -> AsyncIterator[tuple[LightServer, LightServer]]:
     settings: dict[str, Any] = {"redis_mode": mode, "semantic_cache_domains": ("support",)}
     async with light_server(url, **settings) as pod, light_server(url, **settings) as other:
-        other.parts.current.take(pod.parts.current._seen)  # type: ignore[arg-type]
-        other.parts._marks._own = pod.parts._marks._own  # as the manifest's salt does in a cluster
+        other.parts.current.take(pod.parts.current._snapshot)  # type: ignore[arg-type]
+        other.parts._ids._own = pod.parts._ids._own  # as the manifest's salt does in a cluster
         yield pod, other
 
 

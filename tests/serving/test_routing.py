@@ -5,14 +5,14 @@ import pytest
 from tuneloop_contracts.domains import Domain
 from tuneloop_contracts.manifest import AdapterManifest, ManifestAdapter, Route
 from tuneloop_server.errors import BadRequest, NotFound
-from tuneloop_server.routing import Ask, Decision, World, decide, weigh
+from tuneloop_server.routing import Decision, RouteQuery, RoutingTable, decide, weigh
 
 V1, V2, LEGAL = "support-v1-aaaaaaaa", "support-v2-bbbbbbbb", "legal-v10-cccccccc"
 ADAPTERS = {name: ManifestAdapter(name=name, domain=name.split("-")[0], uri="file:///x", digest="sha256:0") for name in (V1, V2, LEGAL)}
 DOMAINS = (Domain(name="support", keywords=("refund",)), Domain(name="legal", keywords=("court",)), Domain(name="general"))
 
 
-def a_world(loaded: tuple[str, ...] = (V1, V2, LEGAL), *, by_content: bool = False, **routes: str) -> World:
+def a_table(loaded: tuple[str, ...] = (V1, V2, LEGAL), *, by_content: bool = False, **routes: str) -> RoutingTable:
     manifest = AdapterManifest(
         adapters=tuple(ADAPTERS.values()),
         routes={domain: (Route(to=to),) for domain, to in routes.items()},
@@ -20,64 +20,70 @@ def a_world(loaded: tuple[str, ...] = (V1, V2, LEGAL), *, by_content: bool = Fal
         base_name_by_content=by_content,
         salt="s",
     )
-    return World("smollm2", manifest, {name: ADAPTERS[name] for name in loaded})
+    return RoutingTable("smollm2", manifest, {name: ADAPTERS[name] for name in loaded})
 
 
-def an_ask(model: str, text: str = "I want a refund", tag: str = "") -> Ask:
-    return Ask(model, tag, text, "somebody")
+def a_query(model: str, text: str = "I want a refund", tag: str = "") -> RouteQuery:
+    return RouteQuery(model, tag, text, "somebody")
 
 
 @pytest.mark.parametrize(
-    ("ask", "world", "want"),
+    ("query", "table", "want"),
     [
-        pytest.param(an_ask("smollm2"), a_world(support=V2), Decision(None, "support", False), id="the base by name is the base"),
+        pytest.param(a_query("smollm2"), a_table(support=V2), Decision(None, "support", False), id="the base by name is the base"),
         pytest.param(
-            an_ask("smollm2", tag="legal"), a_world(legal=LEGAL), Decision(None, "legal", True), id="a tag on the base only tags the record"
+            a_query("smollm2", tag="legal"),
+            a_table(legal=LEGAL),
+            Decision(None, "legal", True),
+            id="a tag on the base only tags the record",
         ),
         pytest.param(
-            an_ask("smollm2"), a_world(by_content=True, support=V2), Decision(V2, "support", False), id="the base by content if so set"
+            a_query("smollm2"), a_table(by_content=True, support=V2), Decision(V2, "support", False), id="the base by content if so set"
         ),
-        pytest.param(an_ask("auto"), a_world(support=V2), Decision(V2, "support", False), id="auto goes by content"),
+        pytest.param(a_query("auto"), a_table(support=V2), Decision(V2, "support", False), id="auto goes by content"),
         pytest.param(
-            an_ask("auto", tag="legal"), a_world(support=V2, legal=LEGAL), Decision(LEGAL, "legal", True), id="X-Domain overrides content"
+            a_query("auto", tag="legal"), a_table(support=V2, legal=LEGAL), Decision(LEGAL, "legal", True), id="X-Domain overrides content"
         ),
-        pytest.param(an_ask("auto", "hello"), a_world(support=V2), Decision(None, "general", False), id="no keyword: general, unrouted"),
-        pytest.param(an_ask("support", "court"), a_world(support=V1), Decision(V1, "support", True), id="a domain by name"),
-        pytest.param(an_ask("legal"), a_world(), Decision(None, "legal", True), id="a domain without a route answers from the base"),
-        pytest.param(an_ask(V1), a_world(support=V2), Decision(V1, "support", True), id="a revision by name, routed or not"),
+        pytest.param(a_query("auto", "hello"), a_table(support=V2), Decision(None, "general", False), id="no keyword: general, unrouted"),
+        pytest.param(a_query("support", "court"), a_table(support=V1), Decision(V1, "support", True), id="a domain by name"),
+        pytest.param(a_query("legal"), a_table(), Decision(None, "legal", True), id="a domain without a route answers from the base"),
+        pytest.param(a_query(V1), a_table(support=V2), Decision(V1, "support", True), id="a revision by name, routed or not"),
         pytest.param(
-            an_ask("support"), a_world((V1, LEGAL), support=V2), Decision(V1, "support", True, missing=V2), id="stand-in: the newest loaded"
+            a_query("support"),
+            a_table((V1, LEGAL), support=V2),
+            Decision(V1, "support", True, missing=V2),
+            id="stand-in: the newest loaded",
         ),
         pytest.param(
-            an_ask("support"), a_world((LEGAL,), support=V2), Decision(None, "support", True, missing=V2), id="stand-in: else the base"
+            a_query("support"), a_table((LEGAL,), support=V2), Decision(None, "support", True, missing=V2), id="stand-in: else the base"
         ),
     ],
 )
-def test_decide(ask: Ask, world: World, want: Decision) -> None:
-    assert decide(ask, world) == want
+def test_decide(query: RouteQuery, table: RoutingTable, want: Decision) -> None:
+    assert decide(query, table) == want
 
 
 @pytest.mark.parametrize("model", ["gpt-4", "support-v9-dddddddd", V2, "SUPPORT", "smollm2 "])
 def test_anything_else_is_not_found_and_never_the_base(model: str) -> None:
     with pytest.raises(NotFound) as refused:
-        decide(an_ask(model), a_world((V1,), support=V1))
+        decide(a_query(model), a_table((V1,), support=V1))
     assert refused.value.body()["error"]["code"] == "model_not_found"  # type: ignore[index]
 
 
 def test_an_unknown_domain_header_is_refused() -> None:
     with pytest.raises(BadRequest, match="support, legal, general"):
-        decide(an_ask("auto", tag="cooking"), a_world())
+        decide(a_query("auto", tag="cooking"), a_table())
 
 
 def test_without_a_manifest_the_default_domains_answer_from_the_base() -> None:
-    world = World("smollm2", AdapterManifest(), {})
-    assert decide(an_ask("technical"), world) == Decision(None, "technical", True)
+    table = RoutingTable("smollm2", AdapterManifest(), {})
+    assert decide(a_query("technical"), table) == Decision(None, "technical", True)
 
 
 def test_the_newest_is_by_number_not_by_name() -> None:
     nine = ManifestAdapter(name="legal-v9-ffffffff", domain="legal", uri="file:///x", digest="sha256:0")
-    world = World("smollm2", a_world(legal="legal-v11-eeeeeeee").manifest, {nine.name: nine, LEGAL: ADAPTERS[LEGAL]})
-    assert decide(an_ask("legal"), world).revision == LEGAL
+    table = RoutingTable("smollm2", a_table(legal="legal-v11-eeeeeeee").manifest, {nine.name: nine, LEGAL: ADAPTERS[LEGAL]})
+    assert decide(a_query("legal"), table).revision == LEGAL
 
 
 ROUTES = (Route(to=V1, weight=90), Route(to=V2, weight=10))

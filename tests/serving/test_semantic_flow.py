@@ -15,9 +15,9 @@ from recorded import recorded
 from redisserver import RedisServer
 from tuneloop_contracts.manifest import AdapterManifest, ManifestAdapter, Route
 from tuneloop_contracts.pods import AdapterState
-from tuneloop_server.adapters.entry import Entry
+from tuneloop_server.adapters.entry import AdapterEntry
 from tuneloop_server.cache.template import template_digest
-from tuneloop_server.manifest.source import Seen
+from tuneloop_server.manifest.source import ManifestSnapshot
 from tuneloop_server.semcache import shadow
 from tuneloop_server.semcache.embed.choose import make_embedder
 from waiting import until
@@ -167,10 +167,10 @@ def serve(server: LightServer, number: int) -> None:
     """A revision of `support` as if it had been loaded."""
     digest = f"sha256:{number:08x}"
     adapter = ManifestAdapter(name=f"support-v{number}-{number:08x}", domain="support", uri="file:///none", digest=digest)
-    server.parts.adapters._entries[:] = [Entry(adapter, f"{adapter.name}-1", AdapterState.LOADED)]
+    server.parts.adapters._entries[:] = [AdapterEntry(adapter, f"{adapter.name}-1", AdapterState.LOADED)]
     routes = {"support": (Route(to=adapter.name),)}
     manifest = AdapterManifest(base_model="base-model", adapters=(adapter,), routes=routes, salt="pepper")
-    server.parts.current._seen = Seen(manifest, str(number))
+    server.parts.current._snapshot = ManifestSnapshot(manifest, str(number))
 
 
 async def test_a_hit_is_verified_by_the_weights_that_answered(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,7 +143,7 @@ class AdapterService:
         adapter = entry.adapter
         folder = await asyncio.to_thread(fetch, adapter.uri, adapter.digest, self._limits.max_bytes)
         async with self._one_at_a_time:
-            weights = await in_background(lambda rest: preflight(folder, adapter.digest, self._limits, rest), self._engine.pressure)
+            weights = await in_background(lambda throttle: preflight(folder, adapter.digest, self._limits, throttle), self._engine.pressure)
             delta = await self._engine.load(entry.handle, weights)
             if refusal := judge(delta):
                 await self._engine.unload(entry.handle)

@@ -9,14 +9,14 @@ from functools import partial
 from tuneloop_server.adapters.service import AdapterService
 from tuneloop_server.cache.key import exact_key
 from tuneloop_server.cache.tiers import FinishedAnswer, Hit, Lookup, Tier
-from tuneloop_server.chat.flight import Flight, Flights, Head
 from tuneloop_server.chat.parsing import ParsedRequest
+from tuneloop_server.chat.singleflight import GenerationStart, SharedGeneration, SharedGenerations
 from tuneloop_server.chat.telemetry import Telemetry, outcome_of
 from tuneloop_server.chat.turn import Caller, Turn
 from tuneloop_server.engine.base import Engine, Generation, Piece
 from tuneloop_server.errors import ApiError, NotCached
 from tuneloop_server.record.interaction_ids import InteractionIds, conversation_id
-from tuneloop_server.routing import Ask, World, decide
+from tuneloop_server.routing import RouteQuery, RoutingTable, decide
 
 NAME_LIMIT = 128
 """Characters of a conversation's name that are kept."""
@@ -30,16 +30,16 @@ class Reply:
     pieces: AsyncIterator[Piece]
     prompt_tokens: int
     headers: dict[str, str]
-    flight: Flight
+    generation: SharedGeneration
 
     async def answer(self) -> FinishedAnswer:
         """All of it."""
         async for _ in self.pieces:
             pass
-        return self.flight.answer
+        return self.generation.answer
 
     def close(self) -> None:
-        self.flight.leave()
+        self.generation.unsubscribe()
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class ChatService:
         self,
         engine: Engine,
         adapters: AdapterService,
-        world: Callable[[], World],
+        routing_table: Callable[[], RoutingTable],
         ids: InteractionIds,
         tiers: Sequence[Tier],
         template: str,
@@ -66,12 +66,12 @@ class ChatService:
         `template`: digest of the base's chat template."""
         self._engine = engine
         self._adapters = adapters
-        self._world = world
+        self._routing_table = routing_table
         self._ids = ids
         self._tiers = tuple(tiers)
         self._template = template
         self._telemetry = telemetry
-        self._flights = Flights()
+        self._generations = SharedGenerations()
 
     async def cached_reply(self, parsed: ParsedRequest, caller: Caller) -> CachedReply | None:
         """What the first tier has, written down as given. Raises NotFound or BadRequest."""
@@ -88,26 +88,26 @@ class ChatService:
     async def reply(self, parsed: ParsedRequest, caller: Caller) -> Reply:
         """Raises ApiError: NotFound, BadRequest, PromptTooLong, TryLater, NotCached."""
         turn = self._named(self._turn(parsed, caller))
-        flight, led = self._board(turn)  # without waiting in between: the revision must not leave meanwhile
+        generation, leads = self._subscribe(turn)  # without waiting in between: the revision must not leave meanwhile
         try:
-            head = await flight.head()
+            start = await generation.start()
         except BaseException as error:
-            flight.leave()
+            generation.unsubscribe()
             self._telemetry.ended(turn, outcome_of(error), None)
             raise
-        if head.hit:
-            turn = self._named(turn, head.hit)
-        return Reply(turn, self._pieces(turn, flight, head, led), head.prompt_tokens, _headers(turn, head.hit), flight)
+        if start.hit:
+            turn = self._named(turn, start.hit)
+        return Reply(turn, self._pieces(turn, generation, start, leads), start.prompt_tokens, _headers(turn, start.hit), generation)
 
     def _turn(self, parsed: ParsedRequest, caller: Caller) -> Turn:
         """Without a name yet."""
-        world = self._world()
+        table = self._routing_table()
         request, texts = parsed.request, parsed.texts
         user = self._ids.hash_user(caller.tenant, request.user or "")
         named = (caller.conversation or request.conversation)[:NAME_LIMIT]
         conversation = conversation_id(named, texts[0] if texts else "", user)
-        decision = decide(Ask(request.model, caller.tag, "\n".join(texts), user or conversation), world)
-        digest = world.loaded[decision.revision].digest if decision.revision else ""
+        decision = decide(RouteQuery(request.model, caller.tag, "\n".join(texts), user or conversation), table)
+        digest = table.loaded[decision.revision].digest if decision.revision else ""
         lookup = self._lookup(parsed, caller, decision.domain, digest)
         return Turn("", parsed, caller, conversation, user, decision, lookup, created=int(time.time()))
 
@@ -134,40 +134,40 @@ class ChatService:
                     return hit
         return None
 
-    def _board(self, turn: Turn) -> tuple[Flight, bool]:
-        """(the flight, whether this turn's request is what it generates). The adapter is held until the flight has ended, whoever is
-        left of its passengers."""
+    def _subscribe(self, turn: Turn) -> tuple[SharedGeneration, bool]:
+        """(the generation, whether this turn's request is what it generates). The adapter is held until the generation has ended, whoever
+        still subscribes."""
         if turn.caller.control.only:
-            return self._flights.join(None, partial(self._fly_cached, turn))
+            return self._generations.join(None, partial(self._answer_from_cache, turn))
         lease = self._adapters.hold(turn.decision.revision) if turn.decision.revision else None
-        flight, led = self._flights.join(turn.share, partial(self._fly, turn, lease.handle if lease else None))
+        generation, leads = self._generations.join(turn.share, partial(self._generate, turn, lease.handle if lease else None))
         if lease:
-            flight.when_done(lease.release) if led else lease.release()
-        return flight, led
+            generation.when_done(lease.release) if leads else lease.release()
+        return generation, leads
 
-    async def _fly_cached(self, turn: Turn, flight: Flight) -> None:
+    async def _answer_from_cache(self, turn: Turn, generation: SharedGeneration) -> None:
         hit = await self._ask(turn, self._tiers)
         if hit is None:
             raise NotCached("there is no such answer in the cache, and the request said only-if-cached")
-        flight.bring(hit)
+        generation.deliver_hit(hit)
 
-    async def _fly(self, turn: Turn, handle: str | None, flight: Flight) -> None:
+    async def _generate(self, turn: Turn, handle: str | None, generation: SharedGeneration) -> None:
         if hit := await self._ask(turn, self._tiers):
-            return flight.bring(hit)
+            return generation.deliver_hit(hit)
         meter = self._telemetry.meter()
         answer = await self._engine.generate(Generation(turn.parsed.messages, turn.parsed.sampling, handle))
-        flight.begin(Head(answer.prompt_tokens))
+        generation.begin(GenerationStart(answer.prompt_tokens))
         texts: list[str] = []
         try:
             async for piece in answer.pieces():
                 texts.append(piece.text)
                 meter.piece(piece)
                 if not piece.finish:
-                    flight.add(piece)
+                    generation.add(piece)
                     continue
                 stored = FinishedAnswer("".join(texts), piece.finish, answer.prompt_tokens, meter.tokens, _origin(turn), time.time())
                 await self._keep(turn, stored)
-                flight.add(piece, stored)
+                generation.add(piece, stored)
         finally:
             answer.cancel()
             meter.ended(answer.prompt_tokens)
@@ -179,24 +179,24 @@ class ChatService:
             for tier in self._tiers:
                 await tier.put(turn.lookup, answer)
 
-    async def _pieces(self, turn: Turn, flight: Flight, head: Head, led: bool) -> AsyncIterator[Piece]:
+    async def _pieces(self, turn: Turn, generation: SharedGeneration, start: GenerationStart, leads: bool) -> AsyncIterator[Piece]:
         outcome, tokens = "cancelled", 0
         try:
-            async for piece in flight.pieces():
-                if not (tokens or head.hit):
+            async for piece in generation.pieces():
+                if not (tokens or start.hit):
                     self._telemetry.first_piece(turn)
                 tokens += piece.tokens
                 outcome = piece.finish or outcome
-                if piece.finish and head.hit:
-                    self._telemetry.hit(turn, flight.answer)
-                elif piece.finish and not led:
-                    self._telemetry.answered(turn, flight.answer, repeated=True)
+                if piece.finish and start.hit:
+                    self._telemetry.hit(turn, generation.answer)
+                elif piece.finish and not leads:
+                    self._telemetry.answered(turn, generation.answer, repeated=True)
                 yield piece
         except ApiError as error:
             outcome = outcome_of(error)
             raise
         finally:
-            self._telemetry.ended(turn, outcome, head.hit, prompt_tokens=head.prompt_tokens, completion_tokens=tokens)
+            self._telemetry.ended(turn, outcome, start.hit, prompt_tokens=start.prompt_tokens, completion_tokens=tokens)
 
 
 def _origin(turn: Turn) -> str:
