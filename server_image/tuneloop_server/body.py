@@ -8,7 +8,7 @@ from typing import Any, Never, TypeVar
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 
-from tuneloop_server.errors import BadRequest, TooLarge, TooSlow, from_validation
+from tuneloop_server.errors import BadRequest, RequestTimeout, RequestTooLarge, from_validation
 
 LIMIT = 2**20
 """Bytes: far more than any context we serve can read."""
@@ -21,12 +21,12 @@ Body = TypeVar("Body", bound=BaseModel)
 
 
 async def read_body(request: Request, kind: type[Body]) -> Body:
-    """Raises TooLarge, TooSlow or BadRequest."""
+    """Raises RequestTooLarge, RequestTimeout or BadRequest."""
     return parse(await read_bytes(request), kind)
 
 
 async def read_bytes(request: Request) -> bytes:
-    """No more than LIMIT is ever held. Raises TooLarge or TooSlow."""
+    """No more than LIMIT is ever held. Raises RequestTooLarge or RequestTimeout."""
     raw = bytearray()
     if int(request.headers.get("content-length") or 0) > LIMIT:
         raise _too_large()
@@ -37,7 +37,7 @@ async def read_bytes(request: Request) -> bytes:
                 if len(raw) > LIMIT:
                     raise _too_large()
     except TimeoutError as error:
-        raise TooSlow(f"the body did not arrive within {SECONDS:.0f} s") from error
+        raise RequestTimeout(f"the body did not arrive within {SECONDS:.0f} s") from error
     return bytes(raw)
 
 
@@ -76,5 +76,5 @@ def _no_number(name: str) -> Never:
     raise ValueError(name)
 
 
-def _too_large() -> TooLarge:
-    return TooLarge(f"the body is larger than {LIMIT} bytes")
+def _too_large() -> RequestTooLarge:
+    return RequestTooLarge(f"the body is larger than {LIMIT} bytes")

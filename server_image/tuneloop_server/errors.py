@@ -5,10 +5,10 @@ ApiError
 │   └── PromptTooLong    400  context_length_exceeded
 ├── Unauthorized         401  send a valid key
 ├── NotFound             404  ask for something that exists
-├── TooSlow              408  send the body faster
-├── TooLarge             413  send less
+├── RequestTimeout       408  send the body faster
+├── RequestTooLarge      413  send less
 ├── TryLater             429  the queue is full, or the tenant's share of it
-├── Failed               500  the engine broke on this request
+├── GenerationFailed     500  the engine broke on this request
 ├── Unavailable          503  this pod is going away, or a part that the request needs is
 └── NotCached            504  ask without `only-if-cached`
 """
@@ -74,11 +74,11 @@ class NotFound(ApiError):
     status, type = 404, "invalid_request_error"
 
 
-class TooSlow(ApiError):
+class RequestTimeout(ApiError):
     status, type, code = 408, "invalid_request_error", "request_timeout"
 
 
-class TooLarge(ApiError):
+class RequestTooLarge(ApiError):
     status, type, code = 413, "invalid_request_error", "request_too_large"
 
 
@@ -86,7 +86,7 @@ class TryLater(ApiError):
     status, type, code = 429, "rate_limit_error", "queue_full"
 
 
-class Failed(ApiError):
+class GenerationFailed(ApiError):
     status, type, code = 500, "server_error", "generation_failed"
 
 
@@ -106,7 +106,7 @@ class NotCached(ApiError):
 
 def may_go_better(error: Exception) -> bool:
     """When the same request is made again at once: where something broke, not where it was refused or told to come back later. Pure."""
-    return isinstance(error, Failed) or not isinstance(error, ApiError)
+    return isinstance(error, GenerationFailed) or not isinstance(error, ApiError)
 
 
 def from_validation(fault: ValidationError) -> BadRequest:
@@ -141,7 +141,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unknown(_: Request, error: Exception) -> JSONResponse:
         log.error("unexpected %s", without_texts(error))
-        return Failed("internal error", code="internal_error").response()
+        return GenerationFailed("internal error", code="internal_error").response()
 
 
 def without_texts(error: BaseException) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from tuneloop_server.errors import ApiError, BadRequest, TooSlow
+from tuneloop_server.errors import ApiError, BadRequest, RequestTimeout
 
 LIMIT = 2**16
 """Bytes, as in uvicorn's other parser; more than any proxy lets through. What comes with one reading of the socket is not counted."""
@@ -90,5 +90,5 @@ class BoundedHead(HttpToolsProtocol):
 
     def _too_late(self) -> None:
         if self._open:
-            return self._refuse(TooSlow(f"The head of the request did not come within {self.timeout_keep_alive} s."))
+            return self._refuse(RequestTimeout(f"The head of the request did not come within {self.timeout_keep_alive} s."))
         self.transport.close()

@@ -13,7 +13,7 @@ from starlette.types import Message
 
 from lightserver import BASE, DEADLINE, HeldAnswer, HeldEngine, LightServer, light_server
 from tuneloop_server.engine.base import Generation
-from tuneloop_server.errors import ApiError, BadRequest, Failed, TryLater
+from tuneloop_server.errors import ApiError, BadRequest, GenerationFailed, TryLater
 from tuneloop_server.lifecycle import DrainMiddleware, Lifecycle
 from waiting import until
 
@@ -163,7 +163,7 @@ async def test_followers_outlive_the_leader_and_the_last_one_ends_it(redis_url: 
     [
         pytest.param(TryLater("full", retry_after=2), 1, id="told to come back"),
         pytest.param(BadRequest("too long"), 1, id="refused"),
-        pytest.param(Failed("broken"), 2, id="broken twice"),
+        pytest.param(GenerationFailed("broken"), 2, id="broken twice"),
         pytest.param(ValueError("a fault"), 2, id="unforeseen twice"),
     ],
 )
@@ -187,7 +187,7 @@ async def asked_at_once(pod: LightServer, count: int, **fields: Any) -> list[htt
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_generation_that_breaks_is_made_once_more_for_all_its_followers(redis_url: str, stream: bool) -> None:
-    async with light_server(redis_url, HeldEngine(first=[["One", Failed("broken")]])) as pod:
+    async with light_server(redis_url, HeldEngine(first=[["One", GenerationFailed("broken")]])) as pod:
         answers = await asked_at_once(pod, 12, stream=stream)
         said = {text_of(answer) if stream else answer.json()["choices"][0]["message"]["content"] for answer in answers}
         assert said == {"One two three."}, "what was streamed already is not said again"
@@ -197,7 +197,7 @@ async def test_a_generation_that_breaks_is_made_once_more_for_all_its_followers(
 
 
 async def test_a_generation_that_breaks_is_made_once_more_though_its_leader_has_left(redis_url: str) -> None:
-    async with light_server(redis_url, HeldEngine(first=[[Failed("broken")]])) as pod:
+    async with light_server(redis_url, HeldEngine(first=[[GenerationFailed("broken")]])) as pod:
         pod.engine.go.clear()
         leader = asyncio.create_task(pod.ask())
         await until(lambda: subscribers(pod) == 1)
@@ -210,7 +210,7 @@ async def test_a_generation_that_breaks_is_made_once_more_though_its_leader_has_
 
 
 async def test_nobody_hears_two_beginnings(redis_url: str) -> None:
-    async with light_server(redis_url, HeldEngine(first=[["One", Failed("broken")]], pieces=["Two", " three."])) as pod:
+    async with light_server(redis_url, HeldEngine(first=[["One", GenerationFailed("broken")]], pieces=["Two", " three."])) as pod:
         for answer in await asked_at_once(pod, 3, stream=True):
             assert text_of(answer) in ("", "One")
             assert "generation_failed" in answer.text
@@ -226,7 +226,7 @@ async def test_a_stream_that_breaks_by_our_own_fault_ends_with_an_error(redis_ur
 
 
 async def test_who_asks_alone_is_told_of_a_failure_at_once(redis_url: str) -> None:
-    async with light_server(redis_url, HeldEngine(first=[[Failed("broken")]])) as pod:
+    async with light_server(redis_url, HeldEngine(first=[[GenerationFailed("broken")]])) as pod:
         assert (await pod.ask()).status_code == 500
         assert len(pod.engine.generations) == 1
 

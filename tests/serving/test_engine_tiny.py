@@ -19,7 +19,7 @@ from tuneloop_server.engine.row import Row, Vocabulary
 from tuneloop_server.engine.scheduler import Scheduler
 from tuneloop_server.engine.slots import Slots
 from tuneloop_server.engine.worker import Worker
-from tuneloop_server.errors import ApiError, Failed, PromptTooLong, TryLater, Unavailable
+from tuneloop_server.errors import ApiError, GenerationFailed, PromptTooLong, TryLater, Unavailable
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -125,7 +125,7 @@ async def test_a_row_that_breaks_takes_only_its_batch_along(monkeypatch: pytest.
     async with running() as engine:
         with monkeypatch.context() as broken:
             broken.setattr("tuneloop_server.engine.batch.Batch.step", lambda *_: 1 / 0)
-            with pytest.raises(Failed):
+            with pytest.raises(GenerationFailed):
                 await text_of(engine, asked("hello"))
         assert await text_of(engine, asked("hello")) == plain("llama", asked("hello"))
 
@@ -134,7 +134,7 @@ async def test_a_prompt_that_finds_no_seat_is_told_so_and_the_next_one_is_answer
     async with running() as engine:
         with monkeypatch.context() as full:
             full.setattr("tuneloop_server.engine.kv.RowCache.put", lambda *_: 1 / 0)  # as when memory runs out
-            with pytest.raises(Failed):
+            with pytest.raises(GenerationFailed):
                 async with asyncio.timeout(20):
                     await text_of(engine, asked("hello"))
         assert await text_of(engine, asked("hello")) == plain("llama", asked("hello"))
@@ -143,7 +143,7 @@ async def test_a_prompt_that_finds_no_seat_is_told_so_and_the_next_one_is_answer
 async def test_a_prompt_that_cannot_begin_is_told_so_and_leaves_its_neighbours_alone() -> None:
     async with running() as engine:
         neighbour = asyncio.create_task(text_of(engine, asked("hello there", 60)))
-        with pytest.raises(Failed):
+        with pytest.raises(GenerationFailed):
             async with asyncio.timeout(20):
                 await text_of(engine, asked("hello", adapter="nobody's"))
         assert await neighbour == plain("llama", asked("hello there", 60))
@@ -224,7 +224,7 @@ async def test_a_device_that_is_lost_is_not_used_again(place: str, monkeypatch: 
 
     async with running() as engine:
         monkeypatch.setattr(f"tuneloop_server.engine.{place}", lost)
-        with pytest.raises(Failed):
+        with pytest.raises(GenerationFailed):
             await text_of(engine, asked("hello"))
         engine._worker.join(20)
         assert engine.broken

@@ -30,7 +30,7 @@ from tuneloop_server.engine.vllm.adapters import NotLoaded
 from tuneloop_server.engine.vllm.connect import connected
 from tuneloop_server.engine.vllm.engine import VllmEngine
 from tuneloop_server.engine.vllm.outline import linears
-from tuneloop_server.errors import ApiError, BadRequest, Failed, PromptTooLong, TryLater, Unavailable
+from tuneloop_server.errors import ApiError, BadRequest, GenerationFailed, PromptTooLong, TryLater, Unavailable
 from tuneloop_server.notifier import ChangeNotifier
 from tuneloop_server.settings import BadSettings, Settings
 from vllmstub import VllmStub
@@ -291,9 +291,9 @@ async def test_from_the_manifest_to_vllm_and_what_is_said_of_one_that_is_lost(st
     ("path", "status", "want"),
     [
         ("/tokenize", 400, BadRequest),
-        ("/tokenize", 500, Failed),
+        ("/tokenize", 500, GenerationFailed),
         ("/v1/completions", 400, BadRequest),
-        ("/v1/completions", 500, Failed),
+        ("/v1/completions", 500, GenerationFailed),
         ("/v1/completions", 503, Unavailable),
     ],
 )
@@ -313,7 +313,7 @@ async def test_a_prompt_without_room_is_refused_and_a_long_answer_is_cut_at_the_
         assert await text_of(engine, asked("x " * 60, tokens=50)) == "x " * 4
 
 
-@pytest.mark.parametrize(("how", "want"), [("cut", Unavailable), ("error", Failed)])
+@pytest.mark.parametrize(("how", "want"), [("cut", Unavailable), ("error", GenerationFailed)])
 async def test_a_stream_that_breaks_says_so(stub: VllmStub, base: Path, how: str, want: type[ApiError]) -> None:
     async with engine_on(stub, base) as engine:
         stub.broken_stream = how

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tuneloop_server.cache.tiers import FinishedAnswer, Hit
 from tuneloop_server.engine.base import Piece
-from tuneloop_server.errors import ApiError, Failed, Unavailable, may_go_better, without_texts
+from tuneloop_server.errors import ApiError, GenerationFailed, Unavailable, may_go_better, without_texts
 
 log = logging.getLogger(__name__)
 
@@ -48,10 +48,10 @@ class SharedGeneration:
         self._notify()
 
     def add(self, piece: Piece, answer: FinishedAnswer | None = None) -> None:
-        """By the work; the last piece comes with the whole answer. Raises Failed when an earlier try has told something else."""
+        """By the work; the last piece comes with the whole answer. Raises GenerationFailed when an earlier try has told something else."""
         place = len(self._pieces)
         if self._delivered[place : place + 1] not in ([], [piece]):
-            raise Failed("the model failed on this request")
+            raise GenerationFailed("the model failed on this request")
         self._pieces.append(piece)
         self._answer = answer
         self._notify()
@@ -115,7 +115,7 @@ class SharedGeneration:
             self._error = error
         except Exception as error:
             log.error("a generation broke: unexpected %s", without_texts(error))
-            self._error = Failed("the model failed on this request")
+            self._error = GenerationFailed("the model failed on this request")
         finally:
             self._end()
 
@@ -133,7 +133,7 @@ class SharedGeneration:
         """Raises also when the work just stops: subscribers wait for a last piece."""
         await self._work(self)
         if self._answer is None:
-            raise Failed("the model failed on this request")
+            raise GenerationFailed("the model failed on this request")
 
     def _end(self) -> None:
         """Nobody joins from now on."""

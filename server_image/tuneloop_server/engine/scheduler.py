@@ -13,7 +13,7 @@ from tuneloop_server.engine.row import BatchRow, Row
 from tuneloop_server.engine.sampling import Sampler
 from tuneloop_server.engine.slots import Model, Slots
 from tuneloop_server.engine.waiting import WaitQueue
-from tuneloop_server.errors import Failed
+from tuneloop_server.errors import GenerationFailed
 
 log = logging.getLogger(__name__)
 
@@ -135,4 +135,4 @@ class Scheduler:
 
 def _refuse(row: Row, error: Exception) -> None:
     log.error("a prompt could not be begun: %s", type(error).__name__)
-    row.fail(Failed("the model failed on this request"))
+    row.fail(GenerationFailed("the model failed on this request"))

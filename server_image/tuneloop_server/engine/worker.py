@@ -12,7 +12,7 @@ import torch
 from tuneloop_server.engine.base import RETRY_AFTER
 from tuneloop_server.engine.row import Row
 from tuneloop_server.engine.scheduler import Scheduler
-from tuneloop_server.errors import Failed, Unavailable, without_texts
+from tuneloop_server.errors import GenerationFailed, Unavailable, without_texts
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class Worker(Thread):
             self._scheduler.turn()
         except Exception as error:
             log.error("a batch failed: %s", type(error).__name__)
-            self._scheduler.fail(Failed("the model failed on this request"))
+            self._scheduler.fail(GenerationFailed("the model failed on this request"))
             if isinstance(error, torch.AcceleratorError):
                 raise  # after a fault on the device, CUDA refuses everything else that this process asks of it
 

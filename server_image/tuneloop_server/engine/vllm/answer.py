@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 
 from tuneloop_server.engine.base import RETRY_AFTER, Piece
-from tuneloop_server.errors import Failed, Unavailable
+from tuneloop_server.errors import GenerationFailed, Unavailable
 
 _DATA = b"data: "
 _DONE = b"[DONE]"
@@ -56,13 +56,13 @@ class VllmAnswer:
 
 
 def to_piece(event: dict[str, Any], tokens: int) -> Piece | None:
-    """What an event adds to the `tokens` before it; None for one without a choice, as the last is. Raises Failed."""
+    """What an event adds to the `tokens` before it; None for one without a choice, as the last is. Raises GenerationFailed."""
     if "error" in event:
-        raise Failed("the model failed on this request")
+        raise GenerationFailed("the model failed on this request")
     if not event["choices"]:
         return None
     choice = event["choices"][0]
     finish = choice.get("finish_reason") or ""
     if finish not in ("", "stop", "length"):
-        raise Failed(f"the model gave up on this request: {finish}")
+        raise GenerationFailed(f"the model gave up on this request: {finish}")
     return Piece(choice["text"], event["usage"]["completion_tokens"] - tokens, finish)

@@ -10,7 +10,7 @@ from tuneloop_server.engine.base import RETRY_AFTER, AdapterWeights, Answer, Bas
 from tuneloop_server.engine.vllm.adapters import Adapters
 from tuneloop_server.engine.vllm.answer import VllmAnswer
 from tuneloop_server.engine.vllm.client import Client, VllmError, VllmUnavailable
-from tuneloop_server.errors import BadRequest, Failed, PromptTooLong, TryLater, Unavailable
+from tuneloop_server.errors import BadRequest, GenerationFailed, PromptTooLong, TryLater, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ class VllmEngine:
             return BadRequest(f"the model refuses this request: {error.message}", param="messages")
         self._doubt.set()
         if isinstance(error, VllmError) and error.status == 500:
-            return Failed("the model failed on this request")
+            return GenerationFailed("the model failed on this request")
         return _unavailable()  # 404: it does not know the adapter, and so has just restarted
 
     def _gone(self, error: Exception) -> None:
