@@ -28,6 +28,7 @@ class RedisServer:
         binary = shutil.which("redis-server")
         assert binary, "redis-server is not installed: apt-get install redis-server"
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        options += ["--repl-diskless-load", "swapdb"]  # a replica too would write what it gets into the folder that the tests run in
         options += ["--requirepass", self.password] if self.password else []
         options += self.options
         self.process = subprocess.Popen([binary, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
