@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from tuneloop_server.semcache.guard.grammar import AUXILIARIES, JOINING, MARKS, NEGATORS, OWNERS, PERSONS, QUESTIONS, TENSES
 from tuneloop_server.semcache.guard.lexicon import Lexicon, lexicon
@@ -74,7 +74,7 @@ def read(text: str, language: str | None = None) -> Reading:
     plain = unicodedata.normalize("NFKC", text).translate(_FOLD)
     cased = _SEVERAL.sub(r"\1", _ACRONYM.sub(lambda found: _ACRONYMS[found[1]], plain))
     lower = " ".join(re.sub(r"(?<=[^\W\d_])-(?=[^\W\d_])", " ", cased.lower()).split())
-    words = lexicon(language or ("pt" if leaning(lower) > 0 else "en"))
+    words = lexicon(language or _language(leaning(lower)))
     framed = _framed(_spelled_right(lower, cased) if words.language == "en" else lower, words)
     tokens = [_SYMBOLS.get(token, token) for token in _TOKEN.findall(framed)]
     content, numbers = _content(tokens, words)
@@ -126,14 +126,24 @@ def _asking(tokens: list[str]) -> list[int]:
 def language_of(a: str, b: str) -> str | None:
     """That both are in: what could be either is in the language of the other. None if each is in its own."""
     one, other = leaning(a.lower()), leaning(b.lower())
-    return None if one * other < 0 else "pt" if one + other > 0 else "en"
+    return None if one * other < 0 else _language(one + other)
+
+
+def _language(leaning: int) -> str:
+    """English in doubt."""
+    return "pt" if leaning > 0 else "en"
+
+
+@cache
+def _grammar(language: str) -> frozenset[str]:
+    return lexicon(language).stopwords | NEGATORS[language]
 
 
 @lru_cache(4096)
 def leaning(lower: str) -> int:
     """How many more words of grammar are Portuguese than English."""
     tokens = _TOKEN.findall(lower)
-    english, portuguese = (sum(token in lexicon(name).stopwords | NEGATORS[name] for token in tokens) for name in ("en", "pt"))
+    english, portuguese = (sum(token in words for token in tokens) for words in map(_grammar, ("en", "pt")))
     return portuguese - english
 
 

@@ -153,4 +153,5 @@ def _one_moved(here: tuple[str, ...], there: tuple[str, ...]) -> bool:
 
 
 def _ordered(reading: Reading, scopes: frozenset[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(concept for concept in reading.content if concept not in FLOATING | scopes))
+    moves = FLOATING | scopes
+    return tuple(dict.fromkeys(concept for concept in reading.content if concept not in moves))
