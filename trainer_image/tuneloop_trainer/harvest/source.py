@@ -72,16 +72,12 @@ class Source:
         names = [record_stream(self.target, shard, day) for day in days for shard in range(shards)]
         self._must_hold("stream", names)
         self._must_hold("hash", sorted(set(map(erased_key, names))))
-        self._erased_before = dict(zip(names, self._erased(names), strict=True))
-        return self.watermarks_of(names)
+        states, erased = self._states(names), self._erased(names)
+        self._erased_before = dict(zip(names, erased, strict=True))
+        return _watermarks(names, states, erased)
 
     def watermarks_of(self, names: list[str]) -> Watermarks:
-        states = zip(names, self._states(names), self._erased(names), strict=True)
-        return {
-            name: Watermark(state["entries-added"] - erased, entry_id(state["last-generated-id"]))
-            for name, state, erased in states
-            if state
-        }
+        return _watermarks(names, self._states(names), self._erased(names))
 
     def entries(self, watermarks: Watermarks) -> Generator[StreamEntry]:
         """By falling id, the shards of a day merged. Whoever has enough closes it; only what was read counts then.
@@ -169,6 +165,14 @@ class Source:
 
     def _must_hold(self, kind: str, keys: list[str]) -> None:
         self.retry.call(lambda: must_hold(self.client, kind, keys))
+
+
+def _watermarks(names: list[str], states: list[State | None], erased: list[int]) -> Watermarks:
+    return {
+        name: Watermark(state["entries-added"] - gone, entry_id(state["last-generated-id"]))
+        for name, state, gone in zip(names, states, erased, strict=True)
+        if state
+    }
 
 
 @dataclass
