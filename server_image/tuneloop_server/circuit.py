@@ -57,7 +57,7 @@ class CircuitBreaker:
         self._timeout = timeout
         self._name = name
         self._clock = clock
-        self._closed_until = 0.0
+        self._open_until = 0.0
         self._pause = FIRST_PAUSE
         self._turns = asyncio.Semaphore(TURNS)
         self._moved = 0
@@ -71,7 +71,7 @@ class CircuitBreaker:
         if patience is not None:
             return await self._try(work, patience)
         async with self._turns:
-            if self._clock() < self._closed_until:
+            if self._clock() < self._open_until:
                 raise RedisUnavailable
             return await self._try(work, self._timeout)
 
@@ -103,7 +103,7 @@ class CircuitBreaker:
         await self._client.aclose()
 
     def _failed(self, error: Exception) -> None:
-        self._closed_until = self._clock() + self._pause
+        self._open_until = self._clock() + self._pause
         self._pause = min(2 * self._pause, LAST_PAUSE)
         if self.up is not False:
             log.warning("Redis of the %s is away: %s", self._name, type(error).__name__)  # its text may hold the URL
@@ -112,7 +112,7 @@ class CircuitBreaker:
     def _came_back(self) -> None:
         if self.up is False:
             log.info("Redis of the %s is back", self._name)
-        self.up, self._pause, self._closed_until = True, FIRST_PAUSE, 0.0
+        self.up, self._pause, self._open_until = True, FIRST_PAUSE, 0.0
 
 
 @asynccontextmanager

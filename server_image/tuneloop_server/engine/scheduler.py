@@ -49,7 +49,7 @@ class Scheduler:
             budget -= prefill.advance(budget)
             if prefill.done:
                 self._admit(prefill)
-                self._prefill = None  # not before: until it is seated, a failure is its own
+                self._prefill = None  # not before: until it is admitted, a failure is its own
         for decoding in self._decoding:
             decoding.step()
         self._let_go()
