@@ -27,9 +27,9 @@ def digest_of(files: list[Path]) -> str:
     return _digest((file.name, _content_digest(file)) for file in files)
 
 
-def digest_of_contents(contents: Mapping[str, bytes], rest: Callable[[], None] = lambda: None) -> str:
-    """The same over files already read, by name, in the order given. `rest` is called again and again."""
-    return _digest((name, _hashed(memoryview(content), rest)) for name, content in contents.items())
+def digest_of_contents(contents: Mapping[str, bytes], throttle: Callable[[], None] = lambda: None) -> str:
+    """The same over files already read, by name, in the order given. `throttle` is called again and again."""
+    return _digest((name, _hashed(memoryview(content), throttle)) for name, content in contents.items())
 
 
 def _content_digest(file: Path) -> str:
@@ -37,11 +37,11 @@ def _content_digest(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _hashed(content: memoryview, rest: Callable[[], None]) -> str:
+def _hashed(content: memoryview, throttle: Callable[[], None]) -> str:
     whole = hashlib.sha256()
     for begin in range(0, len(content), _PIECE):
         whole.update(content[begin : begin + _PIECE])
-        rest()
+        throttle()
     return whole.hexdigest()
 
 
