@@ -74,9 +74,11 @@ def watch(registry: kopf.OperatorRegistry, context: Context) -> None:
         context.queue.add(key)
         if type == "DELETED":
             return context.references.forget(key)
-        target = body.get("spec", {}).get("targetRef", {}).get("name", "")
+        target = Key(TARGETS.name, key.namespace, body.get("spec", {}).get("targetRef", {}).get("name", ""))
+        if type == "ADDED":  # its status says when it last had a job
+            context.queue.add(target)
         over = is_end(body.get("status", {}).get("stage"))
-        context.references.set(key, frozenset() if over else frozenset({Key(TARGETS.name, key.namespace, target)}))
+        context.references.set(key, frozenset() if over else frozenset({target}))
 
     async def owned_changed(labels: kopf.Labels, namespace: str | None, **_: Any) -> None:
         context.queue.add(Key(FINE_TUNE_JOBS.name, namespace or "", labels[JOB_LABEL]))
