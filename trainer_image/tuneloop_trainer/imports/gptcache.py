@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from tuneloop_trainer.imports.layout import (
     DELETED,
+    JSON_KIND,
     NO_ANSWER,
     Exchange,
     Imported,
@@ -28,7 +29,7 @@ TEXT = 0
 
 
 def questions(stored: RedisValue) -> Imported | None:
-    if stored.kind != "ReJSON-RL":
+    if stored.kind != JSON_KIND:
         return None
     document = mapping(json_of(text_of(stored.value)))
     asked = document.get("question")

@@ -14,6 +14,7 @@ from pydantic import JsonValue
 
 from tuneloop_trainer.curate.example import plain
 from tuneloop_trainer.imports.layout import (
+    JSON_KIND,
     NO_ANSWER,
     NO_PROMPT,
     ROLES,
@@ -34,7 +35,6 @@ from tuneloop_trainer.imports.layout import (
 from tuneloop_trainer.imports.redisvl import CACHED, cached, is_of_langchain, session_of
 
 PREFIXES = ("llmcache:", "chat:", "redis:", "doc:cache:", "message_store:")
-JSON_KIND = "ReJSON-RL"
 
 
 def semantic_cache(stored: RedisValue) -> Imported | None:

@@ -68,6 +68,9 @@ class HistoryMessage:
 
 Imported = tuple[Exchange | HistoryMessage, ...]
 
+JSON_KIND = "ReJSON-RL"
+"""What TYPE says of a JSON document."""
+
 
 @dataclass(frozen=True)
 class RedisValue:
@@ -75,7 +78,7 @@ class RedisValue:
 
     key: str
     kind: str
-    """As TYPE says: `hash`, `list`, `string`, `ReJSON-RL`."""
+    """As TYPE says: `hash`, `list`, `string`, JSON_KIND."""
     fields: Mapping[str, bytes] = field(default_factory=dict)
     """Of a hash."""
     items: tuple[bytes, ...] = ()

@@ -9,7 +9,7 @@ import redis
 
 from tuneloop_trainer.harvest.key_types import is_text
 from tuneloop_trainer.harvest.retry import RetryPolicy
-from tuneloop_trainer.imports.layout import RedisValue
+from tuneloop_trainer.imports.layout import JSON_KIND, RedisValue
 
 PAGE = 500
 """Keys whose values are asked for in one round trip."""
@@ -47,7 +47,7 @@ class KeyReader:
         return read + [RedisValue(key, kind) for key, kind in kinds.items() if kind not in READS and kind != "none"]
 
 
-READS = {"hash": "HGETALL", "list": "LRANGE", "string": "GET", "ReJSON-RL": "JSON.GET"}
+READS = {"hash": "HGETALL", "list": "LRANGE", "string": "GET", JSON_KIND: "JSON.GET"}
 RANGE = {"list": (0, -1)}
 
 
