@@ -43,6 +43,13 @@ def test_it_judges_pairs_line_by_line() -> None:
     assert all(-1 <= answer["similarity"] <= 1.001 for answer in answers)
 
 
+def test_it_asks_the_model_as_the_tier_does() -> None:
+    one, other, alike = "What is the difference between a trademark and a ", "copyright?", "patent?"
+    done = match(line(1, one + other, "I keep confusing copyright with trademark protection, can you tell me what sets them apart?")
+    + line(2, one + other, one + alike))  # fmt: skip
+    assert [json.loads(text)["match"] for text in done.stdout.splitlines()] == [True, False]
+
+
 def test_bad_lines_are_named_and_good_ones_answered() -> None:
     bad = [
         "secret nonsense", "[]", '{"id": 1, "a": "x"}', '{"a": "x", "b": "y"}', '{"id": 1, "a": "x", "b": 3}',

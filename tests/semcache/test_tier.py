@@ -27,6 +27,26 @@ async def test_a_question_in_other_words_gets_the_answer(redis_url: str) -> None
         assert one.counted("tuneloop_semantic_lookups_total", domain="support", result="hit") == 1
 
 
+async def test_a_question_that_is_worded_anew_gets_the_answer_when_the_model_is_sure(redis_url: str) -> None:
+    stored, anew = "What is the difference between an executor and a trustee?", "Executor, trustee: I need the distinction explained."
+    async with pod(redis_url, time.time) as one:
+        await one.tier.put(ask(stored), ANSWER)
+        assert await one.tier.find(ask(anew))
+        assert await one.tier.find(ask("What is the difference between an executor and a beneficiary?")) is None
+        assert one.counted("tuneloop_semantic_appeals_total", result="sure") == 1
+        assert one.counted("tuneloop_semantic_appeals_total", result="unsure") == 1
+
+
+async def test_the_model_is_not_asked_where_a_rule_names_the_difference_or_of_another_language(redis_url: str) -> None:
+    async with pod(redis_url, time.time) as one:
+        await one.tier.put(ask("How long is a marathon of 42 km in miles?"), ANSWER)
+        await one.tier.put(ask("Qual é a diferença entre um testamenteiro e um herdeiro?"), ANSWER)
+        assert await one.tier.find(ask("How long is a marathon of 21 km in miles?")) is None
+        assert await one.tier.find(ask("Qual é a diferença entre um testamenteiro e um tutor?")) is None
+        assert one.counted("tuneloop_semantic_lookups_total", domain="support", result="guarded") == 2
+        assert all(one.counted("tuneloop_semantic_appeals_total", result=result) == 0 for result in ("sure", "unsure"))
+
+
 async def test_a_look_alike_is_guarded_and_a_stranger_is_a_miss(redis_url: str) -> None:
     async with pod(redis_url, time.time) as one:
         await one.tier.put(ask("How do I enable the alarm?"), ANSWER)

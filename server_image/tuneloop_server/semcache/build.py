@@ -15,6 +15,7 @@ from tuneloop_server.semcache.embed.base import Embedder
 from tuneloop_server.semcache.entries import EntryIndex
 from tuneloop_server.semcache.follow import Follower
 from tuneloop_server.semcache.metrics import SemanticMetrics
+from tuneloop_server.semcache.paraphrase.model import paraphrase_model
 from tuneloop_server.semcache.regenerate import regenerate
 from tuneloop_server.semcache.shadow import ShadowVerifier, VerifiedTier
 from tuneloop_server.semcache.store import BLOCK_MILLISECONDS, EntryStore
@@ -47,6 +48,7 @@ def semantic_cache(
 ) -> SemanticCache:
     """`breaker`: the exact tier's, so that a Redis in trouble costs a request its budget once. Changes come by a connection of their
     own: they are waited for."""
+    paraphrase_model()  # loaded here, or who asks first would wait for it
     changes = CircuitBreaker(settings.redis_url, settings.redis_mode, name="cache news", timeout=CHANGES_TIMEOUT)
     store, heard = (EntryStore(each, settings.target, settings.cache_ttl) for each in (breaker, changes))
     index, metrics = EntryIndex(time.time), SemanticMetrics(registry)

@@ -11,8 +11,8 @@ from typing import Any, TextIO
 
 from tuneloop_server.semcache.embed.base import Embedder, EmbedderUnavailable
 from tuneloop_server.semcache.embed.choose import DEFAULT, make_embedder
-from tuneloop_server.semcache.guard.judge import objection
 from tuneloop_server.semcache.partition import LONGEST_QUESTION
+from tuneloop_server.semcache.verdict import verdict
 
 BAD_INPUT = 2
 """Exit code when a line could not be answered."""
@@ -68,7 +68,7 @@ async def decide(pair: Pair, embedder: Embedder) -> dict[str, Any]:
     if a != b and max(len(a), len(b)) > LONGEST_QUESTION:
         reason: str | None = "too long"
     else:
-        reason = "too far" if similarity < embedder.threshold else objection(a, b)
+        reason = "too far" if similarity < embedder.threshold else verdict(a, b)
     return {"id": pair.id, "match": reason is None, "similarity": round(similarity, 4), "reason": reason or "similar"}
 
 

@@ -14,7 +14,10 @@ class SemanticMetrics:
         self.lookups = Counter(
             "tuneloop_semantic_lookups", "Lookups by result: hit, guarded, miss, error", ["domain", "result"], registry=registry
         )
-        self.objections = Counter("tuneloop_semantic_objections", "Near questions that a rule kept out", ["rule"], registry=registry)
+        self.objections = Counter("tuneloop_semantic_objections", "Near questions that a rule spoke against", ["rule"], registry=registry)
+        self.appeals = Counter(
+            "tuneloop_semantic_appeals", "Of those, asked of the model, by what it said: sure, unsure", ["result"], registry=registry
+        )
         self.seconds = Histogram(
             "tuneloop_semantic_seconds", "Time of one lookup", ["domain", "result"], buckets=_LATENCY, registry=registry
         )
