@@ -79,10 +79,10 @@ def test_what_runs_when_the_time_is_up_ends_with_an_error_that_can_be_read(tmp_p
         server.start()
         assert server.process
         body = {"model": TINY, "messages": [{"role": "user", "content": "hi"}], "stream": True}
+        poll = operator.submit(server.report, server.report().revision, 30)  # before the stream: it must be there when the end comes
         with httpx.stream("POST", f"{server.url}/v1/chat/completions", json=body, timeout=DEADLINE) as stream:
             events = (line.removeprefix("data: ") for line in stream.iter_lines() if line)
             next(events)
-            poll = operator.submit(server.report, server.report().revision, 30)
             server.process.send_signal(signal.SIGTERM)
             *_, last = events
         assert poll.result(DEADLINE).base_model == TINY, "the operator's question is answered too"
