@@ -42,8 +42,10 @@ async def test_the_model_is_not_asked_where_a_rule_names_the_difference_or_of_an
         await one.tier.put(ask("How long is a marathon of 42 km in miles?"), ANSWER)
         await one.tier.put(ask("Qual é a diferença entre um testamenteiro e um herdeiro?"), ANSWER)
         assert await one.tier.find(ask("How long is a marathon of 21 km in miles?")) is None
+        await one.tier.put(ask("Wie storniere ich meine Bestellung?"), ANSWER)
         assert await one.tier.find(ask("Qual é a diferença entre um testamenteiro e um tutor?")) is None
-        assert one.counted("tuneloop_semantic_lookups_total", domain="support", result="guarded") == 2
+        assert await one.tier.find(ask("Wie verfolge ich meine Bestellung?")) is None
+        assert one.counted("tuneloop_semantic_lookups_total", domain="support", result="guarded") == 3
         assert all(one.counted("tuneloop_semantic_appeals_total", result=result) == 0 for result in ("sure", "unsure"))
 
 

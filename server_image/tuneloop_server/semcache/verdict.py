@@ -1,7 +1,7 @@
 """Whether the answer to one question may serve another: what the guard says, and where only its lists end, what the model says."""
 
 from tuneloop_server.semcache.guard.judge import objection
-from tuneloop_server.semcache.guard.reading import language_of
+from tuneloop_server.semcache.guard.reading import leaning
 from tuneloop_server.semcache.paraphrase.model import paraphrase_model
 
 UNSURE = frozenset({"content", "question", "order"})
@@ -10,8 +10,9 @@ number, a negation, a name; there the model is not asked, which knows such thing
 
 
 def is_unsure(reason: str, a: str, b: str) -> bool:
-    """Whether a rule that spoke against them may be overruled; the model knows English."""
-    return reason in UNSURE and language_of(a, b) == "en"
+    """Whether a rule that spoke against them may be overruled. The model knows English, of which one of them must have a word of grammar:
+    the guard takes for English what it cannot tell."""
+    return reason in UNSURE and leaning(a.lower()) + leaning(b.lower()) < 0
 
 
 def verdict(a: str, b: str) -> str | None:
