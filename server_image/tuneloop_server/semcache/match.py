@@ -28,6 +28,7 @@ Writes a line {"id", "match", "similarity", "reason"} for each: whether the answ
               name, question, tense, person, content, direction, order, language)
 
 A line that is not such an object is named on standard error, the others are answered, and the exit code is 2.
+Where the guard only lacks words and one of the texts is English, a model is asked too: if it is sure, they match.
 EMBEDDER chooses the embedder, as for the server: static (default), minilm, or the URL of an OpenAI-compatible endpoint.
 """
 

@@ -29,7 +29,7 @@ class MiniLm:
 
 @cache
 def minilm() -> MiniLm:
-    """The one of this process: 50 MB, loaded when it is first wanted."""
+    """The one of this process, loaded when it is first wanted."""
     return MiniLm()
 
 

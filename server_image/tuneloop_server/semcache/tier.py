@@ -90,7 +90,8 @@ class SemanticTier:
         for candidate in candidates:
             if reason := objection(question, candidate.question):
                 self._metrics.objections.labels(reason).inc()
-                unsure += [candidate] if is_unsure(reason, question, candidate.question) else []
+                if is_unsure(reason, question, candidate.question):
+                    unsure.append(candidate)
             elif hit := await self._fetch(candidate):
                 return "hit", hit
         for candidate in unsure[:APPEALS]:
